@@ -1,0 +1,70 @@
+"""Every exception that crosses a module boundary.
+
+    EvenwattError
+    ├── ConfigError            the user's configuration cannot be used; carries all faults at once
+    ├── SourceError            a source gave no reading this time; data for the health page, not a crash
+    │   ├── SourceUnavailable      no answer: closed, refused, timed out, lost
+    │   └── SourceContractError    an answer that is not what this kind of source says
+    ├── HistoryError           the history cannot be opened or written
+    │   └── HistoryInUse           another agent holds it
+    └── AgentUnreachable       a command found no running agent to talk to
+"""
+
+__all__ = [
+    "AgentUnreachable",
+    "ConfigError",
+    "EvenwattError",
+    "HistoryError",
+    "HistoryInUse",
+    "SourceContractError",
+    "SourceError",
+    "SourceUnavailable",
+]
+
+
+class EvenwattError(Exception):
+    """Root of everything evenwatt raises on purpose; the message is a sentence for a person."""
+
+
+class ConfigError(EvenwattError):
+    """The configuration cannot be used.
+
+    Attributes:
+        faults: One finished line of text for each fault, in the order of the file.
+    """
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class SourceError(EvenwattError):
+    """A source gave no reading; the message names its address and what to try."""
+
+
+class SourceUnavailable(SourceError):
+    """The source did not answer: closed port, timeout, lost device, released driver."""
+
+
+class SourceContractError(SourceError):
+    """The source answered something that is not a page or value of its kind."""
+
+
+class HistoryError(EvenwattError):
+    """The history database cannot be opened, read or written."""
+
+
+class HistoryInUse(HistoryError):
+    """Another agent writes this history.
+
+    Attributes:
+        pid: The process that holds it, where known.
+    """
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class AgentUnreachable(EvenwattError):
+    """No running agent answered at the address of the configuration."""

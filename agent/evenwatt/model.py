@@ -1,0 +1,228 @@
+"""The frozen values that cross layers: what sources say, what the ledger books, and what views show.
+
+Absent is None: never 0, never NaN. Units are in the names. Nothing here computes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "OTHER_MODEL",
+    "UNALLOCATED",
+    "EngineReading",
+    "Epoch",
+    "Event",
+    "GpuProcess",
+    "GpuReading",
+    "GpusReading",
+    "ModelCounters",
+    "Moment",
+    "PowerSample",
+    "Reading",
+    "SourceHealth",
+    "State",
+]
+
+UNALLOCATED = "unallocated"
+"""The engine label of what no engine used: idle GPUs without an engine, other programs' share."""
+
+DEFAULT_MODEL = ""
+"""The model label where no model is known: an engine that never answered, and `UNALLOCATED`."""
+
+OTHER_MODEL = "other"
+"""The model label that models beyond the bound of one engine share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One moment on both clocks: UTC says where in the calendar, the boot clock says how long.
+
+    Attributes:
+        utc_seconds: Seconds since 1970-01-01 UTC; may be stepped.
+        boot_seconds: CLOCK_BOOTTIME; never stepped, comparable only within one boot.
+        boot_id: The kernel's identity of the boot.
+    """
+
+    utc_seconds: float
+    boot_seconds: float
+    boot_id: str
+
+
+class State(StrEnum):
+    """What a joule or a second was spent on."""
+
+    ACTIVE = "active"
+    """Requests were running."""
+    IDLE_LOADED = "idle_loaded"
+    """No request was running; a model sat in memory."""
+    IDLE_EMPTY = "idle_empty"
+    """Nothing of the engine was in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """Who counts: the identity of the process, driver or boot behind a cumulative counter.
+
+    Attributes:
+        signals: Evidence by name, best first known: `start_time` (the page's process_start_time_seconds),
+            `created` (a digest of the page's `_created` series), `header` (llama.cpp's start header),
+            `process` (boot id, PID and start tick of the listening process), `listener` (inode of the
+            listening socket where its process cannot be read), `boot`. Empty: nothing is known, and only
+            a falling value tells of a restart.
+        started_boot_seconds: When the counting began on this boot's clock, where a local source tells;
+            counters cannot hold anything older.
+    """
+
+    signals: Mapping[str, str] = field(default_factory=dict)
+    started_boot_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerSample:
+    """The power that one GPU drew at one moment of the present boot."""
+
+    boot_seconds: float
+    power_watts: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process with a compute context on a GPU.
+
+    Attributes:
+        pid: As the driver reports it (the host's PID namespace).
+        ancestors: Parents of the process, nearest first, as far as /proc tells.
+        memory_bytes: GPU memory held; None where the driver does not say.
+    """
+
+    pid: int
+    ancestors: tuple[int, ...] = ()
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReading:
+    """What one GPU said; any value it cannot or did not give is None.
+
+    Attributes:
+        uuid: Identity; the index is only a label and may shift.
+        moment: When the energy counter was read.
+        energy_joules: The driver's cumulative counter; None where this GPU has none or it failed this time.
+        has_energy_counter: Whether this GPU is known to have the counter (False: power is integrated).
+        power_samples: Power since the previous reading, oldest first.
+        utilization_ratio: Mean over the samples of the share of time in which any kernel ran; never load.
+        processes: None where the list cannot be read, which is not the same as an empty list.
+        fault: Why this GPU gave nothing, in words (lost, reset required); then all values are None.
+    """
+
+    uuid: str
+    index: int
+    name: str
+    moment: Moment
+    has_energy_counter: bool
+    energy_joules: float | None = None
+    power_samples: tuple[PowerSample, ...] = ()
+    power_watts: float | None = None
+    power_limit_watts: float | None = None
+    utilization_ratio: float | None = None
+    memory_used_bytes: int | None = None
+    memory_bytes: int | None = None
+    temperature_celsius: float | None = None
+    processes: tuple[GpuProcess, ...] | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpusReading:
+    """All GPUs of this machine, as one source read them; an unreadable GPU is there with its fault."""
+
+    moment: Moment
+    gpus: tuple[GpuReading, ...]
+    driver_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCounters:
+    """Cumulative counters of one served model since its process began to count.
+
+    Attributes:
+        model: The name that the engine serves, as it says it.
+        input_tokens: Prompt tokens computed. May dip by a little where an engine's page gives it only as
+            a difference of two counters that are not read at one instant.
+        cached_input_tokens: Prompt tokens whose KV was reused; None where the engine does not tell, and
+            then they are inside `input_tokens`.
+        output_tokens: Generated tokens, thinking included.
+        requests: Requests by outcome (`completed`, `aborted`, `failed`) as far as the engine counts them.
+    """
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int | None = None
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReading:
+    """What one inference engine said.
+
+    Attributes:
+        engine: The name of the source, as configured or found.
+        kind: `vllm`, `llamacpp`, ...
+        listener_pid: The local process that listens on the engine's port, where it can be found.
+        models: Empty when the engine is up but publishes no token counters yet.
+        requests_running: At the moment of reading; None where not told.
+    """
+
+    engine: str
+    kind: str
+    moment: Moment
+    epoch: Epoch
+    models: tuple[ModelCounters, ...]
+    requests_running: int | None = None
+    requests_waiting: int | None = None
+    listener_pid: int | None = None
+
+
+Reading = GpusReading | EngineReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHealth:
+    """How a source fares; beside the data, never inside it.
+
+    Attributes:
+        source: Its name: `nvml`, or the engine's name.
+        kind: `nvml`, `vllm`, `llamacpp`, `simulated`, ...
+        address: What a person would look at: a URL, a library.
+        up: Whether the last attempt gave a reading.
+        error: Why not, in words.
+        last_success_utc_seconds: None before the first success.
+        read_duration_seconds: Of the last attempt that ended.
+    """
+
+    source: str
+    kind: str
+    address: str
+    up: bool
+    error: str | None = None
+    last_success_utc_seconds: float | None = None
+    read_duration_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that a person should be able to look up later.
+
+    Attributes:
+        kind: `engine_restart`, `gap`, `gpu_lost`, `energy_disagreement`, `price_change`, ...
+        subject: The engine, GPU, source or setting it is about.
+        text: A sentence with the numbers.
+    """
+
+    utc_seconds: float
+    kind: str
+    subject: str
+    text: str
