@@ -1,0 +1,38 @@
+# What a person types. Every target sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check bench docs clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup run $(VENV)
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup test $(VENV)
+
+run: $(VENV)/run.stamp ## Start the agent on what this machine has (ARGS="..." are passed on)
+	@$(BIN)/evenwatt run $(ARGS)
+
+demo: $(VENV)/run.stamp ## Start the agent on simulated readings
+	@$(BIN)/evenwatt demo $(ARGS)
+
+test: $(VENV)/test.stamp ## Run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, docs, tests: what CI runs
+	@scripts/check $(ARGS)
+
+bench: $(VENV)/test.stamp ## Print the figures of design budgets side by side
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/test.stamp ## Write docs/metrics.md anew from the code
+	@$(BIN)/python scripts/metrics_docs.py
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What it costs: pure functions over plain values, no clock and no input or output."""

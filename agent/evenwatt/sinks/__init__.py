@@ -1,0 +1,1 @@
+"""Who wants to know: each module owns one way out."""
