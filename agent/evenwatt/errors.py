@@ -1,13 +1,13 @@
 """Every exception that crosses a module boundary.
 
-    EvenwattError
-    ├── ConfigError            the user's configuration cannot be used; carries all faults at once
-    ├── SourceError            a source gave no reading this time; data for the health page, not a crash
-    │   ├── SourceUnavailable      no answer: closed, refused, timed out, lost
-    │   └── SourceContractError    an answer that is not what this kind of source says
-    ├── HistoryError           the history cannot be opened or written
-    │   └── HistoryInUse           another agent holds it
-    └── AgentUnreachable       a command found no running agent to talk to
+EvenwattError
+├── ConfigError            the user's configuration cannot be used; carries all faults at once
+├── SourceError            a source gave no reading this time; data for the health page, not a crash
+│   ├── SourceUnavailable      no answer: closed, refused, timed out, lost
+│   └── SourceContractError    an answer that is not what this kind of source says
+├── HistoryError           the history cannot be opened or written
+│   └── HistoryInUse           another agent holds it
+└── AgentUnreachable       a command found no running agent to talk to
 """
 
 __all__ = [

@@ -1,0 +1,349 @@
+"""The ledger: turns readings into increases, cuts them at minutes, and books each to its owner.
+
+Pure but for its own state, which is exactly what the cursors hold: a ledger made from stored cursors goes on
+where the one that stored them stood.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from evenwatt.ledger import narration
+from evenwatt.ledger.attribution import (
+    Activity,
+    Holding,
+    TokenWeights,
+    engine_time_shares,
+    gpu_holdings,
+    gpu_owners,
+    model_shares,
+)
+from evenwatt.ledger.cursors import (
+    MACHINE_KEY,
+    EngineCursor,
+    GpuCursor,
+    MachineCursor,
+    engine_key,
+    gpu_key,
+    stored_engine,
+    stored_gpu,
+    stored_machine,
+)
+from evenwatt.ledger.energy import CrossCheck, EnergyIncrease, energy_increase
+from evenwatt.ledger.entries import Posting
+from evenwatt.ledger.journal import Journal
+from evenwatt.ledger.spans import Span, span_between
+from evenwatt.ledger.tokens import EngineIncrease, engine_increase
+from evenwatt.model import (
+    DEFAULT_MODEL,
+    UNALLOCATED,
+    EngineReading,
+    GpuReading,
+    GpusReading,
+    Moment,
+    Reading,
+    State,
+)
+
+__all__ = ["Ledger", "LedgerRules"]
+
+AGENT = "agent"
+"""The source name under which gaps of the agent itself are told."""
+
+GPUS = "nvml"
+"""The source name under which gaps of the GPUs are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRules:
+    """What the ledger has to be told beside readings.
+
+    Attributes:
+        gap_after_seconds: An interval longer than this was not watched; what it holds is spread evenly and
+            flagged.
+        configured_gpus: By engine, the indexes or UUIDs that the configuration states.
+        remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
+        weights: What tokens weigh where models share an engine, or engines a GPU.
+        longest_power_gap_seconds: How far apart power samples may be joined by a line.
+        cross_check_seconds: Busy time over which an energy counter is compared with integrated power.
+    """
+
+    gap_after_seconds: float = 30.0
+    configured_gpus: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    remote_engines: frozenset[str] = frozenset()
+    weights: TokenWeights = field(default_factory=TokenWeights)
+    longest_power_gap_seconds: float = 30.0
+    cross_check_seconds: float = 300.0
+    cross_check_tolerance_ratio: float = 0.1
+    cross_check_busy_ratio: float = 0.5
+
+
+class Ledger:
+    """Folds one tick after another; `fold` is the only thing that changes it."""
+
+    def __init__(
+        self,
+        rules: LedgerRules,
+        *,
+        cursors: Mapping[str, Mapping[str, object]],
+        models: Mapping[str, frozenset[str]],
+    ) -> None:
+        """Begin where stored cursors end.
+
+        Args:
+            rules: May be replaced later by `adopt`.
+            cursors: As the last committed postings stored them; empty for a new history.
+            models: Labels that each engine already has in the history.
+        """
+        self._rules = rules
+        self._models = dict(models)
+        machine = cursors.get(MACHINE_KEY)
+        self._machine: MachineCursor | None = None if machine is None else stored_machine(machine)
+        self._present: tuple[str, ...] = () if self._machine is None else self._machine.gpu_uuids
+        self._engines: dict[str, EngineCursor] = {}
+        self._gpus: dict[str, GpuCursor] = {}
+        for key, value in cursors.items():
+            if key.startswith(engine_key("")):
+                engine = stored_engine(value)
+                self._engines[engine.engine] = engine
+            elif key.startswith(gpu_key("")):
+                gpu = stored_gpu(value)
+                self._gpus[gpu.uuid] = gpu
+        self._faulty: dict[str, str] = {}
+        self._cross_check = CrossCheck(
+            over_seconds=rules.cross_check_seconds,
+            tolerance_ratio=rules.cross_check_tolerance_ratio,
+            busy_ratio=rules.cross_check_busy_ratio,
+        )
+
+    def adopt(self, rules: LedgerRules) -> None:
+        """Go on under other rules from the next tick; the cursors stay."""
+        self._rules = rules
+
+    @property
+    def counter_power_ratios(self) -> Mapping[str, float]:
+        """By GPU UUID, the energy counter over integrated power, as last compared on a busy GPU."""
+        return self._cross_check.ratios
+
+    @property
+    def gpu_owners(self) -> Mapping[str, tuple[str, ...]]:
+        """By GPU UUID, the engines that its costs go to."""
+        return {uuid: self._gpus[uuid].owners for uuid in self._present}
+
+    def fold(self, moment: Moment, readings: Sequence[Reading], *, engines: Sequence[str]) -> Posting:
+        """Book everything that happened up to a moment.
+
+        Args:
+            moment: Up to which the machine's time is accounted for.
+            readings: What sources said since the last tick, each source at most once; a missing one said
+                nothing.
+            engines: All engines known now, also those that said nothing.
+        """
+        journal = Journal(moment)
+        first_tick = self._machine is None
+        machine = self._machine or MachineCursor(first=moment, last=moment)
+        increases = {
+            reading.engine: self._fold_engine(journal, reading, machine.first)
+            for reading in readings
+            if isinstance(reading, EngineReading)
+        }
+        activities = {engine: self._activity(engine, readings, increases) for engine in engines}
+        gpus = [reading for reading in readings if isinstance(reading, GpusReading)]
+        listed = {gpu.uuid: gpu for listing in gpus for gpu in listing.gpus}
+        if gpus:
+            self._present = tuple(listed)
+        self._machine = replace(machine, last=moment, gpu_uuids=self._present)
+        holdings = {}
+        unwatched: list[Span] = []
+        for uuid, gpu in listed.items():
+            energy = self._fold_gpu(journal, gpu, activities, machine.first)
+            holdings[uuid] = gpu_holdings(gpu, self._gpus[uuid].owners, activities)
+            self._book_energy(journal, gpu, energy, holdings[uuid], increases)
+            journal.utilization(gpu, before=None if first_tick else machine.last)
+            unwatched += [part.span for part in energy.parts if self._is_gap(part.span)]
+        if unwatched:
+            journal.gap(GPUS, max(unwatched, key=lambda span: span.length_seconds))
+        if not first_tick:
+            self._book_time(journal, machine.last, holdings, activities, increases)
+        journal.cursor(MACHINE_KEY, self._machine.stored())
+        return journal.posting()
+
+    def _is_gap(self, span: Span) -> bool:
+        return span.length_seconds > self._rules.gap_after_seconds
+
+    # --- engines -------------------------------------------------------------------------------------------
+
+    def _fold_engine(
+        self, journal: Journal, reading: EngineReading, watching_since: Moment
+    ) -> EngineIncrease:
+        name = reading.engine
+        before = self._engines.get(name)
+        known = self._models.get(name, frozenset())
+        increase = engine_increase(before, reading, watching_since=watching_since, known_models=known)
+        newly_folded = increase.folded and not self._faulty.get(f"models:{name}")
+        if newly_folded:
+            self._faulty[f"models:{name}"] = "folded"
+            journal.event(narration.models_folded(name, increase.folded))
+        self._engines[name] = increase.cursor
+        self._models[name] = known | increase.cursor.models.keys()
+        journal.cursor(engine_key(name), increase.cursor.stored())
+        if increase.span is None:
+            journal.event(narration.first_sight(name, increase.cursor))
+            return increase
+        unwatched = self._is_gap(increase.span)
+        if increase.restarted and before is not None:
+            journal.restart(name)
+            journal.event(narration.engine_restart(name, before.moment, increase))
+        if unwatched and before is not None:
+            journal.gap(name, increase.span)
+        journal.tokens(name, increase, estimated=unwatched)
+        return increase
+
+    def _activity(
+        self, engine: str, readings: Sequence[Reading], increases: Mapping[str, EngineIncrease]
+    ) -> Activity:
+        reading = next((r for r in readings if isinstance(r, EngineReading) and r.engine == engine), None)
+        if reading is None:
+            return Activity(is_up=False, was_active=None)
+        increase = increases[engine]
+        return Activity(
+            is_up=True,
+            was_active=increase.moved or bool(reading.requests_running) or increase.ran_before,
+            weight=sum(
+                self._rules.weights.weight(model.input_tokens, model.output_tokens)
+                for model in increase.models.values()
+            ),
+            listener_pid=reading.listener_pid,
+        )
+
+    def _model_shares(self, engine: str, increases: Mapping[str, EngineIncrease]) -> Mapping[str, float]:
+        if engine == UNALLOCATED:
+            return {DEFAULT_MODEL: 1.0}
+        increase = increases.get(engine)
+        cursor = self._engines.get(engine)
+        return model_shares(
+            {} if increase is None else increase.models,
+            {} if cursor is None else cursor.models,
+            self._rules.weights,
+        )
+
+    # --- GPUs ----------------------------------------------------------------------------------------------
+
+    def _fold_gpu(
+        self,
+        journal: Journal,
+        gpu: GpuReading,
+        activities: Mapping[str, Activity],
+        watching_since: Moment,
+    ) -> EnergyIncrease:
+        before = self._gpus.get(gpu.uuid)
+        increase = energy_increase(
+            before,
+            gpu,
+            watching_since=watching_since,
+            longest_power_gap_seconds=self._rules.longest_power_gap_seconds,
+        )
+        local = {name: a for name, a in activities.items() if name not in self._rules.remote_engines}
+        owners = gpu_owners(gpu, increase.cursor.owners, local, self._rules.configured_gpus)
+        self._gpus[gpu.uuid] = replace(increase.cursor, owners=owners)
+        journal.cursor(gpu_key(gpu.uuid), self._gpus[gpu.uuid].stored())
+        self._tell_of_gpu(journal, gpu, before, increase)
+        return increase
+
+    def _tell_of_gpu(
+        self, journal: Journal, gpu: GpuReading, before: GpuCursor | None, increase: EnergyIncrease
+    ) -> None:
+        if gpu.fault != self._faulty.get(gpu.uuid):
+            journal.event(narration.gpu_fault(gpu))
+        if gpu.fault is None:
+            self._faulty.pop(gpu.uuid, None)
+        else:
+            self._faulty[gpu.uuid] = gpu.fault
+        if increase.counter_was_reset:
+            journal.event(narration.energy_counter_reset(gpu))
+        if increase.refused_joules is not None:
+            journal.event(narration.energy_refused(gpu, increase.refused_joules))
+        if before is not None and before.has_energy_counter != gpu.has_energy_counter:
+            journal.event(narration.energy_source_changed(gpu))
+        parted = self._cross_check.changed(gpu, increase)
+        if parted is not None:
+            journal.event(
+                narration.energy_disagreement(gpu, self._cross_check.ratios[gpu.uuid], parted=parted)
+            )
+
+    def _book_energy(
+        self,
+        journal: Journal,
+        gpu: GpuReading,
+        increase: EnergyIncrease,
+        holdings: Sequence[Holding],
+        increases: Mapping[str, EngineIncrease],
+    ) -> None:
+        shares = {holding.engine: self._model_shares(holding.engine, increases) for holding in holdings}
+        for part in increase.parts:
+            journal.energy(gpu, part, holdings, shares, estimated=self._is_gap(part.span))
+
+    # --- time ----------------------------------------------------------------------------------------------
+
+    def _book_time(
+        self,
+        journal: Journal,
+        before: Moment,
+        holdings: Mapping[str, Sequence[Holding]],
+        activities: Mapping[str, Activity],
+        increases: Mapping[str, EngineIncrease],
+    ) -> None:
+        span = span_between(before, journal.moment)
+        unwatched = self._is_gap(span)
+        if unwatched:
+            journal.gap(AGENT, span)
+        if span.stepped_seconds:
+            journal.event(narration.clock_stepped(span))
+        shared = self._time_shares(holdings, activities, journal.moment)
+        shares = {engine: self._model_shares(engine, increases) for engine, _ in shared}
+        off, up = _split_at_boot(span, before, journal.moment)
+        for part, is_down in ((off, True), (up, False)):
+            if part is not None:
+                journal.time(part, shared, shares, estimated=unwatched, is_down=is_down)
+
+    def _time_shares(
+        self, holdings: Mapping[str, Sequence[Holding]], activities: Mapping[str, Activity], moment: Moment
+    ) -> dict[tuple[str, State], float]:
+        """Return how the machine's time is shared: each GPU an equal part, without GPUs each engine."""
+        present = self._present
+        shared: dict[tuple[str, State], float] = {}
+        if not present:
+            return engine_time_shares(activities)
+        for uuid in present:
+            parts = holdings.get(uuid) or _unread_holdings(self._gpus[uuid], activities, moment)
+            for holding in parts:
+                key = (holding.engine, holding.state)
+                shared[key] = shared.get(key, 0.0) + holding.seconds_share / len(present)
+        return shared
+
+
+def _unread_holdings(
+    cursor: GpuCursor, activities: Mapping[str, Activity], moment: Moment
+) -> tuple[Holding, ...]:
+    """Return who holds a GPU that was not read this time: who held it before."""
+    unread = GpuReading(
+        uuid=cursor.uuid,
+        index=cursor.index,
+        name=cursor.name,
+        moment=moment,
+        has_energy_counter=cursor.has_energy_counter,
+        fault="not read",
+    )
+    owners = tuple(owner for owner in cursor.owners if owner in activities)
+    return gpu_holdings(unread, owners, activities)
+
+
+def _split_at_boot(span: Span, before: Moment, after: Moment) -> tuple[Span | None, Span | None]:
+    """Return the part of a span in which the machine was off, as far as is known, and the part it was up."""
+    up_seconds = min(after.boot_seconds, span.length_seconds)
+    if before.boot_id == after.boot_id or up_seconds >= span.length_seconds:
+        return None, span
+    off_seconds = span.length_seconds - up_seconds
+    off = Span(
+        end_utc_seconds=span.end_utc_seconds - up_seconds, utc_seconds=off_seconds, length_seconds=off_seconds
+    )
+    return off, replace(span, utc_seconds=up_seconds, length_seconds=up_seconds)

@@ -1,0 +1,206 @@
+"""Where each counter was last read: what the next increase is counted from.
+
+Cursors are stored with the rows in one transaction and come back after a restart; here they are turned to and
+from plain JSON values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenwatt.model import Moment, PowerSample
+
+__all__ = [
+    "MACHINE_KEY",
+    "CounterState",
+    "EngineCursor",
+    "GpuCursor",
+    "MachineCursor",
+    "engine_key",
+    "gpu_key",
+    "stored_engine",
+    "stored_gpu",
+    "stored_machine",
+]
+
+MACHINE_KEY = "machine"
+
+
+def engine_key(engine: str) -> str:
+    """Return the key under which an engine's cursor is stored."""
+    return f"engine:{engine}"
+
+
+def gpu_key(uuid: str) -> str:
+    """Return the key under which a GPU's cursor is stored."""
+    return f"gpu:{uuid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineCursor:
+    """How far the machine's time is accounted for.
+
+    Attributes:
+        first: The first moment of the history: what began to count after it is ours to count from zero.
+        gpu_uuids: The GPUs of the machine when they were last listed; they share its time.
+    """
+
+    first: Moment
+    last: Moment
+    gpu_uuids: tuple[str, ...] = ()
+
+    def stored(self) -> dict[str, object]:
+        """Return the JSON-ready form."""
+        return {
+            "first": _stored_moment(self.first),
+            "last": _stored_moment(self.last),
+            "gpu_uuids": list(self.gpu_uuids),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterState:
+    """One model's counters at the last good page, and how far input was counted beyond it.
+
+    Attributes:
+        input_excess_tokens: What was counted of `input_tokens` before it dipped (an engine that gives it as
+            a difference of two counters not read at one instant); to be made up for before more counts.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int | None = None
+    requests: Mapping[str, int] = field(default_factory=dict)
+    input_excess_tokens: int = 0
+
+    @property
+    def logical_input_tokens(self) -> int:
+        """Prompt tokens, cached or not."""
+        return self.input_tokens + (self.cached_input_tokens or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCursor:
+    """An engine's last good reading.
+
+    Attributes:
+        signals: The identity of the process that counted (see `Epoch.signals`).
+        models: Counters by model label.
+    """
+
+    engine: str
+    moment: Moment
+    signals: Mapping[str, str]
+    models: Mapping[str, CounterState]
+    was_running: bool = False
+
+    def stored(self) -> dict[str, object]:
+        """Return the JSON-ready form."""
+        return {
+            "engine": self.engine,
+            "moment": _stored_moment(self.moment),
+            "signals": dict(self.signals),
+            "was_running": self.was_running,
+            "models": {
+                label: {
+                    "input": state.input_tokens,
+                    "output": state.output_tokens,
+                    "cached": state.cached_input_tokens,
+                    "requests": dict(state.requests),
+                    "excess": state.input_excess_tokens,
+                }
+                for label, state in self.models.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuCursor:
+    """A GPU's last reading that gave energy, or was the first.
+
+    Attributes:
+        moment: When the energy counter was last read; None for a GPU whose power is integrated.
+        energy_joules: The counter's value then.
+        last_power: The newest power sample, from which the trapezoid goes on within one boot.
+        owners: Engines that used it when last known; kept while they are down.
+    """
+
+    uuid: str
+    index: int
+    name: str
+    has_energy_counter: bool
+    moment: Moment | None = None
+    energy_joules: float | None = None
+    last_power: PowerSample | None = None
+    last_power_boot_id: str = ""
+    owners: tuple[str, ...] = ()
+
+    def stored(self) -> dict[str, object]:
+        """Return the JSON-ready form."""
+        return {
+            "uuid": self.uuid,
+            "index": self.index,
+            "name": self.name,
+            "has_energy_counter": self.has_energy_counter,
+            "moment": None if self.moment is None else _stored_moment(self.moment),
+            "energy_joules": self.energy_joules,
+            "last_power": (
+                None
+                if self.last_power is None
+                else [self.last_power.boot_seconds, self.last_power.power_watts]
+            ),
+            "last_power_boot_id": self.last_power_boot_id,
+            "owners": list(self.owners),
+        }
+
+
+def stored_machine(value: Mapping[str, Any]) -> MachineCursor:
+    """Return the machine's cursor from its stored form."""
+    return MachineCursor(
+        first=_moment(value["first"]), last=_moment(value["last"]), gpu_uuids=tuple(value["gpu_uuids"])
+    )
+
+
+def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
+    """Return an engine's cursor from its stored form."""
+    return EngineCursor(
+        engine=value["engine"],
+        moment=_moment(value["moment"]),
+        signals=value["signals"],
+        was_running=value["was_running"],
+        models={
+            label: CounterState(
+                input_tokens=state["input"],
+                output_tokens=state["output"],
+                cached_input_tokens=state["cached"],
+                requests=state["requests"],
+                input_excess_tokens=state["excess"],
+            )
+            for label, state in value["models"].items()
+        },
+    )
+
+
+def stored_gpu(value: Mapping[str, Any]) -> GpuCursor:
+    """Return a GPU's cursor from its stored form."""
+    power = value["last_power"]
+    return GpuCursor(
+        uuid=value["uuid"],
+        index=value["index"],
+        name=value["name"],
+        has_energy_counter=value["has_energy_counter"],
+        moment=None if value["moment"] is None else _moment(value["moment"]),
+        energy_joules=value["energy_joules"],
+        last_power=None if power is None else PowerSample(boot_seconds=power[0], power_watts=power[1]),
+        last_power_boot_id=value["last_power_boot_id"],
+        owners=tuple(value["owners"]),
+    )
+
+
+def _stored_moment(moment: Moment) -> list[object]:
+    return [moment.utc_seconds, moment.boot_seconds, moment.boot_id]
+
+
+def _moment(value: list[Any]) -> Moment:
+    utc_seconds, boot_seconds, boot_id = value
+    return Moment(utc_seconds=utc_seconds, boot_seconds=boot_seconds, boot_id=boot_id)

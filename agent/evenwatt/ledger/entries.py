@@ -1,0 +1,164 @@
+"""What the ledger books: additive rows of physics, one for each minute and owner.
+
+Absent is None and stays None when rows are added: None + None is None, None + 3 is 3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+
+from evenwatt.model import Event, State
+
+__all__ = [
+    "GpuKey",
+    "GpuUse",
+    "HostUse",
+    "Posting",
+    "SourceTotals",
+    "Usage",
+    "UsageKey",
+    "add_rows",
+    "merged_postings",
+]
+
+UsageKey = tuple[int, str, str]
+"""(minute, engine, model)"""
+
+GpuKey = tuple[int, str]
+"""(minute, GPU UUID)"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Usage:
+    """What one model of one engine used in one minute.
+
+    Seconds are shares of the machine's time: over all engines, models and `unallocated` they add up to it.
+
+    Attributes:
+        down_seconds: The part of `idle_empty_seconds` in which the machine was off, as far as is known.
+        estimated: 1 where a value was spread over a gap in which nobody looked.
+        restarted: 1 where the engine restarted, so that its last tokens before that are not known.
+    """
+
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    requests_completed: int | None = None
+    requests_aborted: int | None = None
+    requests_failed: int | None = None
+    active_joules: float | None = None
+    idle_loaded_joules: float | None = None
+    idle_empty_joules: float | None = None
+    active_seconds: float | None = None
+    idle_loaded_seconds: float | None = None
+    idle_empty_seconds: float | None = None
+    down_seconds: float | None = None
+    estimated: int = 0
+    restarted: int = 0
+
+    def add_joules(self, state: State, joules: float) -> None:
+        """Add energy that was spent in a state."""
+        name = f"{state.value}_joules"
+        setattr(self, name, (getattr(self, name) or 0.0) + joules)
+
+    def add_seconds(self, state: State, seconds: float) -> None:
+        """Add a share of the machine's time."""
+        name = f"{state.value}_seconds"
+        setattr(self, name, (getattr(self, name) or 0.0) + seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class GpuUse:
+    """What one GPU drew in one minute.
+
+    Attributes:
+        measured_seconds: For how long its energy is known; less than the minute where nobody looked.
+        utilization_seconds: NVML utilization x time, shown beside the load and never used as it.
+    """
+
+    energy_joules: float | None = None
+    measured_seconds: float | None = None
+    utilization_seconds: float | None = None
+    estimated: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class HostUse:
+    """What passed for the machine as a whole in one minute.
+
+    Attributes:
+        seconds: Time accounted for; 60 in a whole minute.
+        down_seconds: The part of it in which the machine was off, as far as is known.
+        estimated_seconds: The part of it in which the agent was not looking.
+    """
+
+    seconds: float | None = None
+    down_seconds: float | None = None
+    estimated_seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class SourceTotals:
+    """Flaws of one source over the life of the history."""
+
+    restarts: int = 0
+    gap_seconds: float = 0.0
+
+
+Row = TypeVar("Row", Usage, GpuUse, HostUse, SourceTotals)
+Key = TypeVar("Key")
+
+_LARGER_WINS = frozenset({"estimated", "restarted"})
+_COLUMNS: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(column.name for column in fields(kind)) for kind in (Usage, GpuUse, HostUse, SourceTotals)
+}
+
+
+def add_rows(into: Row, other: Row) -> None:
+    """Add one row to another in place, column by column."""
+    for name in _COLUMNS[type(into)]:
+        mine, theirs = getattr(into, name), getattr(other, name)
+        if theirs is None:
+            continue
+        if name in _LARGER_WINS:
+            setattr(into, name, max(mine, theirs))
+        else:
+            setattr(into, name, theirs if mine is None else mine + theirs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """All that one tick adds to the history, to be written in one transaction.
+
+    Attributes:
+        cursors: By source key, the JSON-ready state from which the next increase is counted.
+    """
+
+    usage: Mapping[UsageKey, Usage] = field(default_factory=dict)
+    gpus: Mapping[GpuKey, GpuUse] = field(default_factory=dict)
+    hosts: Mapping[int, HostUse] = field(default_factory=dict)
+    sources: Mapping[str, SourceTotals] = field(default_factory=dict)
+    cursors: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+
+
+def merged_postings(first: Posting, second: Posting) -> Posting:
+    """Return both postings as one: what a failed write left over, and what came since."""
+    return Posting(
+        usage=_merged(first.usage, second.usage),
+        gpus=_merged(first.gpus, second.gpus),
+        hosts=_merged(first.hosts, second.hosts),
+        sources=_merged(first.sources, second.sources),
+        cursors={**first.cursors, **second.cursors},
+        events=first.events + second.events,
+    )
+
+
+def _merged(first: Mapping[Key, Row], second: Mapping[Key, Row]) -> dict[Key, Row]:
+    rows = dict(first)
+    for key, row in second.items():
+        if key in rows:
+            add_rows(rows[key], row)
+        else:
+            rows[key] = row
+    return rows

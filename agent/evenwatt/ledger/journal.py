@@ -1,0 +1,180 @@
+"""One tick's posting while it is being written: rows by minute, from increases already worked out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from evenwatt.ledger import narration
+from evenwatt.ledger.attribution import Holding
+from evenwatt.ledger.energy import EnergyPart
+from evenwatt.ledger.entries import (
+    GpuKey,
+    GpuUse,
+    HostUse,
+    Posting,
+    SourceTotals,
+    Usage,
+    UsageKey,
+    add_rows,
+)
+from evenwatt.ledger.spans import Piece, Span, cut, cut_count, span_between
+from evenwatt.ledger.tokens import EngineIncrease, ModelIncrease
+from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Collects rows, cursors and events of one tick.
+
+    Attributes:
+        moment: Up to which the tick accounts.
+    """
+
+    def __init__(self, moment: Moment) -> None:
+        self.moment = moment
+        self._usage: dict[UsageKey, Usage] = {}
+        self._gpus: dict[GpuKey, GpuUse] = {}
+        self._hosts: dict[int, HostUse] = {}
+        self._sources: dict[str, SourceTotals] = {}
+        self._cursors: dict[str, Mapping[str, object]] = {}
+        self._events: list[Event] = []
+
+    def posting(self) -> Posting:
+        """Return what was collected."""
+        return Posting(
+            usage=self._usage,
+            gpus=self._gpus,
+            hosts=self._hosts,
+            sources=self._sources,
+            cursors=self._cursors,
+            events=tuple(self._events),
+        )
+
+    def cursor(self, key: str, stored: Mapping[str, object]) -> None:
+        """Set the state from which a source's next increase is counted."""
+        self._cursors[key] = stored
+
+    def event(self, told: narration.Told) -> None:
+        """Add an event, placed at the tick's moment."""
+        kind, subject, text = told
+        self._events.append(Event(utc_seconds=self.moment.utc_seconds, kind=kind, subject=subject, text=text))
+
+    def restart(self, source: str) -> None:
+        """Count a restart of a source."""
+        self._sources.setdefault(source, SourceTotals()).restarts += 1
+
+    def gap(self, source: str, span: Span) -> None:
+        """Count time in which nobody looked at a source that counted on, and tell of it."""
+        self._sources.setdefault(source, SourceTotals()).gap_seconds += span.length_seconds
+        self.event(narration.gap(source, span))
+
+    def tokens(self, engine: str, increase: EngineIncrease, *, estimated: bool) -> None:
+        """Book what an engine's counters rose by, minute by minute."""
+        if increase.span is None:
+            return
+        pieces = cut(increase.span)
+        for model, counts in increase.models.items():
+            for piece, usage in zip(pieces, _spread(counts, pieces), strict=True):
+                usage.estimated = int(estimated)
+                self._add_usage((piece.minute, engine, model), usage)
+        if increase.restarted:
+            for model in increase.models or (DEFAULT_MODEL,):
+                self._add_usage((pieces[-1].minute, engine, model), Usage(restarted=1))
+
+    def energy(
+        self,
+        gpu: GpuReading,
+        part: EnergyPart,
+        holdings: Sequence[Holding],
+        model_shares: Mapping[str, Mapping[str, float]],
+        *,
+        estimated: bool,
+    ) -> None:
+        """Book a GPU's energy, for itself and for whom it was spent."""
+        for piece in cut(part.span):
+            joules = part.energy_joules * piece.share
+            use = GpuUse(
+                energy_joules=joules,
+                measured_seconds=part.span.length_seconds * piece.share,
+                estimated=int(estimated),
+            )
+            self._add_gpu((piece.minute, gpu.uuid), use)
+            for holding in holdings:
+                for model, share in model_shares[holding.engine].items():
+                    usage = Usage(estimated=int(estimated))
+                    usage.add_joules(holding.state, joules * holding.joules_share * share)
+                    self._add_usage((piece.minute, holding.engine, model), usage)
+
+    def utilization(self, gpu: GpuReading, *, before: Moment | None) -> None:
+        """Book how long a GPU ran kernels since a moment, as NVML samples it."""
+        if gpu.utilization_ratio is None or before is None:
+            return
+        span = span_between(before, self.moment)
+        for piece in cut(span):
+            seconds = gpu.utilization_ratio * span.length_seconds * piece.share
+            self._add_gpu((piece.minute, gpu.uuid), GpuUse(utilization_seconds=seconds))
+
+    def time(
+        self,
+        span: Span,
+        shared: Mapping[tuple[str, State], float],
+        model_shares: Mapping[str, Mapping[str, float]],
+        *,
+        estimated: bool,
+        is_down: bool,
+    ) -> None:
+        """Book the machine's time, for itself and for whom it was held."""
+        for piece in cut(span):
+            seconds = span.length_seconds * piece.share
+            self._add_host(
+                piece.minute,
+                HostUse(
+                    seconds=seconds,
+                    down_seconds=seconds if is_down else 0.0,
+                    estimated_seconds=seconds if estimated else 0.0,
+                ),
+            )
+            for (engine, state), engine_share in shared.items():
+                for model, share in model_shares[engine].items():
+                    held = seconds * engine_share * share
+                    usage = Usage(estimated=int(estimated), down_seconds=held if is_down else 0.0)
+                    usage.add_seconds(State.IDLE_EMPTY if is_down else state, held)
+                    self._add_usage((piece.minute, engine, model), usage)
+
+    def _add_usage(self, key: UsageKey, row: Usage) -> None:
+        if key in self._usage:
+            add_rows(self._usage[key], row)
+        else:
+            self._usage[key] = row
+
+    def _add_gpu(self, key: GpuKey, row: GpuUse) -> None:
+        if key in self._gpus:
+            add_rows(self._gpus[key], row)
+        else:
+            self._gpus[key] = row
+
+    def _add_host(self, minute: int, row: HostUse) -> None:
+        if minute in self._hosts:
+            add_rows(self._hosts[minute], row)
+        else:
+            self._hosts[minute] = row
+
+
+def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...]) -> Iterable[Usage]:
+    """Return a model's increase cut into pieces, every count whole."""
+
+    def parts(count: int | None) -> tuple[int | None, ...]:
+        return (None,) * len(pieces) if count is None else cut_count(count, pieces)
+
+    columns = {
+        "input_tokens": parts(counts.input_tokens),
+        "cached_input_tokens": parts(counts.cached_input_tokens),
+        "output_tokens": parts(counts.output_tokens),
+        "requests_completed": parts(counts.requests.get("completed")),
+        "requests_aborted": parts(counts.requests.get("aborted")),
+        "requests_failed": parts(counts.requests.get("failed")),
+    }
+    for number in range(len(pieces)):
+        usage = Usage()
+        for name, column in columns.items():
+            setattr(usage, name, column[number])
+        yield usage

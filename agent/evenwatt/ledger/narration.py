@@ -1,0 +1,116 @@
+"""The sentences of events: what happened, with the numbers, for a person who looks it up later."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from evenwatt.ledger.cursors import EngineCursor
+from evenwatt.ledger.spans import Span
+from evenwatt.ledger.tokens import EngineIncrease
+from evenwatt.model import GpuReading, Moment
+
+__all__ = [
+    "Told",
+    "clock_stepped",
+    "energy_counter_reset",
+    "energy_disagreement",
+    "energy_refused",
+    "energy_source_changed",
+    "engine_restart",
+    "first_sight",
+    "gap",
+    "gpu_fault",
+    "models_folded",
+]
+
+Told = tuple[str, str, str]
+"""(kind, subject, text) of an event"""
+
+
+def first_sight(engine: str, cursor: EngineCursor) -> Told:
+    """Tell of an engine that counted before anyone watched: its counters are a baseline."""
+    tokens = sum(state.logical_input_tokens + state.output_tokens for state in cursor.models.values())
+    text = f"first seen with {tokens:,} tokens already counted; they are the baseline and not booked"
+    return "first_sight", engine, text
+
+
+def engine_restart(engine: str, last: Moment, increase: EngineIncrease) -> Told:
+    """Tell of a restart, and of what cannot be known after it."""
+    tokens = sum(
+        model.input_tokens + (model.cached_input_tokens or 0) + model.output_tokens
+        for model in increase.models.values()
+    )
+    text = (
+        f"began counting anew; {tokens:,} tokens since then are booked. What it counted after its last "
+        f"reading at {_utc(last.utc_seconds)} and before it ended cannot be known"
+    )
+    return "engine_restart", engine, text
+
+
+def gap(source: str, span: Span) -> Told:
+    """Tell of time in which nobody looked."""
+    text = (
+        f"not watched for {span.length_seconds:,.0f} s until {_utc(span.end_utc_seconds)}; what was counted "
+        "meanwhile is spread evenly over that time and marked estimated"
+    )
+    return "gap", source, text
+
+
+def models_folded(engine: str, names: Sequence[str]) -> Told:
+    """Tell that an engine serves more models than there are labels."""
+    text = f'{len(names):,} models beyond the bound of labels share model="other"; the first is {names[0]!r}'
+    return "models_folded", engine, text
+
+
+def clock_stepped(span: Span) -> Told:
+    """Tell that somebody set the wall clock."""
+    way = "forward" if span.stepped_seconds > 0 else "back"
+    text = (
+        f"the wall clock was set {way} by {abs(span.stepped_seconds):,.1f} s; lengths are not touched, "
+        "minutes from here on have the new time"
+    )
+    return "clock_step", "clock", text
+
+
+def gpu_fault(gpu: GpuReading) -> Told:
+    """Tell that a GPU stopped answering, or answers again."""
+    if gpu.fault is None:
+        return "gpu_back", gpu.uuid, f"GPU {gpu.index} ({gpu.name}) answers again"
+    return "gpu_lost", gpu.uuid, f"GPU {gpu.index} ({gpu.name}): {gpu.fault}"
+
+
+def energy_counter_reset(gpu: GpuReading) -> Told:
+    """Tell that the driver's energy counter began anew."""
+    text = (
+        f"the energy counter of GPU {gpu.index} ({gpu.name}) began anew (reboot, driver reload or reset); "
+        "its new value is booked, what it counted after the last reading before that is not known"
+    )
+    return "energy_counter_reset", gpu.uuid, text
+
+
+def energy_refused(gpu: GpuReading, joules: float) -> Told:
+    """Tell of a jump of the energy counter that the card cannot have drawn."""
+    text = (
+        f"the energy counter of GPU {gpu.index} ({gpu.name}) jumped by {joules:,.0f} J, more than the "
+        "card can draw in that time; the jump is not booked"
+    )
+    return "energy_refused", gpu.uuid, text
+
+
+def energy_source_changed(gpu: GpuReading) -> Told:
+    """Tell that a GPU's energy comes from another source than before."""
+    source = "its energy counter" if gpu.has_energy_counter else "integrated power samples"
+    return "energy_source", gpu.uuid, f"the energy of GPU {gpu.index} ({gpu.name}) now comes from {source}"
+
+
+def energy_disagreement(gpu: GpuReading, ratio: float, *, parted: bool) -> Told:
+    """Tell that energy counter and integrated power part on a busy GPU, or agree again."""
+    verdict = "more than they should" if parted else "within bounds again"
+    text = (
+        f"GPU {gpu.index} ({gpu.name}), busy: energy counter over integrated power is {ratio:.3f}, {verdict}"
+        "; the counter is what is booked"
+    )
+    return "energy_disagreement" if parted else "energy_agreement", gpu.uuid, text
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

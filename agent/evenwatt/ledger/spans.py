@@ -1,0 +1,117 @@
+"""Where an increase lies in time: spans between two moments, and how they are cut at minute boundaries."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evenwatt.model import Moment
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["Piece", "Span", "cut", "cut_count", "minute_of", "span_between"]
+
+_CLOCK_STEP_SECONDS = 1.0
+_CLOCK_SLEW_RATIO = 1e-3
+"""NTP slews by at most 500 ppm; what parts further than twice that was stepped."""
+
+_LONGEST_UNKNOWN_SECONDS = 366 * SECONDS_PER_DAY
+"""Across a boot only UTC is left, and a dead clock battery can claim decades."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of time: its place from UTC, its length from the boot clock.
+
+    Attributes:
+        end_utc_seconds: Where it ends in the calendar.
+        utc_seconds: How much of the calendar it covers; equals the length but for the slewing of the clock.
+        length_seconds: How long it was; never negative.
+        stepped_seconds: By how much the wall clock was set forward (or back, negative) within it.
+    """
+
+    end_utc_seconds: float
+    utc_seconds: float
+    length_seconds: float
+    stepped_seconds: float = 0.0
+
+    @property
+    def start_utc_seconds(self) -> float:
+        """Where it begins in the calendar."""
+        return self.end_utc_seconds - self.utc_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The part of a span that lies in one minute.
+
+    Attributes:
+        minute: Unix time of the minute's beginning.
+        share: Of the span, so that all pieces add up to 1.
+    """
+
+    minute: int
+    share: float
+
+
+def minute_of(utc_seconds: float) -> int:
+    """Return the Unix time at which the minute of a moment begins."""
+    return int(utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
+
+
+def span_between(before: Moment, after: Moment) -> Span:
+    """Return the span from one moment to a later one.
+
+    Within a boot the boot clock gives the length, so that stepping the wall clock changes no total; across a
+    boot only UTC is left. Where UTC agrees with the boot clock up to slewing, spans that follow each other
+    share their boundary in the calendar; where it was stepped, the span is laid back from its end.
+    """
+    calendar = after.utc_seconds - before.utc_seconds
+    if before.boot_id != after.boot_id:
+        length = min(max(calendar, 0.0), _LONGEST_UNKNOWN_SECONDS)
+        return Span(end_utc_seconds=after.utc_seconds, utc_seconds=length, length_seconds=length)
+    length = max(after.boot_seconds - before.boot_seconds, 0.0)
+    stepped = abs(calendar - length) > max(_CLOCK_STEP_SECONDS, _CLOCK_SLEW_RATIO * length)
+    return Span(
+        end_utc_seconds=after.utc_seconds,
+        utc_seconds=length if stepped else max(calendar, 0.0),
+        length_seconds=length,
+        stepped_seconds=calendar - length if stepped else 0.0,
+    )
+
+
+def cut(span: Span) -> tuple[Piece, ...]:
+    """Cut a span at minute boundaries.
+
+    A span of more than a day (the agent was away) is cut at hours instead, each piece booked in the first
+    minute of its hour: a month of minutes for every model would not fit the agent's memory.
+    """
+    if span.utc_seconds <= 0:
+        return (Piece(minute=minute_of(span.end_utc_seconds), share=1.0),)
+    step = SECONDS_PER_MINUTE if span.utc_seconds <= SECONDS_PER_DAY else SECONDS_PER_HOUR
+    return tuple(_pieces(span, step))
+
+
+def _pieces(span: Span, step: int) -> Iterator[Piece]:
+    start, end = span.start_utc_seconds, span.end_utc_seconds
+    first = math.floor(start / step) * step
+    count = max(1, math.ceil((end - first) / step))
+    for number in range(count):
+        edge = first + number * step
+        inside = min(end, edge + step) - max(start, edge)
+        if inside > 0:
+            yield Piece(minute=edge, share=inside / span.utc_seconds)
+
+
+def cut_count(count: int, pieces: tuple[Piece, ...]) -> tuple[int, ...]:
+    """Spread a whole number over pieces by their shares, without losing or inventing one.
+
+    Each boundary is rounded, not each part, so the parts add up to the whole exactly.
+    """
+    parts = []
+    reached, done = 0.0, 0
+    for piece in pieces[:-1]:
+        reached += piece.share
+        upto = min(count, round(count * reached))
+        parts.append(upto - done)
+        done = upto
+    parts.append(count - done)
+    return tuple(parts)
