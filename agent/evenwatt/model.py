@@ -11,6 +11,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "OTHER_MODEL",
     "UNALLOCATED",
+    "Assumption",
     "EngineReading",
     "Epoch",
     "Event",
@@ -226,3 +227,16 @@ class Event:
     kind: str
     subject: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """A setting that nobody wrote: what is taken for it, and the line that makes it true.
+
+    Attributes:
+        setting: Its key: `electricity.price_per_kwh`.
+    """
+
+    setting: str
+    text: str
+    line_to_write: str

@@ -1,0 +1,25 @@
+"""YAML → validated settings. The only importer of yaml, and of pydantic beside recorded readings.
+
+Seen by the service and the commands alone: layers take plain values, never the settings themselves.
+"""
+
+from evenwatt.config.assumptions import Assumption, assumptions
+from evenwatt.config.credentials import Secret
+from evenwatt.config.load import load, parse_settings
+from evenwatt.config.places import find_config
+from evenwatt.config.schema import CatalogueReference, PricedReference, Settings
+from evenwatt.config.values import Address, Window
+
+__all__ = [
+    "Address",
+    "Assumption",
+    "CatalogueReference",
+    "PricedReference",
+    "Secret",
+    "Settings",
+    "Window",
+    "assumptions",
+    "find_config",
+    "load",
+    "parse_settings",
+]

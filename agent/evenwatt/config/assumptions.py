@@ -1,0 +1,72 @@
+"""What the agent takes for granted because the configuration does not say it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evenwatt.config.schema import Settings
+
+__all__ = ["Assumption", "assumptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """One setting that nobody wrote and that decides what things cost.
+
+    Attributes:
+        setting: Its key: `electricity.price_per_kwh`.
+        text: What is assumed, as a sentence.
+        line_to_write: The line that makes it true, to add to the file; a word in capitals stands for a
+            value that only its owner knows.
+    """
+
+    setting: str
+    text: str
+    line_to_write: str
+
+
+def assumptions(settings: Settings) -> tuple[Assumption, ...]:
+    """Return what the settings take for granted, in the order of the file."""
+    return (*_electricity(settings), *_hardware(settings), *_references(settings))
+
+
+def _electricity(settings: Settings) -> Iterator[Assumption]:
+    if "price_per_kwh" not in settings.electricity.model_fields_set:
+        price = settings.electricity.price_per_kwh
+        yield Assumption(
+            setting="electricity.price_per_kwh",
+            text=f"Electricity is assumed to cost {price:.2f} {settings.currency} per kWh.",
+            line_to_write=_line(settings, "electricity", f"price_per_kwh: {price:.2f}"),
+        )
+
+
+def _hardware(settings: Settings) -> Iterator[Assumption]:
+    hardware = settings.hardware
+    if hardware.mode != "owned":
+        return
+    if hardware.purchase_price is None:
+        yield Assumption(
+            setting="hardware",
+            text="The price of the hardware is assumed from the names of its GPUs.",
+            line_to_write=_line(settings, "hardware", "purchase_price: PRICE"),
+        )
+    elif "lifetime_years" not in hardware.model_fields_set:
+        yield Assumption(
+            setting="hardware.lifetime_years",
+            text=f"The hardware is assumed to last {hardware.lifetime_years:g} years.",
+            line_to_write=_line(settings, "hardware", f"lifetime_years: {hardware.lifetime_years:g}"),
+        )
+
+
+def _references(settings: Settings) -> Iterator[Assumption]:
+    if "references" not in settings.model_fields_set:
+        names = ", ".join(reference.name for reference in settings.references)
+        yield Assumption(
+            setting="references",
+            text=f"The API models to compare with are assumed: {names}.",
+            line_to_write=f"references: [{names}]",
+        )
+
+
+def _line(settings: Settings, section: str, key: str) -> str:
+    """Return the line for a key of a section: below the section where the file has it, else with it."""
+    return f"  {key}  # below {section}:" if section in settings.model_fields_set else f"{section}: {{{key}}}"

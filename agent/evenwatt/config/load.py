@@ -1,0 +1,87 @@
+"""The way from a file to settings; everything that is wrong with it is told at once."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evenwatt.config.document import Unreadable, read_document
+from evenwatt.config.faults import Fault
+from evenwatt.config.places import find_config
+from evenwatt.config.schema import Settings
+from evenwatt.config.validation import faults_of
+from evenwatt.errors import ConfigError
+
+__all__ = ["load", "parse_settings"]
+
+_MAX_BYTES = 1 << 20
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings of a file, or of the one that `find_config` finds, or the defaults.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it is wrong; it carries all faults.
+    """
+    path = path or find_config()
+    return Settings() if path is None else parse_settings(_read(path), str(path))
+
+
+def parse_settings(content: bytes, file: str) -> Settings:
+    """Return the settings that the content of a file stands for.
+
+    Args:
+        content: What the file holds.
+        file: What to call it in a fault.
+
+    Raises:
+        ConfigError: Something in it is wrong; it carries all faults, in the order of the lines.
+    """
+    settings, faults = _settings_and_faults(content)
+    if settings is None or faults:
+        # Raised here and not where they were found: what was found must not travel along as the cause.
+        in_order = sorted(faults, key=lambda fault: fault.line or 0)
+        raise ConfigError(tuple(fault.rendered(file) for fault in in_order))
+    return settings
+
+
+def _settings_and_faults(content: bytes) -> tuple[Settings | None, list[Fault]]:
+    try:
+        document = read_document(_decoded(content))
+    except Unreadable as error:
+        return None, [error.fault]
+    faults = document.faults
+    try:
+        return Settings.model_validate(document.values), faults
+    except ValidationError as error:
+        at_fault = {fault.path for fault in faults}
+        return None, [
+            *faults,
+            *(fault for fault in faults_of(error, document.places) if fault.path not in at_fault),
+        ]
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > _MAX_BYTES:
+        raise Unreadable(f"larger than {_MAX_BYTES:,} bytes; expected a configuration of evenwatt")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Unreadable(
+            f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8", line
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        reason = "there is no such file; check the path, or leave it out for the defaults"
+    except IsADirectoryError:
+        reason = "is a folder; name the file in it"
+    except PermissionError:
+        reason = "may not be read by this user; change its owner or mode"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise ConfigError((f"{path}: {reason}",))

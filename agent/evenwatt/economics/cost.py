@@ -1,0 +1,213 @@
+"""From one minute's physics to money: the price book of a site, and what a minute costs by it.
+
+Everything is linear in seconds, joules and tokens, so the sum over any split equals the whole. A minute is
+priced at one moment, its beginning: prices change at whole minutes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, reference_price_at
+from evenwatt.economics.ownership import Hardware, hardware_cost
+from evenwatt.economics.running import (
+    MONTH_HOURS,
+    Labour,
+    MonthlyCost,
+    labour_cost_per_second,
+    other_cost_per_second,
+)
+from evenwatt.economics.tariffs import Tariff, energy_cost
+from evenwatt.economics.tokens import Tokens
+from evenwatt.model import State
+
+__all__ = [
+    "Costs",
+    "MinuteCosts",
+    "ModelRule",
+    "PriceBook",
+    "StateUse",
+    "api_costs",
+    "minute_costs",
+    "model_rule",
+    "summed_costs",
+]
+
+_IDLE_STATES = (State.IDLE_LOADED, State.IDLE_EMPTY)
+
+_FLOAT_DUST_RATIO = 1e-9
+"""Seconds are sums of shares: a state that was down throughout may show this much of itself as up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRule:
+    """What holds for the served models whose name fits a pattern.
+
+    Attributes:
+        pattern: A glob, case-sensitive: `llama-*`.
+        references: Names of the references to compare with; None: all of the book.
+        token_ratio: Tokens that an API would count for each one counted here.
+    """
+
+    pattern: str
+    references: tuple[str, ...] | None = None
+    token_ratio: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceBook:
+    """All prices of a site, in its one currency.
+
+    Attributes:
+        hardware: Of the whole machine; None: not known, which is not the same as `Sunk`.
+        tariff: None: the electricity price is not known.
+        labour: None: the owner charges nobody's time.
+        references: Dated prices of the API models to compare with.
+        rules: By model name; the first that fits applies.
+    """
+
+    hardware: Hardware | None = None
+    tariff: Tariff | None = None
+    labour: Labour | None = None
+    other: tuple[MonthlyCost, ...] = ()
+    references: tuple[ReferencePrice, ...] = ()
+    rules: tuple[ModelRule, ...] = ()
+    month_hours: float = MONTH_HOURS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateUse:
+    """What a part of the machine did in one state within one minute.
+
+    Attributes:
+        seconds: A share of the machine's time.
+        down_seconds: The part of it in which the machine was off.
+        joules: None where not measured.
+    """
+
+    seconds: float = 0.0
+    down_seconds: float = 0.0
+    joules: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Money by component; None where it cannot be known."""
+
+    hardware: float | None = None
+    energy: float | None = None
+    labour: float | None = None
+    other: float | None = None
+
+    @property
+    def time(self) -> float | None:
+        """What accrues with time alone: hardware, labour, other; None where one is not known."""
+        return _whole_sum(self.hardware, self.labour, self.other)
+
+    @property
+    def full(self) -> float | None:
+        """All components; None where one is not known, because a part is not the whole."""
+        return _whole_sum(self.hardware, self.energy, self.labour, self.other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteCosts:
+    """What a part of the machine cost in one minute.
+
+    Attributes:
+        idle: Of that, the full cost of each idle state it was in; None where it cannot be known.
+    """
+
+    costs: Costs
+    idle: Mapping[State, float | None] = field(default_factory=dict)
+
+
+def summed_costs(parts: Iterable[Costs]) -> Costs:
+    """Return the sum by component, the way the ledger adds: unknown only where no part is known."""
+    parts = tuple(parts)
+    return Costs(
+        hardware=_known_sum(part.hardware for part in parts),
+        energy=_known_sum(part.energy for part in parts),
+        labour=_known_sum(part.labour for part in parts),
+        other=_known_sum(part.other for part in parts),
+    )
+
+
+def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, StateUse]) -> MinuteCosts:
+    """Return what a part of the machine cost in one minute.
+
+    Energy is the money for the joules that were measured; None where none were. Hardware, labour and other
+    accrue with the seconds, whether or not a token flowed.
+
+    Args:
+        book: The site's prices.
+        utc_seconds: When the minute began.
+        uses: What the part did, by state; a state that did not occur is left out.
+    """
+    by_state = {state: _use_costs(book, utc_seconds, use) for state, use in uses.items()}
+    return MinuteCosts(
+        costs=summed_costs(by_state.values()),
+        idle={state: _idle_cost(uses[state], by_state[state]) for state in _IDLE_STATES if state in uses},
+    )
+
+
+def model_rule(book: PriceBook, model: str) -> ModelRule:
+    """Return the first rule whose pattern fits a model, else one that asks for nothing special."""
+    for rule in book.rules:
+        if fnmatchcase(model, rule.pattern):
+            return rule
+    return ModelRule(pattern="*")
+
+
+def api_costs(book: PriceBook, *, utc_seconds: float, model: str, tokens: Tokens) -> dict[str, ApiCost]:
+    """Return what a model's tokens would cost at each of its references, by name.
+
+    A reference without a price at that moment is left out.
+    """
+    rule = model_rule(book, model)
+    names = rule.references
+    if names is None:
+        names = tuple(dict.fromkeys(price.name for price in book.references))
+    prices = {name: reference_price_at(book.references, name, utc_seconds) for name in names}
+    return {
+        name: api_cost(tokens, price, token_ratio=rule.token_ratio)
+        for name, price in prices.items()
+        if price is not None
+    }
+
+
+def _use_costs(book: PriceBook, utc_seconds: float, use: StateUse) -> Costs:
+    return Costs(
+        hardware=(
+            None
+            if book.hardware is None
+            else hardware_cost(
+                book.hardware, utc_seconds=utc_seconds, seconds=use.seconds, down_seconds=use.down_seconds
+            )
+        ),
+        energy=(
+            None
+            if book.tariff is None or use.joules is None
+            else energy_cost(book.tariff, utc_seconds=utc_seconds, joules=use.joules)
+        ),
+        labour=labour_cost_per_second(book.labour, month_hours=book.month_hours) * use.seconds,
+        other=other_cost_per_second(book.other, month_hours=book.month_hours) * use.seconds,
+    )
+
+
+def _idle_cost(use: StateUse, costs: Costs) -> float | None:
+    up_seconds = use.seconds - use.down_seconds
+    if use.joules is None and up_seconds <= _FLOAT_DUST_RATIO * use.seconds:
+        # Nobody measures a machine that is off, and it draws nothing to pay for.
+        return costs.time
+    return costs.full
+
+
+def _known_sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _whole_sum(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,0 +1,120 @@
+"""What the hardware costs for each second that it is held, in the four ways of having it.
+
+    owned            straight-line depreciation, and maintenance as a share of the purchase price per year
+    rented           the rent of every hour, used or not
+    rented, active   the rent of the hours in which the machine was up: only where it is really given back
+    sunk             nothing: the view of somebody who has paid already and asks whether to go on
+
+Utilisation appears nowhere: an idle hour that is paid for costs what a busy one does.
+"""
+
+from dataclasses import dataclass
+
+from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
+
+__all__ = [
+    "Hardware",
+    "Owned",
+    "Rented",
+    "Sunk",
+    "end_of_life_utc_seconds",
+    "hardware_cost",
+    "hardware_cost_per_second",
+    "rent_per_hour_of_month",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """A machine that was bought.
+
+    Attributes:
+        purchase_price: Of the whole machine.
+        lifetime_years: Over which its price is spread; years of 8,760 hours.
+        residual_value: What it will still sell for at the end of its life.
+        maintenance_per_year: Share of the purchase price, each year of its life.
+        purchased_utc_seconds: When its life began; None: not known, and then it has no end either.
+    """
+
+    purchase_price: float
+    lifetime_years: float
+    residual_value: float = 0.0
+    maintenance_per_year: float = 0.0
+    purchased_utc_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rented:
+    """A machine that is paid for by the hour.
+
+    Attributes:
+        is_active_only: No rent while the machine is off, because it is given back.
+    """
+
+    rent_per_hour: float
+    is_active_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sunk:
+    """A machine whose price is to be left out of the question."""
+
+
+Hardware = Owned | Rented | Sunk
+
+
+def rent_per_hour_of_month(rent_per_month: float, month_hours: float) -> float:
+    """Return a monthly rent by the hour, for months of that many hours."""
+    return rent_per_month / month_hours
+
+
+def end_of_life_utc_seconds(owned: Owned) -> float | None:
+    """Return when the hardware is written off, from where on it costs nothing; None where not known."""
+    if owned.purchased_utc_seconds is None:
+        return None
+    return owned.purchased_utc_seconds + _lifetime_seconds(owned)
+
+
+def hardware_cost_per_second(hardware: Hardware, utc_seconds: float) -> float:
+    """Return what a second of the machine costs at a moment, while it is up.
+
+    Owned: (P - R) / (8760 Y) + m P / 8760 an hour, from the purchase to the end of life; 0 outside of it. The
+    sum over the life is P - R + m P Y, whatever the calendar says of leap days.
+    """
+    match hardware:
+        case Sunk():
+            return 0.0
+        case Rented():
+            return hardware.rent_per_hour / SECONDS_PER_HOUR
+        case Owned():
+            return _owned_cost_per_hour(hardware, utc_seconds) / SECONDS_PER_HOUR
+
+
+def hardware_cost(
+    hardware: Hardware, *, utc_seconds: float, seconds: float, down_seconds: float = 0.0
+) -> float:
+    """Return what holding the machine for some seconds costs at a moment.
+
+    Args:
+        hardware: How it is had.
+        utc_seconds: The moment whose price applies to all of the seconds.
+        seconds: All of them, idle and down ones too.
+        down_seconds: The part of them in which the machine was off; only a rent that ends with the use
+            leaves them out.
+    """
+    is_given_back = isinstance(hardware, Rented) and hardware.is_active_only
+    paid_seconds = seconds - down_seconds if is_given_back else seconds
+    return hardware_cost_per_second(hardware, utc_seconds) * paid_seconds
+
+
+def _lifetime_seconds(owned: Owned) -> float:
+    return owned.lifetime_years * HOURS_PER_YEAR * SECONDS_PER_HOUR
+
+
+def _owned_cost_per_hour(owned: Owned, utc_seconds: float) -> float:
+    if owned.purchased_utc_seconds is not None:
+        age_seconds = utc_seconds - owned.purchased_utc_seconds
+        if not 0 <= age_seconds < _lifetime_seconds(owned):
+            return 0.0
+    depreciation = (owned.purchase_price - owned.residual_value) / (HOURS_PER_YEAR * owned.lifetime_years)
+    return depreciation + owned.maintenance_per_year * owned.purchase_price / HOURS_PER_YEAR

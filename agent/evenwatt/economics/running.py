@@ -1,0 +1,70 @@
+"""What people and contracts cost for each second: labour, and other fixed costs by the month."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
+
+__all__ = [
+    "MONTH_HOURS",
+    "HourlyLabour",
+    "Labour",
+    "MonthlyCost",
+    "SalariedLabour",
+    "labour_cost_per_second",
+    "other_cost_per_second",
+]
+
+MONTH_HOURS = HOURS_PER_YEAR / 12
+"""730: a twelfth of a year. Some price lists take 720 (30 days), so it is an argument everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalariedLabour:
+    """A part of somebody's year.
+
+    Attributes:
+        fte: Share of a full-time position that the machine takes.
+        salary_per_year: Of the full position, with all that the employer pays.
+    """
+
+    fte: float
+    salary_per_year: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourlyLabour:
+    """Some hours of somebody's month."""
+
+    hours_per_month: float
+    rate_per_hour: float
+
+
+Labour = SalariedLabour | HourlyLabour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthlyCost:
+    """A fixed running cost: colocation, a support contract, a line."""
+
+    name: str
+    per_month: float
+
+
+def labour_cost_per_second(labour: Labour | None, *, month_hours: float = MONTH_HOURS) -> float:
+    """Return what labour costs for each second of the calendar, nights included.
+
+    None is the owner's decision to charge nobody's time, hence a known 0.
+    """
+    match labour:
+        case None:
+            return 0.0
+        case SalariedLabour():
+            return labour.fte * labour.salary_per_year / HOURS_PER_YEAR / SECONDS_PER_HOUR
+        case HourlyLabour():
+            return labour.hours_per_month * labour.rate_per_hour / month_hours / SECONDS_PER_HOUR
+
+
+def other_cost_per_second(costs: Iterable[MonthlyCost], *, month_hours: float = MONTH_HOURS) -> float:
+    """Return what all other fixed costs come to for each second; none listed is the owner's 0."""
+    return sum(cost.per_month for cost in costs) / month_hours / SECONDS_PER_HOUR

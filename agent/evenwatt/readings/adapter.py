@@ -1,0 +1,65 @@
+"""What has to be known of one kind of engine to read it: a table that its module fills in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evenwatt.errors import SourceContractError
+from evenwatt.model import ModelCounters
+from evenwatt.readings.exposition import Sample, token_count
+
+__all__ = ["Adapter", "token_sum", "tokens_of_both"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """One kind of engine.
+
+    Attributes:
+        kind: Its name, which is also the prefix of its series up to the colon.
+        wanted: The names of the samples that the functions below look at.
+        running: The gauge of requests being worked on.
+        waiting: The gauge of requests in the queue.
+        models: Translates samples, and the model's name where the page has none, into counters.
+        signals: Returns what the page and its headers tell of the identity of the counting process.
+        name_paths: Where the name of the model is asked for, in this order, and how it is read out of the
+            answer; empty where the page has it.
+        unmetered: What it means when the page has none of the engine's series, and what to try.
+        status_advice: What to try, by HTTP status.
+    """
+
+    kind: str
+    wanted: frozenset[str]
+    running: str
+    waiting: str
+    models: Callable[[Sequence[Sample], str], tuple[ModelCounters, ...]]
+    signals: Callable[[Sequence[Sample], Mapping[str, str]], dict[str, str]]
+    unmetered: str
+    name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
+    status_advice: Mapping[int, str] = field(default_factory=dict)
+
+
+def token_sum(samples: Sequence[Sample], name: str) -> int | None:
+    """Return a counter summed over its series; None where the page has none of it.
+
+    Raises:
+        SourceContractError: One of them is not a count.
+    """
+    counts = [token_count(sample) for sample in samples if sample.name == name]
+    return sum(counts) if counts else None
+
+
+def tokens_of_both(input_tokens: int | None, output_tokens: int | None) -> tuple[int, int] | None:
+    """Return input and output; None where neither is on the page, as both appear with the first request.
+
+    Raises:
+        SourceContractError: One is there without the other: half of the tokens would be missing for ever.
+    """
+    if input_tokens is None and output_tokens is None:
+        return None
+    if input_tokens is None or output_tokens is None:
+        missing = "input" if input_tokens is None else "output"
+        raise SourceContractError(
+            f"the page has no counter of {missing} tokens beside the other one; this version of the engine "
+            "counts in a way that is not known here"
+        )
+    return input_tokens, output_tokens

@@ -1,0 +1,195 @@
+"""An inference engine as a source: one page, read together with the kernel's witness of who served it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from evenwatt.clock import boot_seconds, now
+from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.model import DEFAULT_MODEL, EngineReading, Epoch, Moment
+from evenwatt.readings.adapter import Adapter
+from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples, whole_gauge
+from evenwatt.readings.http import HttpClient, shown_url
+from evenwatt.readings.llamacpp import LLAMACPP
+from evenwatt.readings.processes import Listener, ListenerLookup, is_loopback
+from evenwatt.readings.vllm import VLLM
+
+__all__ = ["ENGINE_KINDS", "EngineSource", "fingerprint"]
+
+_ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (VLLM, LLAMACPP)})
+_ADVICE = MappingProxyType(
+    {status: text for adapter in _ADAPTERS.values() for status, text in adapter.status_advice.items()}
+)
+_ENGINE_LINE = re.compile(rb"^(?:# (?:HELP|TYPE) )?(" + "|".join(_ADAPTERS).encode() + rb"):", re.MULTILINE)
+_ATTEMPTS = 2
+_NOT_FOUND = 404
+
+ENGINE_KINDS = tuple(_ADAPTERS)
+"""The kinds that a source can be told to be."""
+
+
+def fingerprint(page: bytes) -> str | None:
+    """Return the kind of engine whose series a checked page has; None where it has none that is known."""
+    found = _ENGINE_LINE.search(page)
+    return None if found is None else found[1].decode("ascii")
+
+
+class EngineSource:
+    """Reads one engine's token counters.
+
+    Args:
+        name: The engine's identity in the history.
+        url: Its address, with or without /metrics at the end.
+        kind: One of `ENGINE_KINDS`; None: as the first good page says.
+        deadline_seconds: What one reading may take, everything included.
+        api_key: Sent as a bearer token.
+    """
+
+    sample_seconds = None
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        url: str,
+        kind: str | None = None,
+        deadline_seconds: float = 5.0,
+        api_key: str | None = None,
+    ) -> None:
+        self.name = name
+        self._base_url = url.rstrip("/").removesuffix("/metrics").rstrip("/")
+        self.address = shown_url(f"{self._base_url}/metrics")
+        self._adapter = None if kind is None else _ADAPTERS[kind]
+        self._deadline_seconds = deadline_seconds
+        self._client = HttpClient(api_key)
+        parts = urlsplit(self._base_url)
+        self._host = parts.hostname or ""
+        self._lookup = ListenerLookup(self._host, parts.port or (443 if parts.scheme == "https" else 80))
+        self._served: tuple[Mapping[str, str], str] | None = None
+
+    @property
+    def kind(self) -> str:
+        """The engine's kind; `engine` until the first good page has told."""
+        return "engine" if self._adapter is None else self._adapter.kind
+
+    def sample(self) -> None:
+        """Do nothing: all that an engine tells is in its page."""
+
+    def read(self) -> EngineReading:
+        """Return what the engine says now.
+
+        The listener is looked up before and after the page, so that a page is never booked to another process
+        than the one that wrote it.
+
+        Raises:
+            SourceUnavailable: It does not answer, is not ready, or was restarted while it was read.
+            SourceContractError: It answers what its kind does not say.
+        """
+        ends_boot_seconds = boot_seconds() + self._deadline_seconds
+        for _ in range(_ATTEMPTS):
+            listener = self._lookup.listener()
+            reading = self._read_page(listener, ends_boot_seconds)
+            if self._lookup.listener() == listener:
+                return reading
+        raise SourceUnavailable(f"{self.address} was restarted while being read; it is read again next time")
+
+    def close(self) -> None:
+        """Let go of the HTTP session."""
+        self._client.close()
+
+    def _read_page(self, listener: Listener | None, ends_boot_seconds: float) -> EngineReading:
+        answer = self._client.get(f"{self._base_url}/metrics", ends_boot_seconds - boot_seconds())
+        moment = now()
+        body = answer.ok_body(_ADVICE if self._adapter is None else self._adapter.status_advice)
+        with self._address_in_errors():
+            page = checked_page(body)
+            adapter = self._adapter_for(page)
+            samples = parse_samples(page, adapter.wanted)
+        epoch = self._epoch(adapter.signals(samples, answer.headers), listener, moment)
+        served_name = self._served_name(adapter, epoch.signals, ends_boot_seconds)
+        with self._address_in_errors():
+            models = adapter.models(samples, served_name)
+        self._adapter = adapter
+        return EngineReading(
+            engine=self.name,
+            kind=adapter.kind,
+            moment=moment,
+            epoch=epoch,
+            models=models,
+            requests_running=whole_gauge(samples, adapter.running),
+            requests_waiting=whole_gauge(samples, adapter.waiting),
+            listener_pid=None if listener is None or listener.process is None else listener.process.pid,
+        )
+
+    def _adapter_for(self, page: bytes) -> Adapter:
+        kind = fingerprint(page)
+        if self._adapter is None:
+            if kind is None:
+                raise SourceContractError(
+                    f"the page has series of no engine that is known ({', '.join(ENGINE_KINDS)}); if one "
+                    "runs there, set its `kind` to learn what is missing"
+                )
+            return _ADAPTERS[kind]
+        if kind != self._adapter.kind:
+            other = "" if kind is None else f". The page is one of {kind}"
+            raise SourceContractError(f"{self._adapter.kind} {self._adapter.unmetered}{other}")
+        return self._adapter
+
+    def _epoch(self, page_signals: dict[str, str], listener: Listener | None, moment: Moment) -> Epoch:
+        signals = page_signals | _kernel_signals(listener, moment.boot_id)
+        if listener is not None and listener.process is not None:
+            return Epoch(signals=signals, started_boot_seconds=listener.process.started_boot_seconds)
+        if "start_time" in signals and is_loopback(self._host):
+            age_seconds = moment.utc_seconds - float(signals["start_time"])
+            if age_seconds >= 0:  # otherwise the clock was set back, and the age is not known
+                return Epoch(signals=signals, started_boot_seconds=moment.boot_seconds - age_seconds)
+        return Epoch(signals=signals)
+
+    def _served_name(self, adapter: Adapter, signals: Mapping[str, str], ends_boot_seconds: float) -> str:
+        """Return the model's name where the page has none: asked once for each life of the engine.
+
+        An engine that gives no sign of its identity is asked each time.
+        """
+        if not adapter.name_paths:
+            return DEFAULT_MODEL
+        if self._served is None or not signals or self._served[0] != signals:
+            self._served = (signals, self._asked_name(adapter, ends_boot_seconds))
+        return self._served[1]
+
+    def _asked_name(self, adapter: Adapter, ends_boot_seconds: float) -> str:
+        # Only a path that does not exist is passed over: the next one may give the same model another name,
+        # and a name that changes from reading to reading would count its tokens twice.
+        for path, name_in in adapter.name_paths.items():
+            answer = self._client.get(self._base_url + path, ends_boot_seconds - boot_seconds())
+            if answer.status == _NOT_FOUND:
+                continue
+            name = name_in(answer.ok_body())
+            if name is None:
+                raise SourceContractError(
+                    f"{answer.url} does not name one model, so its tokens have no owner"
+                )
+            return bounded_text(name)
+        paths = " nor ".join(adapter.name_paths)
+        raise SourceContractError(
+            f"{shown_url(self._base_url)} has neither {paths}, so its model has no name"
+        )
+
+    @contextmanager
+    def _address_in_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SourceContractError as exc:
+            raise SourceContractError(f"{self.address}: {exc}") from exc
+
+
+def _kernel_signals(listener: Listener | None, boot_id: str) -> dict[str, str]:
+    if listener is None:
+        return {}
+    if listener.process is not None:
+        return {"process": f"{boot_id}:{listener.process.pid}:{listener.process.start_ticks}"}
+    if len(listener.inodes) == 1:
+        return {"listener": f"{boot_id}:{min(listener.inodes)}"}
+    # Of several sockets one may come and go with a worker, while the counters live on.
+    return {}

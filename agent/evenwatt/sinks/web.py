@@ -1,0 +1,103 @@
+"""The agent's one HTTP port. Every answer is bytes that lie ready: nothing here waits for anything.
+
+A thread of its own with its own event loop; the writer hands over finished pages by one assignment.
+"""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from evenwatt.errors import EvenwattError
+
+__all__ = ["Page", "Pages", "WebServer"]
+
+_SECURITY_HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One finished answer."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """All answers of one snapshot, by path."""
+
+    by_path: Mapping[str, Page] = field(default_factory=dict)
+
+
+class WebServer:
+    """Serves the pages that it was last given."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        """Listen at once, so that an address in use stops the start and not the first scrape.
+
+        Raises:
+            EvenwattError: The address cannot be listened on.
+        """
+        self._host, self._port = host, port
+        self._pages = Pages()
+        self._loop = asyncio.new_event_loop()
+        started: Future[int] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="web", daemon=True)
+        self._thread.start()
+        try:
+            self.port = started.result()
+        except OSError as error:
+            raise EvenwattError(
+                f"server.listen: cannot listen on {host}:{port}: {error.strerror or error}. Is another evenwatt "
+                "or another program there? Set server.listen to a free address"
+            ) from error
+
+    def publish(self, pages: Pages) -> None:
+        """Answer with these pages from now on."""
+        self._pages = pages
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=1)
+
+    def _run(self, started: "Future[int]") -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            runner = self._loop.run_until_complete(self._start())
+        except BaseException as error:  # noqa: BLE001 -- handed to the thread that waits for the start
+            started.set_exception(error)
+            return
+        started.set_result(runner.addresses[0][1])
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(runner.cleanup())
+        finally:
+            self._loop.close()
+
+    async def _start(self) -> web.AppRunner:
+        application = web.Application(client_max_size=1024)
+        application.router.add_get("/{path:.*}", self._answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5, handle_signals=False)
+        await runner.setup()
+        await web.TCPSite(runner, self._host, self._port).start()
+        return runner
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        page = self._pages.by_path.get(request.path)
+        if page is None:
+            known = ", ".join(sorted(self._pages.by_path)) or "none yet"
+            body = f"nothing at this path; there are: {known}\n".encode()
+            page = Page(body=body, content_type="text/plain; charset=utf-8", status=404)
+        headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
+        return web.Response(body=page.body, status=page.status, headers=headers)

@@ -1,0 +1,79 @@
+"""The snapshot itself: plain values, nothing to compute and nothing to wait for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evenwatt.economics.cost import Costs
+from evenwatt.ledger import SourceTotals
+from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
+from evenwatt.snapshot.sums import Sums
+from evenwatt.snapshot.windows import WindowView
+
+__all__ = ["EngineView", "HistoryHealth", "Snapshot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineView:
+    """An engine as it was last read.
+
+    Attributes:
+        capacity_tokens_per_second: And where it comes from, in `capacity_source`.
+    """
+
+    engine: str
+    kind: str
+    address: str
+    up: bool
+    models: tuple[str, ...]
+    requests_running: int | None = None
+    requests_waiting: int | None = None
+    capacity_tokens_per_second: float | None = None
+    capacity_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryHealth:
+    """Whether ticks reach the disk.
+
+    Attributes:
+        pending_ticks: Ticks kept in memory until the history can be written again.
+    """
+
+    path: str
+    up: bool
+    pending_ticks: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that is known at one tick.
+
+    Attributes:
+        simulated: Readings are not of real hardware; every surface says so.
+        gpus: Latest readings; a GPU that could not be read has its fault and no values.
+        gpu_owners: By UUID, the engines that its costs go to.
+        counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
+        cost_per_hour: What accrues now; energy at the power of this moment.
+    """
+
+    moment: Moment
+    started_utc_seconds: float
+    version: str
+    simulated: bool
+    currency: str
+    totals: Sums
+    source_totals: Mapping[str, SourceTotals]
+    gpus: tuple[GpuReading, ...]
+    gpu_owners: Mapping[str, tuple[str, ...]]
+    counter_power_ratios: Mapping[str, float]
+    gpus_released: bool
+    engines: tuple[EngineView, ...]
+    sources: tuple[SourceHealth, ...]
+    windows: tuple[WindowView, ...]
+    electricity_price_per_kwh: float | None
+    cost_per_hour: Costs
+    assumptions: tuple[Assumption, ...]
+    history: HistoryHealth
+    config_reload_ok: bool
+    events: tuple[Event, ...]

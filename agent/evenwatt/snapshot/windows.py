@@ -1,0 +1,209 @@
+"""What a window (24h, 7d, month) says: cost per million tokens, load, break-even; always from sums."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evenwatt.economics.breakeven import WindowSums, break_even_load, cost_line, token_load
+from evenwatt.economics.effective import Basis, TokenBase, api_price_per_mtok, break_even_ratio, cost_per_mtok
+from evenwatt.economics.tokens import Tokens
+from evenwatt.ledger import Usage
+from evenwatt.ledger.entries import add_rows
+from evenwatt.model import UNALLOCATED
+from evenwatt.snapshot.sums import Money, Sums, total_money
+
+__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "tokens_of", "window_view"]
+
+ALL = "all"
+"""The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceView:
+    """Own cost against one API over a window; None where it cannot be known.
+
+    Attributes:
+        price_per_mtok: The API's, at the mix that was served and with the observed cache hits, where the
+            engine tells them.
+        price_per_mtok_no_cache: The same as if its cache hit nothing.
+        ratio: API-equivalent over own cost; below 1 the API was cheaper.
+        break_even_load_ratio: `math.inf` means never.
+    """
+
+    reference: str
+    price_per_mtok: float | None
+    price_per_mtok_no_cache: float | None
+    ratio: float | None
+    break_even_load_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """What one model, one engine (`model="all"`) or the machine (`all`, `all`) did and cost in a window.
+
+    Attributes:
+        cost_per_mtok: By basis and token base; a pair that cannot be known is left out.
+    """
+
+    engine: str
+    model: str
+    tokens: Tokens
+    usage: Usage
+    money: Money
+    cost_per_mtok: Mapping[tuple[Basis, TokenBase], float]
+    load_ratio: float | None
+    references: tuple[ReferenceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowView:
+    """A window up to now.
+
+    Attributes:
+        name: As the configuration names it.
+        coverage_ratio: The share of it in which the agent looked; what it missed is in the sums as estimate.
+    """
+
+    name: str
+    start_utc_seconds: float
+    seconds: float
+    coverage_ratio: float
+    rows: tuple[WindowRow, ...]
+
+    def row(self, engine: str = ALL, model: str = ALL) -> WindowRow | None:
+        """Return the row of an engine and model; None where they did nothing in the window."""
+        return next((row for row in self.rows if (row.engine, row.model) == (engine, model)), None)
+
+
+def window_view(
+    sums: Sums, *, name: str, start_utc_seconds: float, seconds: float, capacities: Mapping[str, float]
+) -> WindowView:
+    """Return what a window says.
+
+    Args:
+        sums: Of the window.
+        name: Of the window.
+        start_utc_seconds: Where it begins.
+        seconds: How long it is, also where the history is younger.
+        capacities: By engine, tokens per second that it can sustain at the usual mix.
+    """
+    accounted = sums.host.seconds or 0.0
+    watched = accounted - (sums.host.estimated_seconds or 0.0)
+    by_engine: dict[str, list[tuple[str, str]]] = {}
+    for key in sums.usage:
+        by_engine.setdefault(key[0], []).append(key)
+    rows = []
+    for engine, keys in sorted(by_engine.items()):
+        if engine == UNALLOCATED:
+            continue
+        capacity = capacities.get(engine)
+        for key in sorted(keys):
+            # Capacity is the engine's: a model has a load of its own only where it is the only one.
+            own = capacity if len(keys) == 1 else None
+            rows.append(_row(sums, [key], label=key, capacity=own, seconds=accounted))
+        rows.append(_row(sums, keys, label=(engine, ALL), capacity=capacity, seconds=accounted))
+    rows.append(_row(sums, list(sums.usage), label=(ALL, ALL), capacity=None, seconds=accounted))
+    return WindowView(
+        name=name,
+        start_utc_seconds=start_utc_seconds,
+        seconds=seconds,
+        coverage_ratio=min(watched / seconds, 1.0) if seconds else 0.0,
+        rows=tuple(rows),
+    )
+
+
+def tokens_of(usage: Usage) -> Tokens:
+    """Return the tokens of a row; cached stays None where no engine in it tells."""
+    return Tokens(
+        input_tokens=usage.input_tokens or 0,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens or 0,
+    )
+
+
+def _row(
+    sums: Sums,
+    keys: list[tuple[str, str]],
+    *,
+    label: tuple[str, str],
+    capacity: float | None,
+    seconds: float,
+) -> WindowRow:
+    usage = Usage()
+    for key in keys:
+        add_rows(usage, sums.usage[key])
+    money = total_money([sums.money[key] for key in keys if key in sums.money])
+    tokens = tokens_of(usage)
+    load = None
+    if seconds:
+        load = token_load(
+            input_tokens_per_second=tokens.input_tokens / seconds,
+            output_tokens_per_second=tokens.output_tokens / seconds,
+            capacity_tokens_per_second=capacity,
+        )
+    per_mtok = {
+        (basis, base): cost_per_mtok(money.costs, tokens, basis=basis, base=base)
+        for basis in Basis
+        for base in TokenBase
+    }
+    return WindowRow(
+        engine=label[0],
+        model=label[1],
+        tokens=tokens,
+        usage=usage,
+        money=money,
+        cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
+        load_ratio=load,
+        references=_references(sums, keys, tokens, money, _window_sums(usage, money, tokens), load),
+    )
+
+
+def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
+    idle_seconds = (usage.idle_loaded_seconds or 0.0) + (usage.idle_empty_seconds or 0.0)
+    joules = [usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules]
+    idle_joules = [value for value in joules[1:] if value is not None]
+    known = [value for value in joules if value is not None]
+    return WindowSums(
+        costs=money.costs,
+        tokens=tokens,
+        seconds=idle_seconds + (usage.active_seconds or 0.0),
+        down_seconds=usage.down_seconds or 0.0,
+        idle_seconds=idle_seconds,
+        joules=sum(known) if known else None,
+        idle_joules=sum(idle_joules) if idle_joules else None,
+    )
+
+
+def _references(
+    sums: Sums,
+    keys: list[tuple[str, str]],
+    tokens: Tokens,
+    money: Money,
+    window: WindowSums,
+    load: float | None,
+) -> tuple[ReferenceView, ...]:
+    """Compare with every API that all tokens of these keys were priced at."""
+    served = [key for key in keys if tokens_of(sums.usage[key]).total_tokens]
+    names = [{reference for engine, model, reference in sums.api if (engine, model) == key} for key in served]
+    views = []
+    line = cost_line(window, load)
+    for reference in sorted(set.intersection(*names)) if names else ():
+        bounds = [sums.api[(*key, reference)] for key in served]
+        no_cache = _whole_sum([none for _, none in bounds])
+        observed = _whole_sum([with_hits for with_hits, _ in bounds])
+        bill = no_cache if observed is None else observed
+        price = api_price_per_mtok(bill, tokens)
+        views.append(
+            ReferenceView(
+                reference=reference,
+                price_per_mtok=price,
+                price_per_mtok_no_cache=api_price_per_mtok(no_cache, tokens),
+                ratio=break_even_ratio(bill, money.costs.full),
+                break_even_load_ratio=break_even_load(line, price),
+            )
+        )
+    return tuple(views)
+
+
+def _whole_sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

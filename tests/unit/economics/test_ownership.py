@@ -1,0 +1,72 @@
+"""What having the hardware costs."""
+
+import pytest
+
+from evenwatt.economics.ownership import (
+    Owned,
+    Rented,
+    Sunk,
+    end_of_life_utc_seconds,
+    hardware_cost,
+    hardware_cost_per_second,
+    rent_per_hour_of_month,
+)
+
+YEAR_SECONDS = 8_760 * 3_600
+BOUGHT = 1_700_000_000.0
+ONE_A_SECOND = Owned(
+    purchase_price=2 * YEAR_SECONDS, lifetime_years=2, purchased_utc_seconds=BOUGHT, maintenance_per_year=0.0
+)
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "expected"),
+    [(-1, 0.0), (0, 1.0), (2 * YEAR_SECONDS - 1, 1.0), (2 * YEAR_SECONDS, 0.0)],
+    ids=["before the purchase", "first second", "last second", "after its life"],
+)
+def test_owned_hardware_costs_within_its_life_only(age_seconds, expected):
+    """Depreciation begins with the purchase and ends with the lifetime."""
+    assert hardware_cost_per_second(ONE_A_SECOND, BOUGHT + age_seconds) == pytest.approx(expected)
+
+
+def test_hardware_bought_at_an_unknown_time_goes_on_costing():
+    """Without the day of the purchase there is no end of life, and no free second is made up."""
+    owned = Owned(purchase_price=YEAR_SECONDS, lifetime_years=1)
+
+    assert end_of_life_utc_seconds(owned) is None
+    assert hardware_cost_per_second(owned, BOUGHT + 50 * YEAR_SECONDS) == pytest.approx(1.0)
+
+
+def test_end_of_life_counts_years_of_8760_hours():
+    """The life ends after its hours, so that its costs add up to the price whatever the calendar does."""
+    assert end_of_life_utc_seconds(ONE_A_SECOND) == BOUGHT + 2 * YEAR_SECONDS
+
+
+def test_residual_value_lowers_and_maintenance_raises_the_cost():
+    """(P - R) / Y plus m P each year: 1,000 less 400 over 3 years, and 5 % of 1,000 a year, are 250."""
+    owned = Owned(purchase_price=1_000, residual_value=400, lifetime_years=3, maintenance_per_year=0.05)
+
+    assert hardware_cost(owned, utc_seconds=0.0, seconds=YEAR_SECONDS) == pytest.approx(250)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "expected"),
+    [
+        (Rented(rent_per_hour=3.6), 0.1),
+        (Rented(rent_per_hour=3.6, is_active_only=True), 0.04),
+        (Owned(purchase_price=YEAR_SECONDS / 1_000, lifetime_years=1), 0.1),
+        (Sunk(), 0.0),
+    ],
+    ids=["always on", "active", "owned", "sunk"],
+)
+def test_only_a_rent_that_ends_with_the_use_leaves_down_time_out(hardware, expected):
+    """Of 100 s with 60 s down, only the machine that is given back is paid for 40 s."""
+    cost = hardware_cost(hardware, utc_seconds=0.0, seconds=100, down_seconds=60)
+
+    assert cost == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("month_hours", "expected"), [(730, 2.0), (720, 1_460 / 720)])
+def test_monthly_rent_follows_the_length_of_the_month(month_hours, expected):
+    """1,460 a month is 2 an hour in months of 730 hours."""
+    assert rent_per_hour_of_month(1_460, month_hours) == pytest.approx(expected)
