@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evenwatt.model import Moment
 
-__all__ = ["boot_id", "boot_seconds", "now", "utc_seconds"]
+__all__ = ["boot_id", "boot_seconds", "now", "sleep", "utc_seconds"]
 
 _BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
@@ -43,3 +43,8 @@ def utc_seconds() -> float:
 def now() -> Moment:
     """Return the present moment on both clocks."""
     return Moment(utc_seconds=time.time(), boot_seconds=boot_seconds(), boot_id=_boot_id)
+
+
+def sleep(seconds: float) -> None:
+    """Wait; for commands that ask again, never for the agent's own loop."""
+    time.sleep(seconds)

@@ -3,7 +3,7 @@
 Seen by the service and the commands alone: layers take plain values, never the settings themselves.
 """
 
-from evenwatt.config.assumptions import Assumption, assumptions
+from evenwatt.config.assumptions import assumptions
 from evenwatt.config.credentials import Secret
 from evenwatt.config.load import load, parse_settings
 from evenwatt.config.places import find_config
@@ -12,7 +12,6 @@ from evenwatt.config.values import Address, Window
 
 __all__ = [
     "Address",
-    "Assumption",
     "CatalogueReference",
     "PricedReference",
     "Secret",

@@ -1,27 +1,11 @@
 """What the agent takes for granted because the configuration does not say it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from evenwatt.config.schema import Settings
+from evenwatt.model import Assumption
 
-__all__ = ["Assumption", "assumptions"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assumption:
-    """One setting that nobody wrote and that decides what things cost.
-
-    Attributes:
-        setting: Its key: `electricity.price_per_kwh`.
-        text: What is assumed, as a sentence.
-        line_to_write: The line that makes it true, to add to the file; a word in capitals stands for a
-            value that only its owner knows.
-    """
-
-    setting: str
-    text: str
-    line_to_write: str
+__all__ = ["assumptions"]
 
 
 def assumptions(settings: Settings) -> tuple[Assumption, ...]:

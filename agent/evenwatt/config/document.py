@@ -17,7 +17,7 @@ from evenwatt.config.section import KeyPath
 
 __all__ = ["Document", "Unreadable", "read_document"]
 
-_MOST_VALUES = 50_000
+_MOST_VALUES = 20_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -27,16 +27,19 @@ _TAGS = frozenset(
 
 _ENVIRONMENT = re.compile(r"\$?\$\{([^}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_QUOTED = re.compile(r"'[^'<]{2,}'")
 
 _SYNTAX = {
     r"'\t'": "a tab where YAML allows none; indent with spaces",
     "another document": "a second document begins here; keep one, without a line of ---",
     "undefined alias": "an alias (*) without its anchor (&); put text that begins with * in quotes",
+    "duplicate anchor": "an anchor (&) for the second time; put text that begins with & in quotes",
+    "tag handle": "a YAML tag (!) of unknown kind; put text that begins with ! in quotes",
+    "but got '{'": "a brace that cannot stand here; inside braces, put ${NAME} in quotes",
     "mapping values are not allowed": "a colon that cannot stand here; check the indentation and the quotes",
     "could not find expected ':'": "a key without its colon, or a colon without the space after it",
 }
-"""What the problems of the parser mean that people run into most, by a part of its words."""
+"""What problems of the parser mean, by a part of its words: those that people run into most, and those that
+repeat a name from the file, which may be a secret that somebody forgot to quote."""
 
 
 class Unreadable(Exception):
@@ -73,7 +76,7 @@ def read_document(text: str) -> Document:
         Unreadable: It is no YAML, no mapping, nested too deeply, or too much.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
         return _Unfolding().of(root)
     except yaml.MarkedYAMLError as error:
         raise Unreadable(_syntax_in_words(error), _line_of(error)) from None
@@ -84,9 +87,27 @@ def read_document(text: str) -> Document:
         raise Unreadable(
             "nested too deeply, or an alias that holds itself; the keys here need four levels"
         ) from None
-    except ValueError:
+    except (ValueError, OverflowError):
         # The scanner itself does not check the range of \U and of the version in %YAML.
         raise Unreadable("not valid YAML: a number out of range in an escape or in a directive") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops where a text holds too much, before it is in memory as nodes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._nodes += 1
+        if self._nodes > _MOST_VALUES:
+            raise _too_much(self.line + 1)
+        return super().compose_node(parent, index)
+
+
+def _too_much(line: int) -> Unreadable:
+    return Unreadable(f"more than {_MOST_VALUES:,} values, aliases counted where they are used", line)
 
 
 def _syntax_in_words(error: yaml.MarkedYAMLError) -> str:
@@ -94,9 +115,7 @@ def _syntax_in_words(error: yaml.MarkedYAMLError) -> str:
     for part, words in _SYNTAX.items():
         if part in problem:
             return words
-    # Names of anchors and tags may be a secret that somebody forgot to quote.
-    detail = _QUOTED.sub("something", error.problem or error.context or "")
-    return f"not valid YAML ({detail}); check indentation, brackets and quotes"
+    return f"not valid YAML ({problem.strip()}); check indentation, brackets and quotes"
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> int | None:
@@ -124,7 +143,7 @@ class _Unfolding:
     def _value(self, node: yaml.Node, path: KeyPath, line: int) -> Any:
         places = self._document.places
         if len(places) >= _MOST_VALUES:
-            raise Unreadable(f"more than {_MOST_VALUES:,} values, aliases counted where they are used", line)
+            raise _too_much(line)
         if node.tag not in _TAGS:
             self._fault("a YAML tag (!), which nothing here uses; write the value alone", path, line)
         if isinstance(node, yaml.ScalarNode):

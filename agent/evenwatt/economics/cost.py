@@ -35,9 +35,6 @@ __all__ = [
 
 _IDLE_STATES = (State.IDLE_LOADED, State.IDLE_EMPTY)
 
-_FLOAT_DUST_RATIO = 1e-9
-"""Seconds are sums of shares: a state that was down throughout may show this much of itself as up."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRule:
@@ -105,6 +102,11 @@ class Costs:
         return _whole_sum(self.hardware, self.labour, self.other)
 
     @property
+    def known(self) -> float | None:
+        """What is known of it, so that parts add up to the whole; the components tell what that is."""
+        return _known_sum((self.hardware, self.energy, self.labour, self.other))
+
+    @property
     def full(self) -> float | None:
         """All components; None where one is not known, because a part is not the whole."""
         return _whole_sum(self.hardware, self.energy, self.labour, self.other)
@@ -115,7 +117,7 @@ class MinuteCosts:
     """What a part of the machine cost in one minute.
 
     Attributes:
-        idle: Of that, the full cost of each idle state it was in; None where it cannot be known.
+        idle: Of that, what is known of the cost of each idle state it was in.
     """
 
     costs: Costs
@@ -147,7 +149,7 @@ def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, St
     by_state = {state: _use_costs(book, utc_seconds, use) for state, use in uses.items()}
     return MinuteCosts(
         costs=summed_costs(by_state.values()),
-        idle={state: _idle_cost(uses[state], by_state[state]) for state in _IDLE_STATES if state in uses},
+        idle={state: by_state[state].known for state in _IDLE_STATES if state in uses},
     )
 
 
@@ -193,14 +195,6 @@ def _use_costs(book: PriceBook, utc_seconds: float, use: StateUse) -> Costs:
         labour=labour_cost_per_second(book.labour, month_hours=book.month_hours) * use.seconds,
         other=other_cost_per_second(book.other, month_hours=book.month_hours) * use.seconds,
     )
-
-
-def _idle_cost(use: StateUse, costs: Costs) -> float | None:
-    up_seconds = use.seconds - use.down_seconds
-    if use.joules is None and up_seconds <= _FLOAT_DUST_RATIO * use.seconds:
-        # Nobody measures a machine that is off, and it draws nothing to pay for.
-        return costs.time
-    return costs.full
 
 
 def _known_sum(values: Iterable[float | None]) -> float | None:

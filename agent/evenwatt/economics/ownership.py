@@ -81,13 +81,11 @@ def hardware_cost_per_second(hardware: Hardware, utc_seconds: float) -> float:
     Owned: (P - R) / (8760 Y) + m P / 8760 an hour, from the purchase to the end of life; 0 outside of it. The
     sum over the life is P - R + m P Y, whatever the calendar says of leap days.
     """
-    match hardware:
-        case Sunk():
-            return 0.0
-        case Rented():
-            return hardware.rent_per_hour / SECONDS_PER_HOUR
-        case Owned():
-            return _owned_cost_per_hour(hardware, utc_seconds) / SECONDS_PER_HOUR
+    if isinstance(hardware, Sunk):
+        return 0.0
+    if isinstance(hardware, Rented):
+        return hardware.rent_per_hour / SECONDS_PER_HOUR
+    return _owned_cost_per_hour(hardware, utc_seconds) / SECONDS_PER_HOUR
 
 
 def hardware_cost(

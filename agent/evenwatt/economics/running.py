@@ -56,13 +56,11 @@ def labour_cost_per_second(labour: Labour | None, *, month_hours: float = MONTH_
 
     None is the owner's decision to charge nobody's time, hence a known 0.
     """
-    match labour:
-        case None:
-            return 0.0
-        case SalariedLabour():
-            return labour.fte * labour.salary_per_year / HOURS_PER_YEAR / SECONDS_PER_HOUR
-        case HourlyLabour():
-            return labour.hours_per_month * labour.rate_per_hour / month_hours / SECONDS_PER_HOUR
+    if labour is None:
+        return 0.0
+    if isinstance(labour, SalariedLabour):
+        return labour.fte * labour.salary_per_year / HOURS_PER_YEAR / SECONDS_PER_HOUR
+    return labour.hours_per_month * labour.rate_per_hour / month_hours / SECONDS_PER_HOUR
 
 
 def other_cost_per_second(costs: Iterable[MonthlyCost], *, month_hours: float = MONTH_HOURS) -> float:

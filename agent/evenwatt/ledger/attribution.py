@@ -3,14 +3,15 @@
 Shares always add up to 1, so that nothing is lost between the parts and the whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from evenwatt.ledger.cursors import CounterState
+from evenwatt.ledger.cursors import EngineCursor
 from evenwatt.ledger.tokens import ModelIncrease
-from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, GpuReading, State
+from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, GpuProcess, GpuReading, State
 
 __all__ = [
+    "SILENT",
     "Activity",
     "Holding",
     "TokenWeights",
@@ -19,6 +20,9 @@ __all__ = [
     "gpu_owners",
     "model_shares",
 ]
+
+Processes = tuple[GpuProcess, ...] | None
+"""As in `GpuReading`: None is a list that cannot be read."""
 
 _BUSY_UTILIZATION_RATIO = 0.05
 """With no word from an engine, a GPU that ran kernels for this share of the time was at work."""
@@ -41,16 +45,23 @@ class Activity:
     """What an engine did in this tick, as far as it is known.
 
     Attributes:
-        is_up: It was read.
         was_active: Requests ran or tokens were counted; None where it was not read.
         weight: Of the tokens counted.
         listener_pid: The process to which GPU processes are traced back.
     """
 
-    is_up: bool
     was_active: bool | None
     weight: float = 0.0
     listener_pid: int | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was read."""
+        return self.was_active is not None
+
+
+SILENT = Activity(was_active=None)
+"""An engine that was not read, or that nobody reads any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,17 +74,6 @@ class Holding:
     seconds_share: float
 
 
-@dataclass(slots=True)
-class _Weights:
-    by_engine: dict[str, float] = field(default_factory=dict)
-
-    def shares(self, engines: Sequence[str]) -> dict[str, float]:
-        total = sum(self.by_engine.get(engine, 0.0) for engine in engines)
-        if total <= 0:
-            return dict.fromkeys(engines, 1 / len(engines))
-        return {engine: self.by_engine.get(engine, 0.0) / total for engine in engines}
-
-
 def gpu_owners(
     reading: GpuReading,
     earlier: tuple[str, ...],
@@ -82,9 +82,10 @@ def gpu_owners(
 ) -> tuple[str, ...]:
     """Return the engines that use a GPU, best evidence first.
 
-    The configuration; else the process list, each process traced back to the engine that listens; else, with
-    no process to be seen, who used it before (its costs go on while it is down). Where the process list or
-    the engine's process cannot be seen and there is but one engine, that one.
+    The configuration; else the process list, each process traced back to the engine that listens; else who
+    used it before (its costs go on while it is down), unless it can be seen that all processes there are
+    others'. Where the process list or the engine's process cannot be seen and there is but one engine, that
+    one.
     """
     stated = sorted(
         engine for engine, gpus in configured.items() if reading.uuid in gpus or reading.index in gpus
@@ -92,40 +93,39 @@ def gpu_owners(
     if stated:
         return tuple(stated)
     free = {engine: a for engine, a in activities.items() if not configured.get(engine)}
-    found = sorted(
-        engine for engine, activity in free.items() if _process_memory(reading, activity.listener_pid)
-    )
+    found = sorted(engine for engine, activity in free.items() if _memory_bytes(reading.processes, activity))
     if found:
         return tuple(found)
-    if earlier or reading.fault is not None:
-        return tuple(engine for engine in earlier if engine in activities)
-    unseen = [engine for engine, activity in free.items() if activity.is_up and activity.listener_pid is None]
-    blind = reading.processes is None
-    only = list(free)
-    if len(only) == 1 and (unseen or blind):
-        return (only[0],)
-    return ()
+    kept = tuple(e for e in earlier if e in free and not _is_gone(reading, free[e]))
+    if kept or reading.fault is not None or len(free) != 1:
+        return kept
+    ((only, activity),) = free.items()
+    is_unseen = activity.is_up and activity.listener_pid is None
+    return (only,) if is_unseen or reading.processes is None else ()
 
 
 def gpu_holdings(
-    reading: GpuReading, owners: tuple[str, ...], activities: Mapping[str, Activity]
+    reading: GpuReading | None, owners: tuple[str, ...], activities: Mapping[str, Activity]
 ) -> tuple[Holding, ...]:
-    """Return how a GPU's joules and time are shared by its owners, or go to `UNALLOCATED`."""
+    """Return how a GPU's joules and time are shared by its owners, or go to `UNALLOCATED`.
+
+    Args:
+        reading: What it said; None where it was not read.
+        owners: As `gpu_owners` gives them.
+        activities: By engine; one that is not in it was not read either.
+    """
+    processes = None if reading is None else reading.processes
+    utilization_ratio = 0.0 if reading is None else reading.utilization_ratio or 0.0
+    unheard = _state_unheard(processes, utilization_ratio)
     if not owners:
-        return (
-            Holding(
-                engine=UNALLOCATED, state=_state_without_engine(reading), joules_share=1.0, seconds_share=1.0
-            ),
-        )
-    states = {owner: _state(reading, activities.get(owner), alone=len(owners) == 1) for owner in owners}
-    held = _Weights(
-        {o: float(_process_memory(reading, _listener(activities, o)) or 0) for o in owners}
-    ).shares(owners)
-    active = [owner for owner in owners if states[owner] is State.ACTIVE]
-    joules = held
-    if active:
-        by_tokens = {owner: activities[owner].weight for owner in active if owner in activities}
-        joules = dict.fromkeys(owners, 0.0) | _Weights(by_tokens).shares(active)
+        return (Holding(engine=UNALLOCATED, state=unheard, joules_share=1.0, seconds_share=1.0),)
+    of = {owner: activities.get(owner, SILENT) for owner in owners}
+    # What a GPU tells of an engine that was not heard, it tells of its only one.
+    silent = unheard if len(owners) == 1 else State.IDLE_EMPTY
+    states = {o: _state(processes, of[o]) if of[o].is_up else silent for o in owners}
+    held = _shares({owner: _memory_bytes(processes, of[owner]) for owner in owners})
+    active = {owner: of[owner].weight for owner in owners if states[owner] is State.ACTIVE}
+    joules = dict.fromkeys(owners, 0.0) | _shares(active) if active else held
     return tuple(
         Holding(engine=owner, state=states[owner], joules_share=joules[owner], seconds_share=held[owner])
         for owner in owners
@@ -136,63 +136,69 @@ def engine_time_shares(activities: Mapping[str, Activity]) -> dict[tuple[str, St
     """Return how the time of a machine without GPUs is shared by its engines: by tokens, else evenly."""
     if not activities:
         return {(UNALLOCATED, State.IDLE_EMPTY): 1.0}
-    shares = _Weights({engine: a.weight for engine, a in activities.items()}).shares(tuple(activities))
+    shares = _shares({engine: activity.weight for engine, activity in activities.items()})
     return {(engine, _state_without_gpu(activities[engine])): share for engine, share in shares.items()}
 
 
 def model_shares(
-    increases: Mapping[str, ModelIncrease], counters: Mapping[str, CounterState], weights: TokenWeights
+    increases: Mapping[str, ModelIncrease], cursor: EngineCursor | None, weights: TokenWeights
 ) -> dict[str, float]:
     """Return how an engine's joules and time are shared by its models.
 
     By the tokens of this tick; while idle, by all tokens since the engine started; with none, evenly.
     """
     moved = {m: weights.weight(i.input_tokens, i.output_tokens) for m, i in increases.items()}
-    ever = {m: weights.weight(c.input_tokens, c.output_tokens) for m, c in counters.items()}
-    for candidate in (moved, ever):
-        total = sum(candidate.values())
-        if total > 0:
-            return {model: weight / total for model, weight in candidate.items() if weight}
-    names: Iterable[str] = counters or (DEFAULT_MODEL,)
-    names = tuple(names)
-    return dict.fromkeys(names, 1 / len(names))
+    if any(moved.values()):
+        return _shares({model: weight for model, weight in moved.items() if weight})
+    ever: dict[str, float] = {}
+    if cursor is not None:
+        for name, state in cursor.models.items():
+            weight = weights.weight(state.input_tokens, state.output_tokens)
+            ever[cursor.label(name)] = ever.get(cursor.label(name), 0.0) + weight
+    counted = {model: weight for model, weight in ever.items() if weight}
+    return _shares(counted or ever or {DEFAULT_MODEL: 0.0})
 
 
-def _listener(activities: Mapping[str, Activity], engine: str) -> int | None:
-    activity = activities.get(engine)
-    return None if activity is None else activity.listener_pid
+def _shares(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return each one's part of the sum; where all weigh nothing, even parts."""
+    total = sum(weights.values())
+    if total <= 0:
+        return dict.fromkeys(weights, 1 / len(weights))
+    return {name: weight / total for name, weight in weights.items()}
 
 
-def _process_memory(reading: GpuReading, listener_pid: int | None) -> int:
+def _is_gone(reading: GpuReading, activity: Activity) -> bool:
+    """Return whether all processes on a GPU are others', from an engine whose own would be recognised."""
+    return bool(reading.processes) and activity.listener_pid is not None
+
+
+def _memory_bytes(processes: Processes, activity: Activity) -> int:
     """Return the memory that an engine's processes hold; at least 1 for each that is there."""
-    if listener_pid is None:
-        return 0
+    pid = activity.listener_pid
     return sum(
         max(process.memory_bytes or 1, 1)
-        for process in reading.processes or ()
-        if listener_pid == process.pid or listener_pid in process.ancestors
+        for process in processes or ()
+        if pid is not None and (pid == process.pid or pid in process.ancestors)
     )
 
 
-def _state(reading: GpuReading, activity: Activity | None, *, alone: bool) -> State:
-    if activity is not None and activity.was_active is not None:
-        return State.ACTIVE if activity.was_active else State.IDLE_LOADED
-    if activity is not None and activity.is_up:
-        return State.IDLE_LOADED
-    # The engine said nothing: a GPU at work, or one with a process on it, tells what it can.
-    return _state_without_engine(reading) if alone else State.IDLE_EMPTY
+def _state(processes: Processes, activity: Activity) -> State:
+    if activity.was_active:
+        return State.ACTIVE
+    # An empty list proves nothing where processes cannot be told apart anyway (a container's view).
+    is_empty = processes == () and activity.listener_pid is not None
+    return State.IDLE_EMPTY if is_empty else State.IDLE_LOADED
+
+
+def _state_unheard(processes: Processes, utilization_ratio: float) -> State:
+    """Return what a GPU alone tells: whether it was at work, and whether anything is on it."""
+    is_busy = utilization_ratio >= _BUSY_UTILIZATION_RATIO
+    if is_busy and processes != ():
+        return State.ACTIVE
+    return State.IDLE_LOADED if processes else State.IDLE_EMPTY
 
 
 def _state_without_gpu(activity: Activity) -> State:
     if activity.was_active:
         return State.ACTIVE
     return State.IDLE_LOADED if activity.is_up else State.IDLE_EMPTY
-
-
-def _state_without_engine(reading: GpuReading) -> State:
-    if reading.processes:
-        busy = (reading.utilization_ratio or 0.0) >= _BUSY_UTILIZATION_RATIO
-        return State.ACTIVE if busy else State.IDLE_LOADED
-    if reading.processes is None and (reading.utilization_ratio or 0.0) >= _BUSY_UTILIZATION_RATIO:
-        return State.ACTIVE
-    return State.IDLE_EMPTY

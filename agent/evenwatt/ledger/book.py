@@ -4,11 +4,12 @@ Pure but for its own state, which is exactly what the cursors hold: a ledger mad
 where the one that stored them stood.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import (
+    SILENT,
     Activity,
     Holding,
     TokenWeights,
@@ -28,7 +29,7 @@ from evenwatt.ledger.cursors import (
     stored_gpu,
     stored_machine,
 )
-from evenwatt.ledger.energy import CrossCheck, EnergyIncrease, energy_increase
+from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
 from evenwatt.ledger.entries import Posting
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.spans import Span, span_between
@@ -95,10 +96,9 @@ class Ledger:
             models: Labels that each engine already has in the history.
         """
         self._rules = rules
-        self._models = dict(models)
+        self._models = models
         machine = cursors.get(MACHINE_KEY)
         self._machine: MachineCursor | None = None if machine is None else stored_machine(machine)
-        self._present: tuple[str, ...] = () if self._machine is None else self._machine.gpu_uuids
         self._engines: dict[str, EngineCursor] = {}
         self._gpus: dict[str, GpuCursor] = {}
         for key, value in cursors.items():
@@ -108,12 +108,6 @@ class Ledger:
             elif key.startswith(gpu_key("")):
                 gpu = stored_gpu(value)
                 self._gpus[gpu.uuid] = gpu
-        self._faulty: dict[str, str] = {}
-        self._cross_check = CrossCheck(
-            over_seconds=rules.cross_check_seconds,
-            tolerance_ratio=rules.cross_check_tolerance_ratio,
-            busy_ratio=rules.cross_check_busy_ratio,
-        )
 
     def adopt(self, rules: LedgerRules) -> None:
         """Go on under other rules from the next tick; the cursors stay."""
@@ -122,12 +116,20 @@ class Ledger:
     @property
     def counter_power_ratios(self) -> Mapping[str, float]:
         """By GPU UUID, the energy counter over integrated power, as last compared on a busy GPU."""
-        return self._cross_check.ratios
+        checks = {uuid: cursor.cross_check.ratio for uuid, cursor in self._gpus.items()}
+        return {uuid: ratio for uuid, ratio in checks.items() if ratio is not None}
+
+    @property
+    def gpu_names(self) -> tuple[str, ...]:
+        """The names of the machine's GPUs, as last listed."""
+        present = () if self._machine is None else self._machine.gpu_uuids
+        return tuple(self._gpus[uuid].name for uuid in present)
 
     @property
     def gpu_owners(self) -> Mapping[str, tuple[str, ...]]:
         """By GPU UUID, the engines that its costs go to."""
-        return {uuid: self._gpus[uuid].owners for uuid in self._present}
+        present = () if self._machine is None else self._machine.gpu_uuids
+        return {uuid: self._gpus[uuid].owners for uuid in present}
 
     def fold(self, moment: Moment, readings: Sequence[Reading], *, engines: Sequence[str]) -> Posting:
         """Book everything that happened up to a moment.
@@ -139,31 +141,29 @@ class Ledger:
             engines: All engines known now, also those that said nothing.
         """
         journal = Journal(moment)
-        first_tick = self._machine is None
-        machine = self._machine or MachineCursor(first=moment, last=moment)
+        before = self._machine
+        machine = MachineCursor(first=moment, last=moment) if before is None else replace(before, last=moment)
         increases = {
             reading.engine: self._fold_engine(journal, reading, machine.first)
             for reading in readings
             if isinstance(reading, EngineReading)
         }
         activities = {engine: self._activity(engine, readings, increases) for engine in engines}
-        gpus = [reading for reading in readings if isinstance(reading, GpusReading)]
-        listed = {gpu.uuid: gpu for listing in gpus for gpu in listing.gpus}
-        if gpus:
-            self._present = tuple(listed)
-        self._machine = replace(machine, last=moment, gpu_uuids=self._present)
+        listings = [reading for reading in readings if isinstance(reading, GpusReading)]
+        gpus = {gpu.uuid: gpu for listing in listings for gpu in listing.gpus}
+        self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
         holdings = {}
         unwatched: list[Span] = []
-        for uuid, gpu in listed.items():
+        for uuid, gpu in gpus.items():
             energy = self._fold_gpu(journal, gpu, activities, machine.first)
             holdings[uuid] = gpu_holdings(gpu, self._gpus[uuid].owners, activities)
             self._book_energy(journal, gpu, energy, holdings[uuid], increases)
-            journal.utilization(gpu, before=None if first_tick else machine.last)
             unwatched += [part.span for part in energy.parts if self._is_gap(part.span)]
         if unwatched:
             journal.gap(GPUS, max(unwatched, key=lambda span: span.length_seconds))
-        if not first_tick:
-            self._book_time(journal, machine.last, holdings, activities, increases)
+        if before is not None:
+            self._book_utilization(journal, before.last, gpus.values())
+            self._book_time(journal, before.last, holdings, activities, increases)
         journal.cursor(MACHINE_KEY, self._machine.stored())
         return journal.posting()
 
@@ -179,12 +179,9 @@ class Ledger:
         before = self._engines.get(name)
         known = self._models.get(name, frozenset())
         increase = engine_increase(before, reading, watching_since=watching_since, known_models=known)
-        newly_folded = increase.folded and not self._faulty.get(f"models:{name}")
-        if newly_folded:
-            self._faulty[f"models:{name}"] = "folded"
+        if increase.folded:
             journal.event(narration.models_folded(name, increase.folded))
         self._engines[name] = increase.cursor
-        self._models[name] = known | increase.cursor.models.keys()
         journal.cursor(engine_key(name), increase.cursor.stored())
         if increase.span is None:
             journal.event(narration.first_sight(name, increase.cursor))
@@ -203,10 +200,9 @@ class Ledger:
     ) -> Activity:
         reading = next((r for r in readings if isinstance(r, EngineReading) and r.engine == engine), None)
         if reading is None:
-            return Activity(is_up=False, was_active=None)
+            return SILENT
         increase = increases[engine]
         return Activity(
-            is_up=True,
             was_active=increase.moved or bool(reading.requests_running) or increase.ran_before,
             weight=sum(
                 self._rules.weights.weight(model.input_tokens, model.output_tokens)
@@ -219,12 +215,8 @@ class Ledger:
         if engine == UNALLOCATED:
             return {DEFAULT_MODEL: 1.0}
         increase = increases.get(engine)
-        cursor = self._engines.get(engine)
-        return model_shares(
-            {} if increase is None else increase.models,
-            {} if cursor is None else cursor.models,
-            self._rules.weights,
-        )
+        moved = {} if increase is None else increase.models
+        return model_shares(moved, self._engines.get(engine), self._rules.weights)
 
     # --- GPUs ----------------------------------------------------------------------------------------------
 
@@ -243,32 +235,28 @@ class Ledger:
             longest_power_gap_seconds=self._rules.longest_power_gap_seconds,
         )
         local = {name: a for name, a in activities.items() if name not in self._rules.remote_engines}
-        owners = gpu_owners(gpu, increase.cursor.owners, local, self._rules.configured_gpus)
-        self._gpus[gpu.uuid] = replace(increase.cursor, owners=owners)
-        journal.cursor(gpu_key(gpu.uuid), self._gpus[gpu.uuid].stored())
-        self._tell_of_gpu(journal, gpu, before, increase)
-        return increase
-
-    def _tell_of_gpu(
-        self, journal: Journal, gpu: GpuReading, before: GpuCursor | None, increase: EnergyIncrease
-    ) -> None:
-        if gpu.fault != self._faulty.get(gpu.uuid):
+        check = cross_checked(
+            increase.cursor.cross_check,
+            gpu,
+            increase,
+            over_seconds=self._rules.cross_check_seconds,
+            tolerance_ratio=self._rules.cross_check_tolerance_ratio,
+            busy_ratio=self._rules.cross_check_busy_ratio,
+        )
+        if gpu.fault != (None if before is None else before.fault):
             journal.event(narration.gpu_fault(gpu))
-        if gpu.fault is None:
-            self._faulty.pop(gpu.uuid, None)
-        else:
-            self._faulty[gpu.uuid] = gpu.fault
+        if increase.source_changed:
+            journal.event(narration.energy_source_changed(gpu))
         if increase.counter_was_reset:
             journal.event(narration.energy_counter_reset(gpu))
         if increase.refused_joules is not None:
             journal.event(narration.energy_refused(gpu, increase.refused_joules))
-        if before is not None and before.has_energy_counter != gpu.has_energy_counter:
-            journal.event(narration.energy_source_changed(gpu))
-        parted = self._cross_check.changed(gpu, increase)
-        if parted is not None:
-            journal.event(
-                narration.energy_disagreement(gpu, self._cross_check.ratios[gpu.uuid], parted=parted)
-            )
+        if check.is_parted != increase.cursor.cross_check.is_parted:
+            journal.event(narration.energy_disagreement(gpu, check))
+        owners = gpu_owners(gpu, increase.cursor.owners, local, self._rules.configured_gpus)
+        self._gpus[gpu.uuid] = replace(increase.cursor, owners=owners, cross_check=check)
+        journal.cursor(gpu_key(gpu.uuid), self._gpus[gpu.uuid].stored())
+        return increase
 
     def _book_energy(
         self,
@@ -281,6 +269,13 @@ class Ledger:
         shares = {holding.engine: self._model_shares(holding.engine, increases) for holding in holdings}
         for part in increase.parts:
             journal.energy(gpu, part, holdings, shares, estimated=self._is_gap(part.span))
+
+    def _book_utilization(self, journal: Journal, before: Moment, gpus: Iterable[GpuReading]) -> None:
+        span = span_between(before, journal.moment)
+        if self._is_gap(span):
+            return  # the samples at hand say nothing about time in which nobody looked
+        for gpu in gpus:
+            journal.utilization(gpu, span)
 
     # --- time ----------------------------------------------------------------------------------------------
 
@@ -298,7 +293,7 @@ class Ledger:
             journal.gap(AGENT, span)
         if span.stepped_seconds:
             journal.event(narration.clock_stepped(span))
-        shared = self._time_shares(holdings, activities, journal.moment)
+        shared = self._time_shares(holdings, activities)
         shares = {engine: self._model_shares(engine, increases) for engine, _ in shared}
         off, up = _split_at_boot(span, before, journal.moment)
         for part, is_down in ((off, True), (up, False)):
@@ -306,35 +301,19 @@ class Ledger:
                 journal.time(part, shared, shares, estimated=unwatched, is_down=is_down)
 
     def _time_shares(
-        self, holdings: Mapping[str, Sequence[Holding]], activities: Mapping[str, Activity], moment: Moment
+        self, holdings: Mapping[str, Sequence[Holding]], activities: Mapping[str, Activity]
     ) -> dict[tuple[str, State], float]:
         """Return how the machine's time is shared: each GPU an equal part, without GPUs each engine."""
-        present = self._present
-        shared: dict[tuple[str, State], float] = {}
-        if not present:
+        owners = self.gpu_owners
+        if not owners:
             return engine_time_shares(activities)
-        for uuid in present:
-            parts = holdings.get(uuid) or _unread_holdings(self._gpus[uuid], activities, moment)
-            for holding in parts:
+        shared: dict[tuple[str, State], float] = {}
+        for uuid, held_before in owners.items():
+            unread = tuple(owner for owner in held_before if owner in activities)
+            for holding in holdings.get(uuid) or gpu_holdings(None, unread, activities):
                 key = (holding.engine, holding.state)
-                shared[key] = shared.get(key, 0.0) + holding.seconds_share / len(present)
+                shared[key] = shared.get(key, 0.0) + holding.seconds_share / len(owners)
         return shared
-
-
-def _unread_holdings(
-    cursor: GpuCursor, activities: Mapping[str, Activity], moment: Moment
-) -> tuple[Holding, ...]:
-    """Return who holds a GPU that was not read this time: who held it before."""
-    unread = GpuReading(
-        uuid=cursor.uuid,
-        index=cursor.index,
-        name=cursor.name,
-        moment=moment,
-        has_energy_counter=cursor.has_energy_counter,
-        fault="not read",
-    )
-    owners = tuple(owner for owner in cursor.owners if owner in activities)
-    return gpu_holdings(unread, owners, activities)
 
 
 def _split_at_boot(span: Span, before: Moment, after: Moment) -> tuple[Span | None, Span | None]:

@@ -5,14 +5,15 @@ from plain JSON values.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from evenwatt.model import Moment, PowerSample
+from evenwatt.model import OTHER_MODEL, Moment, PowerSample
 
 __all__ = [
     "MACHINE_KEY",
     "CounterState",
+    "CrossCheck",
     "EngineCursor",
     "GpuCursor",
     "MachineCursor",
@@ -85,14 +86,21 @@ class EngineCursor:
 
     Attributes:
         signals: The identity of the process that counted (see `Epoch.signals`).
-        models: Counters by model label.
+        models: Counters by the name that the engine uses, so that one which leaves the page is told from
+            one that fell, also where several share a label.
+        labels: Names that are labels of their own; once given, for ever.
     """
 
     engine: str
     moment: Moment
     signals: Mapping[str, str]
     models: Mapping[str, CounterState]
+    labels: frozenset[str]
     was_running: bool = False
+
+    def label(self, model: str) -> str:
+        """Return the label under which a model is booked."""
+        return model if model in self.labels else OTHER_MODEL
 
     def stored(self) -> dict[str, object]:
         """Return the JSON-ready form."""
@@ -100,40 +108,62 @@ class EngineCursor:
             "engine": self.engine,
             "moment": _stored_moment(self.moment),
             "signals": dict(self.signals),
+            "labels": sorted(self.labels),
             "was_running": self.was_running,
             "models": {
-                label: {
+                name: {
                     "input": state.input_tokens,
                     "output": state.output_tokens,
                     "cached": state.cached_input_tokens,
                     "requests": dict(state.requests),
                     "excess": state.input_excess_tokens,
                 }
-                for label, state in self.models.items()
+                for name, state in self.models.items()
             },
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GpuCursor:
-    """A GPU's last reading that gave energy, or was the first.
+class CrossCheck:
+    """How a GPU's energy counter compares with its integrated power while it is busy.
 
     Attributes:
-        moment: When the energy counter was last read; None for a GPU whose power is integrated.
-        energy_joules: The counter's value then.
+        counter_joules: Of the comparison under way.
+        power_joules: Over the same time.
+        seconds: How long that is.
+        ratio: Counter over power, as last compared.
+        is_parted: Whether that was out of bounds.
+    """
+
+    counter_joules: float = 0.0
+    power_joules: float = 0.0
+    seconds: float = 0.0
+    ratio: float | None = None
+    is_parted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuCursor:
+    """Up to where a GPU's energy is accounted for, and what else was last known of it.
+
+    Attributes:
+        moment: Up to when its energy is accounted for; None before the first value.
+        energy_joules: The energy counter's value then; None where power was integrated up to there.
         last_power: The newest power sample, from which the trapezoid goes on within one boot.
         owners: Engines that used it when last known; kept while they are down.
+        fault: Why it gave nothing at its last reading.
     """
 
     uuid: str
     index: int
     name: str
-    has_energy_counter: bool
     moment: Moment | None = None
     energy_joules: float | None = None
     last_power: PowerSample | None = None
     last_power_boot_id: str = ""
     owners: tuple[str, ...] = ()
+    fault: str | None = None
+    cross_check: CrossCheck = CrossCheck()
 
     def stored(self) -> dict[str, object]:
         """Return the JSON-ready form."""
@@ -141,7 +171,6 @@ class GpuCursor:
             "uuid": self.uuid,
             "index": self.index,
             "name": self.name,
-            "has_energy_counter": self.has_energy_counter,
             "moment": None if self.moment is None else _stored_moment(self.moment),
             "energy_joules": self.energy_joules,
             "last_power": (
@@ -151,6 +180,8 @@ class GpuCursor:
             ),
             "last_power_boot_id": self.last_power_boot_id,
             "owners": list(self.owners),
+            "fault": self.fault,
+            "cross_check": asdict(self.cross_check),
         }
 
 
@@ -167,16 +198,17 @@ def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
         engine=value["engine"],
         moment=_moment(value["moment"]),
         signals=value["signals"],
+        labels=frozenset(value["labels"]),
         was_running=value["was_running"],
         models={
-            label: CounterState(
+            name: CounterState(
                 input_tokens=state["input"],
                 output_tokens=state["output"],
                 cached_input_tokens=state["cached"],
                 requests=state["requests"],
                 input_excess_tokens=state["excess"],
             )
-            for label, state in value["models"].items()
+            for name, state in value["models"].items()
         },
     )
 
@@ -188,12 +220,13 @@ def stored_gpu(value: Mapping[str, Any]) -> GpuCursor:
         uuid=value["uuid"],
         index=value["index"],
         name=value["name"],
-        has_energy_counter=value["has_energy_counter"],
         moment=None if value["moment"] is None else _moment(value["moment"]),
         energy_joules=value["energy_joules"],
         last_power=None if power is None else PowerSample(boot_seconds=power[0], power_watts=power[1]),
         last_power_boot_id=value["last_power_boot_id"],
         owners=tuple(value["owners"]),
+        fault=value["fault"],
+        cross_check=CrossCheck(**value["cross_check"]),
     )
 
 

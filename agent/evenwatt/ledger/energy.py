@@ -4,20 +4,22 @@ The driver's counter is preferred; a GPU without one has its power integrated by
 are never mixed for one GPU.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from evenwatt.ledger.cursors import GpuCursor
+from evenwatt.ledger.cursors import CrossCheck, GpuCursor
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.model import GpuReading, Moment, PowerSample
 
-__all__ = ["CrossCheck", "EnergyIncrease", "EnergyPart", "energy_increase"]
+__all__ = ["EnergyIncrease", "EnergyPart", "cross_checked", "energy_increase"]
 
 _PLAUSIBLE_LIMIT_FACTOR = 1.5
 _PLAUSIBLE_SLACK_JOULES = 2_000.0
 _UNKNOWN_LIMIT_WATTS = 2_000.0
 """No single card draws more; used where the driver tells no limit."""
+
+_UNCOVERED_RATIO = 0.2
+"""Where samples miss more of an increase than this, or belong to another one, the two are not compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class EnergyIncrease:
 
     Attributes:
         parts: Nothing at a first sight and where the energy is unknown.
+        source_changed: It comes from integrated power and came from the counter before, or the other way.
         counter_was_reset: The driver was reloaded or the GPU reset; the new value is counted from there.
         refused_joules: A jump that the card cannot have drawn; it is not counted.
         power_integral_joules: The sampled power over `power_seconds`, to check the counter against.
@@ -41,6 +44,7 @@ class EnergyIncrease:
 
     parts: tuple[EnergyPart, ...]
     cursor: GpuCursor
+    source_changed: bool = False
     counter_was_reset: bool = False
     refused_joules: float | None = None
     power_integral_joules: float = 0.0
@@ -59,39 +63,47 @@ def energy_increase(
             zero, an older one is only a baseline.
         longest_power_gap_seconds: How far apart two power samples may lie and still be joined by a line.
     """
-    lines = _trapezoids(cursor, reading, longest_power_gap_seconds)
-    integral = sum(line.energy_joules for line in lines)
-    seconds = sum(line.span.length_seconds for line in lines)
+    lines = _trapezoids(_earlier_sample(cursor, reading), reading, longest_power_gap_seconds)
     after = _advanced(cursor, reading)
     if not reading.has_energy_counter:
-        return EnergyIncrease(
-            parts=tuple(lines), cursor=after, power_integral_joules=integral, power_seconds=seconds
+        # What is integrated now must not be counted again should the counter come to be known later.
+        increase = EnergyIncrease(
+            parts=tuple(lines), cursor=replace(after, moment=reading.moment, energy_joules=None)
         )
-    if reading.energy_joules is None:
+    elif reading.energy_joules is None:
         return EnergyIncrease(parts=(), cursor=after)
-    counted = _counted(cursor, reading, reading.energy_joules, watching_since)
+    else:
+        after = replace(after, moment=reading.moment, energy_joules=reading.energy_joules)
+        increase = _counted(cursor, reading, reading.energy_joules, watching_since, after)
+    is_first = cursor is None or cursor.moment is None
+    was_counted = cursor is not None and cursor.energy_joules is not None
     return replace(
-        counted,
-        cursor=replace(after, moment=reading.moment, energy_joules=reading.energy_joules),
-        power_integral_joules=integral,
-        power_seconds=seconds,
+        increase,
+        source_changed=not is_first and was_counted != reading.has_energy_counter,
+        power_integral_joules=sum(line.energy_joules for line in lines),
+        power_seconds=sum(line.span.length_seconds for line in lines),
     )
 
 
 def _counted(
-    cursor: GpuCursor | None, reading: GpuReading, energy_joules: float, watching_since: Moment
+    cursor: GpuCursor | None,
+    reading: GpuReading,
+    energy_joules: float,
+    watching_since: Moment,
+    after: GpuCursor,
 ) -> EnergyIncrease:
     now = reading.moment
     booted = Moment(utc_seconds=now.utc_seconds - now.boot_seconds, boot_seconds=0.0, boot_id=now.boot_id)
     before, since, was_reset = 0.0, booted, False
-    if cursor is None or cursor.moment is None or cursor.energy_joules is None:
-        if booted.boot_id == watching_since.boot_id:
-            return EnergyIncrease(parts=(), cursor=_advanced(cursor, reading))
+    if cursor is None or cursor.moment is None:
+        if now.boot_id == watching_since.boot_id:
+            return EnergyIncrease(parts=(), cursor=after)
     elif cursor.moment.boot_id != now.boot_id:
         # A counter of an earlier boot is gone; this one began with this boot, or with the driver later on.
-        was_reset = True
-        if cursor.moment.utc_seconds > booted.utc_seconds:
-            since = cursor.moment
+        was_reset = cursor.energy_joules is not None
+        since = max(booted, cursor.moment, key=lambda moment: moment.utc_seconds)
+    elif cursor.energy_joules is None:
+        return EnergyIncrease(parts=(), cursor=after)
     elif energy_joules < cursor.energy_joules:
         was_reset, since = True, cursor.moment
     else:
@@ -99,12 +111,9 @@ def _counted(
     span = span_between(since, now)
     joules = energy_joules - before
     if joules > _plausible_joules(reading, span):
-        return EnergyIncrease(parts=(), cursor=_advanced(cursor, reading), refused_joules=joules)
-    return EnergyIncrease(
-        parts=(EnergyPart(span=span, energy_joules=joules),),
-        cursor=_advanced(cursor, reading),
-        counter_was_reset=was_reset,
-    )
+        return EnergyIncrease(parts=(), cursor=after, refused_joules=joules)
+    part = EnergyPart(span=span, energy_joules=joules)
+    return EnergyIncrease(parts=(part,), cursor=after, counter_was_reset=was_reset)
 
 
 def _plausible_joules(reading: GpuReading, span: Span) -> float:
@@ -112,12 +121,18 @@ def _plausible_joules(reading: GpuReading, span: Span) -> float:
     return _PLAUSIBLE_LIMIT_FACTOR * limit * span.length_seconds + _PLAUSIBLE_SLACK_JOULES
 
 
+def _earlier_sample(cursor: GpuCursor | None, reading: GpuReading) -> PowerSample | None:
+    """Return the sample that the trapezoid goes on from: of this boot, and not within what was counted."""
+    if cursor is None or cursor.last_power_boot_id != reading.moment.boot_id:
+        return None
+    was_counted = cursor.energy_joules is not None
+    return None if was_counted and not reading.has_energy_counter else cursor.last_power
+
+
 def _trapezoids(
-    cursor: GpuCursor | None, reading: GpuReading, longest_gap_seconds: float
+    earlier: PowerSample | None, reading: GpuReading, longest_gap_seconds: float
 ) -> list[EnergyPart]:
-    samples = list(reading.power_samples)
-    if cursor is not None and cursor.last_power and cursor.last_power_boot_id == reading.moment.boot_id:
-        samples.insert(0, cursor.last_power)
+    samples = reading.power_samples if earlier is None else (earlier, *reading.power_samples)
     parts = []
     for before, after in pairwise(samples):
         length = after.boot_seconds - before.boot_seconds
@@ -135,63 +150,50 @@ def _at(sample: PowerSample, now: Moment) -> Moment:
 
 def _advanced(cursor: GpuCursor | None, reading: GpuReading) -> GpuCursor:
     """Return the cursor with what this reading tells beside the energy counter."""
-    newest = reading.power_samples[-1] if reading.power_samples else None
-    if cursor is None:
-        cursor = GpuCursor(
-            uuid=reading.uuid,
-            index=reading.index,
-            name=reading.name,
-            has_energy_counter=reading.has_energy_counter,
-        )
+    cursor = cursor or GpuCursor(uuid=reading.uuid, index=reading.index, name=reading.name)
+    newest = reading.power_samples[-1] if reading.power_samples else cursor.last_power
+    boot_id = reading.moment.boot_id if reading.power_samples else cursor.last_power_boot_id
     return replace(
         cursor,
         index=reading.index,
         name=reading.name,
-        has_energy_counter=reading.has_energy_counter,
-        last_power=newest or cursor.last_power,
-        last_power_boot_id=reading.moment.boot_id if newest else cursor.last_power_boot_id,
+        fault=reading.fault,
+        last_power=newest,
+        last_power_boot_id=boot_id,
     )
 
 
-class CrossCheck:
-    """Compares each GPU's energy counter with its integrated power while it is busy.
+def cross_checked(
+    check: CrossCheck,
+    reading: GpuReading,
+    increase: EnergyIncrease,
+    *,
+    over_seconds: float,
+    tolerance_ratio: float,
+    busy_ratio: float,
+) -> CrossCheck:
+    """Return the comparison of energy counter and integrated power with one increase taken in.
 
     On an idle GPU the two are known to part without a fault (up to 1.7 times), so only busy time is compared.
+
+    Args:
+        check: As it stood.
+        reading: What the GPU said.
+        increase: What it drew by that.
+        over_seconds: Busy time that makes a comparison.
+        tolerance_ratio: How far from 1 the ratio may lie.
+        busy_ratio: The utilization from which a GPU counts as busy.
     """
-
-    def __init__(self, *, over_seconds: float, tolerance_ratio: float, busy_ratio: float) -> None:
-        self._over_seconds = over_seconds
-        self._tolerance_ratio = tolerance_ratio
-        self._busy_ratio = busy_ratio
-        self._sums: dict[str, tuple[float, float, float]] = {}
-        self._ratios: dict[str, float] = {}
-        self._parted: set[str] = set()
-
-    @property
-    def ratios(self) -> Mapping[str, float]:
-        """Counter over integrated power by GPU UUID, of the last finished comparison."""
-        return dict(self._ratios)
-
-    def changed(self, reading: GpuReading, increase: EnergyIncrease) -> bool | None:
-        """Take one increase in; return True where the two part from now on, False where they agree again."""
-        counted = sum(part.energy_joules for part in increase.parts)
-        busy = (reading.utilization_ratio or 0.0) >= self._busy_ratio
-        if not reading.has_energy_counter or not busy or not counted or not increase.power_seconds:
-            return None
-        length = sum(part.span.length_seconds for part in increase.parts)
-        # Samples that were missed would make the integral too small; only compare what both cover.
-        covered = counted * min(1.0, increase.power_seconds / length) if length else counted
-        by_counter, by_power, seconds = self._sums.get(reading.uuid, (0.0, 0.0, 0.0))
-        by_counter += covered
-        by_power += increase.power_integral_joules
-        seconds += increase.power_seconds
-        if seconds < self._over_seconds or by_power <= 0:
-            self._sums[reading.uuid] = (by_counter, by_power, seconds)
-            return None
-        self._sums.pop(reading.uuid, None)
-        ratio = self._ratios[reading.uuid] = by_counter / by_power
-        parted = abs(ratio - 1.0) > self._tolerance_ratio
-        if parted == (reading.uuid in self._parted):
-            return None
-        (self._parted.add if parted else self._parted.discard)(reading.uuid)
-        return parted
+    is_busy = (reading.utilization_ratio or 0.0) >= busy_ratio
+    length = sum(part.span.length_seconds for part in increase.parts)
+    uncovered = abs(increase.power_seconds - length)
+    if not reading.has_energy_counter or not is_busy or not uncovered < _UNCOVERED_RATIO * length:
+        return check
+    counted = sum(part.energy_joules for part in increase.parts) * increase.power_seconds / length
+    counted += check.counter_joules
+    integrated = check.power_joules + increase.power_integral_joules
+    seconds = check.seconds + increase.power_seconds
+    if seconds < over_seconds or not integrated:
+        return replace(check, counter_joules=counted, power_joules=integrated, seconds=seconds)
+    ratio = counted / integrated
+    return CrossCheck(ratio=ratio, is_parted=abs(ratio - 1.0) > tolerance_ratio)

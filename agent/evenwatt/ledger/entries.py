@@ -4,7 +4,7 @@ Absent is None and stays None when rows are added: None + None is None, None + 3
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from evenwatt.model import Event, State
@@ -143,7 +143,7 @@ class Posting:
 
 
 def merged_postings(first: Posting, second: Posting) -> Posting:
-    """Return both postings as one: what a failed write left over, and what came since."""
+    """Return both postings as one, leaving them alone: what a failed write left over, and what came since."""
     return Posting(
         usage=_merged(first.usage, second.usage),
         gpus=_merged(first.gpus, second.gpus),
@@ -155,10 +155,8 @@ def merged_postings(first: Posting, second: Posting) -> Posting:
 
 
 def _merged(first: Mapping[Key, Row], second: Mapping[Key, Row]) -> dict[Key, Row]:
-    rows = dict(first)
-    for key, row in second.items():
-        if key in rows:
-            add_rows(rows[key], row)
-        else:
-            rows[key] = row
+    rows = {**first, **second}
+    for key in first.keys() & second.keys():
+        rows[key] = replace(first[key])
+        add_rows(rows[key], second[key])
     return rows

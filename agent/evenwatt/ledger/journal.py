@@ -9,13 +9,15 @@ from evenwatt.ledger.entries import (
     GpuKey,
     GpuUse,
     HostUse,
+    Key,
     Posting,
+    Row,
     SourceTotals,
     Usage,
     UsageKey,
     add_rows,
 )
-from evenwatt.ledger.spans import Piece, Span, cut, cut_count, span_between
+from evenwatt.ledger.spans import Piece, Span, cut, cut_count
 from evenwatt.ledger.tokens import EngineIncrease, ModelIncrease
 from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
 
@@ -75,10 +77,10 @@ class Journal:
         for model, counts in increase.models.items():
             for piece, usage in zip(pieces, _spread(counts, pieces), strict=True):
                 usage.estimated = int(estimated)
-                self._add_usage((piece.minute, engine, model), usage)
+                _book(self._usage, (piece.minute, engine, model), usage)
         if increase.restarted:
             for model in increase.models or (DEFAULT_MODEL,):
-                self._add_usage((pieces[-1].minute, engine, model), Usage(restarted=1))
+                _book(self._usage, (pieces[-1].minute, engine, model), Usage(restarted=1))
 
     def energy(
         self,
@@ -97,21 +99,20 @@ class Journal:
                 measured_seconds=part.span.length_seconds * piece.share,
                 estimated=int(estimated),
             )
-            self._add_gpu((piece.minute, gpu.uuid), use)
+            _book(self._gpus, (piece.minute, gpu.uuid), use)
             for holding in holdings:
                 for model, share in model_shares[holding.engine].items():
                     usage = Usage(estimated=int(estimated))
                     usage.add_joules(holding.state, joules * holding.joules_share * share)
-                    self._add_usage((piece.minute, holding.engine, model), usage)
+                    _book(self._usage, (piece.minute, holding.engine, model), usage)
 
-    def utilization(self, gpu: GpuReading, *, before: Moment | None) -> None:
-        """Book how long a GPU ran kernels since a moment, as NVML samples it."""
-        if gpu.utilization_ratio is None or before is None:
+    def utilization(self, gpu: GpuReading, span: Span) -> None:
+        """Book how long a GPU ran kernels, as NVML samples it."""
+        if gpu.utilization_ratio is None:
             return
-        span = span_between(before, self.moment)
         for piece in cut(span):
             seconds = gpu.utilization_ratio * span.length_seconds * piece.share
-            self._add_gpu((piece.minute, gpu.uuid), GpuUse(utilization_seconds=seconds))
+            _book(self._gpus, (piece.minute, gpu.uuid), GpuUse(utilization_seconds=seconds))
 
     def time(
         self,
@@ -125,7 +126,8 @@ class Journal:
         """Book the machine's time, for itself and for whom it was held."""
         for piece in cut(span):
             seconds = span.length_seconds * piece.share
-            self._add_host(
+            _book(
+                self._hosts,
                 piece.minute,
                 HostUse(
                     seconds=seconds,
@@ -138,25 +140,15 @@ class Journal:
                     held = seconds * engine_share * share
                     usage = Usage(estimated=int(estimated), down_seconds=held if is_down else 0.0)
                     usage.add_seconds(State.IDLE_EMPTY if is_down else state, held)
-                    self._add_usage((piece.minute, engine, model), usage)
+                    _book(self._usage, (piece.minute, engine, model), usage)
 
-    def _add_usage(self, key: UsageKey, row: Usage) -> None:
-        if key in self._usage:
-            add_rows(self._usage[key], row)
-        else:
-            self._usage[key] = row
 
-    def _add_gpu(self, key: GpuKey, row: GpuUse) -> None:
-        if key in self._gpus:
-            add_rows(self._gpus[key], row)
-        else:
-            self._gpus[key] = row
-
-    def _add_host(self, minute: int, row: HostUse) -> None:
-        if minute in self._hosts:
-            add_rows(self._hosts[minute], row)
-        else:
-            self._hosts[minute] = row
+def _book(rows: dict[Key, Row], key: Key, row: Row) -> None:
+    """Add a row to the one of the same key, if there is one."""
+    if key in rows:
+        add_rows(rows[key], row)
+    else:
+        rows[key] = row
 
 
 def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...]) -> Iterable[Usage]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from evenwatt.ledger.cursors import EngineCursor
+from evenwatt.ledger.cursors import CrossCheck, EngineCursor
 from evenwatt.ledger.spans import Span
 from evenwatt.ledger.tokens import EngineIncrease
 from evenwatt.model import GpuReading, Moment
@@ -102,14 +102,18 @@ def energy_source_changed(gpu: GpuReading) -> Told:
     return "energy_source", gpu.uuid, f"the energy of GPU {gpu.index} ({gpu.name}) now comes from {source}"
 
 
-def energy_disagreement(gpu: GpuReading, ratio: float, *, parted: bool) -> Told:
+def energy_disagreement(gpu: GpuReading, check: CrossCheck) -> Told:
     """Tell that energy counter and integrated power part on a busy GPU, or agree again."""
-    verdict = "more than they should" if parted else "within bounds again"
-    text = (
-        f"GPU {gpu.index} ({gpu.name}), busy: energy counter over integrated power is {ratio:.3f}, {verdict}"
-        "; the counter is what is booked"
+    kind, verdict = (
+        ("energy_disagreement", "out of bounds")
+        if check.is_parted
+        else ("energy_agreement", "within bounds again")
     )
-    return "energy_disagreement" if parted else "energy_agreement", gpu.uuid, text
+    text = (
+        f"GPU {gpu.index} ({gpu.name}), busy: energy counter over integrated power is {check.ratio:.3f}, "
+        f"{verdict}; the counter is what is booked"
+    )
+    return kind, gpu.uuid, text
 
 
 def _utc(seconds: float) -> str:

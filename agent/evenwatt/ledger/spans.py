@@ -84,21 +84,21 @@ def cut(span: Span) -> tuple[Piece, ...]:
     A span of more than a day (the agent was away) is cut at hours instead, each piece booked in the first
     minute of its hour: a month of minutes for every model would not fit the agent's memory.
     """
-    if span.utc_seconds <= 0:
+    # Not the span's own number: near today's date a UTC second is only kept to a quarter of a microsecond.
+    covered = span.end_utc_seconds - span.start_utc_seconds
+    if covered <= 0:
         return (Piece(minute=minute_of(span.end_utc_seconds), share=1.0),)
     step = SECONDS_PER_MINUTE if span.utc_seconds <= SECONDS_PER_DAY else SECONDS_PER_HOUR
-    return tuple(_pieces(span, step))
+    return tuple(
+        Piece(minute=edge, share=inside / covered)
+        for edge, inside in _cut_seconds(span.start_utc_seconds, span.end_utc_seconds, step)
+    )
 
 
-def _pieces(span: Span, step: int) -> Iterator[Piece]:
-    start, end = span.start_utc_seconds, span.end_utc_seconds
-    first = math.floor(start / step) * step
-    count = max(1, math.ceil((end - first) / step))
-    for number in range(count):
-        edge = first + number * step
-        inside = min(end, edge + step) - max(start, edge)
-        if inside > 0:
-            yield Piece(minute=edge, share=inside / span.utc_seconds)
+def _cut_seconds(start: float, end: float, step: int) -> Iterator[tuple[int, float]]:
+    """Yield each edge of the grid that a stretch reaches past, with the seconds from there to the next."""
+    for edge in range(int(start // step) * step, math.ceil(end), step):
+        yield edge, min(end, edge + step) - max(start, edge)
 
 
 def cut_count(count: int, pieces: tuple[Piece, ...]) -> tuple[int, ...]:

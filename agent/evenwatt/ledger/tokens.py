@@ -42,7 +42,7 @@ class EngineIncrease:
         restarted: The counting began anew since the last reading: what the old process counted after that
             reading cannot be known.
         ran_before: Requests were running at the last reading.
-        folded: Names that share `OTHER_MODEL`, as there are more models than labels.
+        folded: Names that share `OTHER_MODEL` from now on, as there are more models than labels; told once.
     """
 
     span: Span | None
@@ -72,43 +72,46 @@ def engine_increase(
         reading: This reading.
         watching_since: The first moment of the history: a process that started later counts from zero,
             an older one is only a baseline.
-        known_models: Labels that this engine already has in the history; they never fold.
+        known_models: Labels that this engine has in the history beside those in its cursor; they never fold.
     """
-    counters, folded = _folded(reading.models, known_models)
-    before: Mapping[str, CounterState] | None
-    began = _counting_began(reading, watching_since)
-    if cursor is None:
-        span, before = (None, None) if began is None else (span_between(began, reading.moment), {})
-        restarted = False
-    elif is_same_epoch(cursor.signals, reading.epoch.signals):
-        span, before, restarted = span_between(cursor.moment, reading.moment), cursor.models, False
-    else:
-        start = began if began is not None and _is_later(began, cursor.moment) else cursor.moment
-        span, before, restarted = span_between(start, reading.moment), {}, True
-
+    span, before, restarted = _counted_from(cursor, reading, watching_since)
     increases: dict[str, ModelIncrease] = {}
-    states: dict[str, CounterState] = {} if restarted or cursor is None else dict(cursor.models)
-    for label, now in counters.items():
-        earlier = CounterState() if before is None else before.get(label, CounterState())
-        fell = _fell(earlier, now)
-        restarted = restarted or fell
-        increase, states[label] = _increase(CounterState() if fell else earlier, now)
-        if before is not None:
-            increases[label] = increase
+    states = dict(before)
+    for now in reading.models:
+        earlier = before.get(now.model, CounterState())
+        if _fell(earlier, now):
+            earlier, restarted = CounterState(), True
+        increases[now.model], states[now.model] = _increase(earlier, now)
+    given = known_models if cursor is None else known_models | cursor.labels
+    after = EngineCursor(
+        engine=reading.engine,
+        moment=reading.moment,
+        signals=dict(reading.epoch.signals),
+        models=states,
+        labels=_labels(increases, given),
+        was_running=bool(reading.requests_running),
+    )
     return EngineIncrease(
         span=span,
-        models=increases,
-        cursor=EngineCursor(
-            engine=reading.engine,
-            moment=reading.moment,
-            signals=dict(reading.epoch.signals),
-            models=states,
-            was_running=bool(reading.requests_running),
-        ),
+        models={} if span is None else _by_label(increases, after),
+        cursor=after,
         restarted=restarted,
         ran_before=cursor is not None and cursor.was_running,
-        folded=folded,
+        folded=() if OTHER_MODEL in given else tuple(sorted(increases.keys() - after.labels)),
     )
+
+
+def _counted_from(
+    cursor: EngineCursor | None, reading: EngineReading, watching_since: Moment
+) -> tuple[Span | None, Mapping[str, CounterState], bool]:
+    """Return over what time an increase lies, the counters at its beginning, and whether they began anew."""
+    began = _counting_began(reading, watching_since)
+    if cursor is None:
+        return None if began is None else span_between(began, reading.moment), {}, False
+    if is_same_epoch(cursor.signals, reading.epoch.signals):
+        return span_between(cursor.moment, reading.moment), cursor.models, False
+    start = began if began is not None and _is_later(began, cursor.moment) else cursor.moment
+    return span_between(start, reading.moment), {}, True
 
 
 def is_same_epoch(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
@@ -161,7 +164,7 @@ def _increase(before: CounterState, now: ModelCounters) -> tuple[ModelIncrease, 
         input_tokens=now.input_tokens,
         output_tokens=now.output_tokens,
         cached_input_tokens=cached,
-        requests=dict(now.requests),
+        requests={**before.requests, **now.requests},
         input_excess_tokens=max(-moved, 0),
     )
     increase = ModelIncrease(
@@ -176,33 +179,25 @@ def _increase(before: CounterState, now: ModelCounters) -> tuple[ModelIncrease, 
     return increase, state
 
 
-def _folded(
-    models: Iterable[ModelCounters], known: frozenset[str]
-) -> tuple[dict[str, ModelCounters], tuple[str, ...]]:
-    """Return counters by label, and the names that had to share one.
-
-    A label once given is kept for ever, so that the sum behind `OTHER_MODEL` never loses a member: it would
-    look like a restart.
-    """
-    ordered = sorted(models, key=lambda counters: counters.model)
-    labels = set(known)
-    by_label: dict[str, ModelCounters] = {}
-    folded = []
-    for counters in ordered:
-        label = counters.model
-        if label not in labels and len(labels) >= MODELS_PER_ENGINE:
-            folded.append(label)
-            label = OTHER_MODEL
-        labels.add(label)
-        by_label[label] = _sum(by_label[label], counters) if label in by_label else counters
-    return by_label, tuple(folded)
+def _labels(models: Iterable[str], given: frozenset[str]) -> frozenset[str]:
+    """Return the labels given so far and those that new models get, up to the bound."""
+    new = sorted(set(models) - given)
+    free = max(MODELS_PER_ENGINE - len(given - {OTHER_MODEL}), 0)
+    return given.union(new[:free], [OTHER_MODEL] if new[free:] else ())
 
 
-def _sum(one: ModelCounters, other: ModelCounters) -> ModelCounters:
+def _by_label(increases: Mapping[str, ModelIncrease], cursor: EngineCursor) -> dict[str, ModelIncrease]:
+    by_label: dict[str, ModelIncrease] = {}
+    for model, increase in increases.items():
+        label = cursor.label(model)
+        by_label[label] = _sum(by_label[label], increase) if label in by_label else increase
+    return by_label
+
+
+def _sum(one: ModelIncrease, other: ModelIncrease) -> ModelIncrease:
     cached = [c for c in (one.cached_input_tokens, other.cached_input_tokens) if c is not None]
     outcomes = one.requests.keys() | other.requests.keys()
-    return ModelCounters(
-        model=OTHER_MODEL,
+    return ModelIncrease(
         input_tokens=one.input_tokens + other.input_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
         cached_input_tokens=sum(cached) if cached else None,

@@ -208,6 +208,11 @@ class _BoundedResponse(http.client.HTTPResponse):
         # urllib3 has just set the socket's timeout to what is left of the request's total.
         self.fp = io.BufferedReader(_BoundedReader(sock, self.fp.detach()))
 
+    def begin(self) -> None:
+        super().begin()
+        # Not every server that was asked to close says that it will: the connection must not be used again.
+        self.will_close = True
+
 
 class _BoundedConnection(HTTPConnection):
     response_class = _BoundedResponse
@@ -271,6 +276,6 @@ def _decompressed(body: bytes, encoding: str, shown: str) -> bytes:
         raise SourceContractError(f"{shown} says it is {encoding}, and is not") from exc
     if unzip.unconsumed_tail:
         raise SourceContractError(f"{shown} is more than {_MOST_BYTES} bytes when uncompressed")
-    if not unzip.eof:
-        raise SourceContractError(f"{shown} is cut short: its {encoding} data does not end")
+    if not unzip.eof or unzip.unused_data:
+        raise SourceContractError(f"{shown} is cut short: its {encoding} data does not end with the body")
     return plain

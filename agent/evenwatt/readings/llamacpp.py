@@ -53,7 +53,9 @@ def _name_in_models(body: bytes) -> str | None:
 def _name_in_props(body: bytes) -> str | None:
     """Return the model of an answer of /props."""
     match _json(body):
-        case {"model_alias": str(name)} | {"model_path": str(name)} if name:
+        case {"model_alias": str(name)} if name:
+            return name
+        case {"model_path": str(name)} if name:
             return name
     return None
 

@@ -8,6 +8,7 @@ integrates them. It sets no deadline either: a call that blocks in the driver ca
 """
 
 import contextlib
+import ctypes
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from evenwatt.model import GpuProcess, GpuReading, GpusReading, PowerSample
 from evenwatt.readings import processes
 from evenwatt.units import JOULES_PER_MILLIJOULE, WATTS_PER_MILLIWATT
 
-__all__ = ["SAMPLES_KEPT", "NvmlSource", "nvml_available"]
+__all__ = ["SAMPLES_KEPT", "NvmlSource", "nvml_available", "nvml_installed"]
 
 SAMPLES_KEPT = 600
 """Samples kept for each GPU between readings; ten minutes at one a second. The oldest go first."""
@@ -76,6 +77,15 @@ def _sentence(error: pynvml.NVMLError) -> str:
 def _library_failure(error: pynvml.NVMLError) -> str:
     advice = _LIBRARY_ADVICE.get(error.value, "see whether nvidia-smi works on this machine")
     return f"{_LIBRARY}: NVML cannot be used: {_sentence(error)}; {advice}"
+
+
+def nvml_installed() -> bool:
+    """Return whether NVIDIA's library is on this machine, whatever state its driver is in."""
+    try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def nvml_available() -> str | None:

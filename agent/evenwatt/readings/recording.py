@@ -1,8 +1,8 @@
 """Recordings: readings as JSON lines below a header that says which evenwatt wrote them.
 
-Owns the format, in both directions, and nothing of its pace (see `replay`). A reading comes out as it went in,
-to the last bit. Each line is written at once and on its own, so that a kill can tear no line but the last,
-which is then passed over. Imported only where something is recorded or replayed.
+Owns the format, in both directions, and nothing of its pace (see `replay`). A reading comes out as it went
+in, to the last bit. Each line is written at once and on its own, so that a kill can tear no line but the
+last, which is then passed over. Imported only where something is recorded or replayed.
 """
 
 import errno

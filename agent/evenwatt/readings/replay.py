@@ -1,28 +1,31 @@
 """Recordings as sources: what was read once is read again, at the pace of then or at a multiple of it.
 
-The first reading of a recording happens now. Lengths stay true to the record on both clocks, whatever the speed:
-at speed 10 the moments of ten recorded seconds go by in one second, and so run ahead of the clock. They never
-decrease. Who books them beside a present of its own takes that from `accelerated`, and both agree again.
+The first reading of a recording happens now. Lengths stay true to the record on both clocks, whatever the
+speed: at speed 10 the moments of ten recorded seconds go by in one second, and so run ahead of the clock;
+they never decrease. Who books them beside a present of its own takes that from `accelerated`, and both agree.
 
 A later boot of the recorded machine follows on the present boot's clock at the distance that UTC tells. The
 evidence in the epochs stays as it was, so that restarts are seen as they were then.
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from evenwatt.clock import now
 from evenwatt.errors import ConfigError, SourceContractError, SourceUnavailable
-from evenwatt.model import EngineReading, GpuReading, GpusReading, ModelCounters, Moment, PowerSample, Reading
+from evenwatt.model import EngineReading, GpuReading, GpusReading, ModelCounters, Moment, Reading
 from evenwatt.readings.recording import readings_in
 from evenwatt.readings.source import Source
 
 __all__ = ["ReplayedSource", "accelerated", "readings_in", "replay_sources"]
 
 _GPUS_SOURCE = "nvml"
+
+_Counters = Mapping[tuple[str, ...], float]
+"""By GPU UUID, or by engine, model and what is counted."""
 
 _HOLE_SECONDS = 90.0
 """A tick is a minute at most: in a longer silence the recorded source was down."""
@@ -40,8 +43,8 @@ def replay_sources(
         path: A file written by `Recorder`.
         speed: Recorded seconds that go by in one second.
         clock: The present; must not run backwards on the boot clock.
-        loop: Begin again at the end, for ever. Counters go on from where they stood, as if the same work were
-            done once more; that takes a record in which nothing was restarted.
+        loop: Begin again at the end, for ever. Counters go on from where they stood, as if the same work was
+            done once more; that takes a record in which nothing restarted.
 
     Raises:
         ConfigError: The speed is not a finite number above 0.
@@ -50,12 +53,13 @@ def replay_sources(
     """
     present = accelerated(clock, speed)
     record = _survey(path)
-    growth = _growth(record) if loop else None
+    growth = _growth(path) if loop else {}
     start = present()
-    return tuple(
-        ReplayedSource(name, path, _staged(record, name, start, growth), clock=present)
-        for name in record.sources
-    )
+
+    def staged(source: str) -> Generator[Reading, None, None]:
+        return _staged(record, source, start=start, laps=count() if loop else range(1), growth=growth)
+
+    return tuple(ReplayedSource(name, path, staged(name), clock=present) for name in record.sources)
 
 
 def accelerated(clock: Callable[[], Moment], speed: float) -> Callable[[], Moment]:
@@ -83,9 +87,9 @@ def accelerated(clock: Callable[[], Moment], speed: float) -> Callable[[], Momen
 class ReplayedSource:
     """One source of a recording.
 
-    What came due since the last call is handed out as one reading, as if the source had been read that seldom:
-    the newest, with the power samples of all. Where nothing did, the last one is handed out again, at its old
-    moment and without samples, so that ticks need not fall together with those of the record.
+    What came due since the last call is handed out as one reading, as if the source had been read that
+    seldom: the newest, with the power samples of all. Where nothing did, the last one is handed out again,
+    at its old moment and without samples, so that ticks need not fall together with those of the record.
 
     Args:
         name: Of the recorded source.
@@ -98,7 +102,12 @@ class ReplayedSource:
     sample_seconds: float | None = None
 
     def __init__(
-        self, name: str, path: Path, readings: Generator[Reading, None, None], *, clock: Callable[[], Moment]
+        self,
+        name: str,
+        path: Path,
+        readings: Generator[Reading, None, None],
+        *,
+        clock: Callable[[], Moment],
     ) -> None:
         self.name = name
         self.address = str(path)
@@ -214,14 +223,14 @@ def _source(reading: Reading) -> str:
 
 
 def _staged(
-    record: _Record, source: str, *, start: Moment, laps: Iterable[int], growth: "_Growth"
+    record: _Record, source: str, *, start: Moment, laps: Iterable[int], growth: _Counters
 ) -> Generator[Reading, None, None]:
     """Yield one source's readings at their moments on the present clocks, lap after lap."""
     for lap in laps:
         for reading in readings_in(record.path):
             if _source(reading) == source:
                 shift = _shift(record, reading.moment.boot_id, start, lap)
-                yield growth.added(_shifted(reading, shift), lap)
+                yield _grown(_shifted(reading, shift), growth, lap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,36 +284,78 @@ def _shifted_gpu(gpu: GpuReading, shift: _Shift) -> GpuReading:
     return replace(gpu, moment=shift.moment(gpu.moment), power_samples=samples)
 
 
-def _counters(reading: Reading) -> dict[_Key, float]:
+def _growth(path: Path) -> _Counters:
+    """Return by how much each counter grows from the beginning to the end of a recording."""
+    first: dict[tuple[str, ...], float] = {}
+    last: dict[tuple[str, ...], float] = {}
+    signals: dict[str, Mapping[str, str]] = {}
+    for reading in readings_in(path):
+        source, counters, evidence = _source(reading), _counters(reading), _evidence(reading)
+        before = signals.get(source, {})
+        if _parted(before, evidence) or _fell(last, counters):
+            raise SourceContractError(
+                f"{path}: found that what {source} counts began anew, expected counters that only grow; "
+                "replay this recording without a loop"
+            )
+        # What an engine did not tell at first stood at zero then; a GPU that is added has a past.
+        from_zero = bool(before) and isinstance(reading, EngineReading)
+        first = (dict.fromkeys(counters, 0) if from_zero else counters) | first
+        last |= counters
+        signals[source] = evidence
+    return {key: value - first[key] for key, value in last.items()}
+
+
+def _counters(reading: Reading) -> dict[tuple[str, ...], float]:
     if isinstance(reading, GpusReading):
         return {(gpu.uuid,): gpu.energy_joules for gpu in reading.gpus if gpu.energy_joules is not None}
-    counters: dict[_Key, float] = {}
+    counters: dict[tuple[str, ...], float] = {}
     for model in reading.models:
         key = (reading.engine, model.model)
-        counters[*key, "input_tokens"] = model.input_tokens
-        counters[*key, "output_tokens"] = model.output_tokens
+        counters[*key, "input"] = model.input_tokens
+        counters[*key, "output"] = model.output_tokens
         if model.cached_input_tokens is not None:
-            counters[*key, "cached_input_tokens"] = model.cached_input_tokens
-        counters |= {(*key, "requests", outcome): count for outcome, count in model.requests.items()}
+            counters[*key, "cached_input"] = model.cached_input_tokens
+        counters |= {(*key, "requests", outcome): number for outcome, number in model.requests.items()}
     return counters
 
 
-def _growth(path: Path) -> dict[_Key, float]:
-    """Return by how much each counter grows from the beginning to the end of a recording."""
-    first: dict[_Key, float] = {}
-    last: dict[_Key, float] = {}
-    signals: dict[str, Mapping[str, str]] = {}
-    for reading in readings_in(path):
-        source, counters = _source(reading), _counters(reading)
-        now_signals = reading.epoch.signals if isinstance(reading, EngineReading) else {}
-        if _restarted(signals.get(source, {}), now_signals) or _fell(last, counters):
-            raise SourceContractError(
-                f"{path}: found that {source} was restarted, expected counters that only grow; "
-                "replay the recording without a loop"
-            )
-        # What an engine did not count at first stood at zero then; a GPU that is added has a past.
-        absent = dict.fromkeys(counters, 0) if source in signals and now_signals else counters
-        first = absent | first
-        last |= counters
-        signals[source] = now_signals
-    return {key: value - first[key] for key, value in last.items()}
+def _evidence(reading: Reading) -> Mapping[str, str]:
+    signals = reading.epoch.signals if isinstance(reading, EngineReading) else {}
+    return {**signals, "moment": reading.moment.boot_id}
+
+
+def _parted(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    return any(before[name] != after[name] for name in before.keys() & after.keys())
+
+
+def _fell(before: _Counters, after: _Counters) -> bool:
+    # Input is left out: where it is a difference of two counters it dips without a restart.
+    return any(value < before.get(key, 0) for key, value in after.items() if key[-1] != "input")
+
+
+def _grown(reading: Reading, growth: _Counters, laps: int) -> Reading:
+    """Return a reading with the growth of all earlier laps in its counters."""
+    if isinstance(reading, GpusReading):
+        return replace(reading, gpus=tuple(_grown_gpu(gpu, growth, laps) for gpu in reading.gpus))
+    engine = reading.engine
+    return replace(reading, models=tuple(_grown_model(engine, m, growth, laps) for m in reading.models))
+
+
+def _grown_gpu(gpu: GpuReading, growth: _Counters, laps: int) -> GpuReading:
+    if gpu.energy_joules is None:
+        return gpu
+    return replace(gpu, energy_joules=gpu.energy_joules + laps * growth.get((gpu.uuid,), 0.0))
+
+
+def _grown_model(engine: str, model: ModelCounters, growth: _Counters, laps: int) -> ModelCounters:
+    def earlier(*kind: str) -> int:
+        return laps * int(growth.get((engine, model.model, *kind), 0))
+
+    cached = model.cached_input_tokens
+    return replace(
+        model,
+        input_tokens=model.input_tokens + earlier("input"),
+        output_tokens=model.output_tokens + earlier("output"),
+        cached_input_tokens=None if cached is None else cached + earlier("cached_input"),
+        requests={name: number + earlier("requests", name) for name, number in model.requests.items()},
+    )

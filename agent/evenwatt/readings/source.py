@@ -21,13 +21,20 @@ class Source(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Who it is, in the history."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What it is."""
+
     @property
-    def address(self) -> str: ...
+    def address(self) -> str:
+        """Where it is."""
+
     @property
-    def sample_seconds(self) -> float | None: ...
+    def sample_seconds(self) -> float | None:
+        """How often it is sampled."""
 
     def sample(self) -> None:
         """Take what has to be looked at more often than it is read; never raises a SourceError."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from evenwatt import clock
 from evenwatt.errors import EvenwattError
 
 __all__ = ["Page", "Pages", "WebServer"]
@@ -25,18 +26,24 @@ _SECURITY_HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One finished answer."""
+    """One finished answer.
+
+    Attributes:
+        stale_after_seconds: The age from which it is no longer true, and 503 is answered instead.
+    """
 
     body: bytes
     content_type: str
     status: int = 200
+    stale_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """All answers of one snapshot, by path."""
+    """All answers of one snapshot, by path, and when they were finished."""
 
     by_path: Mapping[str, Page] = field(default_factory=dict)
+    boot_seconds: float = field(default_factory=clock.boot_seconds)
 
 
 class WebServer:
@@ -58,8 +65,8 @@ class WebServer:
             self.port = started.result()
         except OSError as error:
             raise EvenwattError(
-                f"server.listen: cannot listen on {host}:{port}: {error.strerror or error}. Is another evenwatt "
-                "or another program there? Set server.listen to a free address"
+                f"server.listen: cannot listen on {host}:{port}: {error.strerror or error}. Is another "
+                "evenwatt or another program there? Set server.listen to a free address"
             ) from error
 
     def publish(self, pages: Pages) -> None:
@@ -94,10 +101,21 @@ class WebServer:
         return runner
 
     async def _answer(self, request: web.Request) -> web.Response:
-        page = self._pages.by_path.get(request.path)
-        if page is None:
-            known = ", ".join(sorted(self._pages.by_path)) or "none yet"
-            body = f"nothing at this path; there are: {known}\n".encode()
-            page = Page(body=body, content_type="text/plain; charset=utf-8", status=404)
+        page = _page(self._pages, request.path)
         headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
         return web.Response(body=page.body, status=page.status, headers=headers)
+
+
+def _page(pages: Pages, path: str) -> Page:
+    page = pages.by_path.get(path)
+    if page is None:
+        known = ", ".join(sorted(pages.by_path))
+        return _text(404, f"nothing at this path; there are: {known}")
+    age_seconds = clock.boot_seconds() - pages.boot_seconds
+    if page.stale_after_seconds is not None and age_seconds > page.stale_after_seconds:
+        return _text(503, f"the last tick finished {age_seconds:.0f} s ago")
+    return page
+
+
+def _text(status: int, text: str) -> Page:
+    return Page(body=f"{text}\n".encode(), content_type="text/plain; charset=utf-8", status=status)

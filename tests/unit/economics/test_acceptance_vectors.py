@@ -1,8 +1,8 @@
 """Published and derived numbers that the economics must reproduce, and published ones that it must not.
 
 A: a rented server; B: a card at home; C: volumes of an article; D: other publications, by their inputs;
-E: API bills and tariffs. S0-S3 are four articles that set such numbers before their readers. Each row is computed
-by the product's own functions from the inputs of its source. Tolerance: 0.5 %.
+E: API bills and tariffs. S0-S3 are four published articles. Each row is computed by the product's own
+functions from the inputs of its source. Tolerance: 0.5 %.
 """
 
 import math

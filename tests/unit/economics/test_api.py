@@ -49,7 +49,7 @@ def test_free_cached_input_is_a_price():
 
 
 def test_unknown_cache_hits_leave_the_lower_bound_unknown():
-    """Where the engine does not tell its hits, only the bill without a cache is known, and is compared with."""
+    """Where the engine does not tell its hits, the bill without a cache is all that is known."""
     cost = api_cost(Tokens(input_tokens=4 * MILLION, output_tokens=2 * MILLION), price())
 
     assert cost.observed_cache is None

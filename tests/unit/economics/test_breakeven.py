@@ -40,7 +40,7 @@ def test_load_by_one_capacity():
 
 
 def test_load_by_the_capacity_of_each_phase():
-    """Prefill is cheaper than decode: 300 of 1,000 and 20 of 100 are half a load, whatever the one capacity."""
+    """300 of 1,000 in prefill and 20 of 100 in decode are half a load, whatever the combined capacity."""
     load = token_load(
         input_tokens_per_second=300,
         output_tokens_per_second=20,

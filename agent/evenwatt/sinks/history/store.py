@@ -14,12 +14,14 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger.entries import GpuUse, HostUse, Posting, SourceTotals, Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.lock import WriterLock
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LEVELS, USAGE_COLUMNS, migrate
 from evenwatt.snapshot.sums import Money, PricedPosting, Sums, money_of
+from evenwatt.units import TOKENS_PER_MTOK
 
 __all__ = ["History", "PriceRow"]
 
@@ -122,24 +124,23 @@ class History:
         Raises:
             HistoryError: Nothing of it was written; it can be tried again with the next tick.
         """
-        try:
-            with self._transaction():
-                for level, seconds in LEVELS:
-                    self._add_level(level, seconds, priced)
-                self._add_rest(priced.posting)
-        except sqlite3.Error as error:
-            raise HistoryError(f"{self.path}: cannot be written: {error}") from error
+        with self._writing():
+            for level, seconds in LEVELS:
+                self._add_level(level, seconds, priced)
+            self._add_rest(priced.posting)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _writing(self) -> Iterator[None]:
+        """Run a block as one transaction; what SQLite says of it becomes a HistoryError."""
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
-        except BaseException:
+        except sqlite3.Error as error:
+            raise HistoryError(f"{self.path}: cannot be written: {error}") from error
+        finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            raise
 
     def _add_level(self, level: str, seconds: int | None, priced: PricedPosting) -> None:
         def key(minute: int) -> tuple[int, ...]:
@@ -199,24 +200,55 @@ class History:
             " restarts = restarts + excluded.restarts, gap_seconds = gap_seconds + excluded.gap_seconds",
             ((source, row.restarts, row.gap_seconds) for source, row in posting.sources.items()),
         )
+        self._add_events(posting.events)
+
+    def _add_events(self, events: Iterable[Event]) -> None:
         self._connection.executemany(
             "INSERT INTO event (utc_seconds, kind, subject, text) VALUES (?, ?, ?, ?)",
-            ((event.utc_seconds, event.kind, event.subject, event.text) for event in posting.events),
+            ((event.utc_seconds, event.kind, event.subject, event.text) for event in events),
         )
 
-    def accept_prices(self, prices: Iterable[PriceRow]) -> None:
-        """Keep prices from their dates on; an entry of the same date is never overwritten.
+    def accept_price(self, row: PriceRow, events: Iterable[Event] = ()) -> None:
+        """Keep a price from its date on; an entry of the same date is never overwritten.
 
         Raises:
-            HistoryError: They could not be written.
+            HistoryError: It could not be written.
         """
-        try:
-            with self._transaction():
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", (astuple(p) for p in prices)
+        with self._writing():
+            self._connection.execute("INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(row))
+            self._add_events(events)
+
+    def price_back(self, price: ReferencePrice, *, engine: str, model: str, token_ratio: float) -> None:
+        """Work out what the tokens so far would have cost at a reference that was not compared with before.
+
+        Linear in the tokens, so every level is worked out from its own sums.
+
+        Raises:
+            HistoryError: It could not be written.
+        """
+        scale = token_ratio / TOKENS_PER_MTOK
+        cached = price.cached_input_per_mtok
+        values = {
+            "engine": engine,
+            "model": model,
+            "reference": price.name,
+            "input": price.input_per_mtok * scale,
+            "cached": (price.input_per_mtok if cached is None else cached) * scale,
+            "output": price.output_per_mtok * scale,
+        }
+        with self._writing():
+            for level, seconds in LEVELS:
+                time = "" if seconds is None else f"{level},"
+                self._connection.execute(
+                    f"INSERT OR IGNORE INTO {level}_api"  # noqa: S608 -- our own names only
+                    f" ({time} engine, model, reference, observed_cache_cost, no_cache_cost)"
+                    f" SELECT {time} engine, model, :reference,"
+                    " input_tokens * :input + cached_input_tokens * :cached + output_tokens * :output,"
+                    " (input_tokens + coalesce(cached_input_tokens, 0)) * :input + output_tokens * :output"
+                    f" FROM {level}_usage"
+                    " WHERE engine = :engine AND model = :model AND input_tokens IS NOT NULL",
+                    values,
                 )
-        except sqlite3.Error as error:
-            raise HistoryError(f"{self.path}: cannot be written: {error}") from error
 
     # --- reading -------------------------------------------------------------------------------------------
 

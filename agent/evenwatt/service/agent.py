@@ -1,0 +1,382 @@
+"""The running agent: one tick after another reads, folds, prices, writes, publishes."""
+
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+from evenwatt import __version__, clock
+from evenwatt.config import Settings, load
+from evenwatt.economics.cost import Costs, PriceBook, StateUse, minute_costs
+from evenwatt.economics.tariffs import price_per_kwh_at
+from evenwatt.errors import ConfigError, HistoryError
+from evenwatt.ledger import Ledger, LedgerRules, Posting, TokenWeights, merged_postings
+from evenwatt.model import Event, GpuReading, GpusReading, Moment, Reading, State
+from evenwatt.readings.nvml import NvmlSource
+from evenwatt.readings.recording import Recorder
+from evenwatt.readings.source import Source
+from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
+from evenwatt.service.engines import EngineRoster
+from evenwatt.service.prices import PriceKeeper, price_back
+from evenwatt.service.pricing import all_assumptions, price_book, priced
+from evenwatt.service.publishing import first_pages, pages
+from evenwatt.service.windows import window_views
+from evenwatt.service.workers import Crew
+from evenwatt.sinks.console import summary_line
+from evenwatt.sinks.history import History
+from evenwatt.sinks.web import WebServer
+from evenwatt.snapshot import HistoryHealth, Snapshot, Sums, WindowView, sums_with
+from evenwatt.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["Agent", "Ending"]
+
+_log = logging.getLogger("evenwatt")
+
+_GAP_TICKS = 3
+_STALE_TICKS = 6
+_STOPPING_SECONDS = 2.0
+"""For the last reading; with the writing and the closing it stays well below the 5 seconds allowed."""
+
+_EVENTS_SHOWN = 20
+
+
+class Ending(StrEnum):
+    """Why the agent ended."""
+
+    STOPPED = "stopped"
+    """Somebody asked."""
+    REAL_FOUND = "real found"
+    """There is something to meter now that was not there at the start: GPUs, or anything at all."""
+    DRIVER_CHANGED = "driver changed"
+    """The NVIDIA library in this process no longer fits the driver; only a new process can load another."""
+
+
+class Agent:
+    """Meters one machine.
+
+    Everything but the readings of sources happens in the thread that calls `run`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        gpus: Source | None,
+        engines: Sequence[Source] | None,
+        history_path: Path,
+        looks_for_gpus: bool = False,
+        config_path: Path | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Open everything, so that what cannot be had stops the start.
+
+        Args:
+            settings: As loaded.
+            gpus: The source of GPU readings, if there is one.
+            engines: Simulated or replayed engines; None: those that the settings name, or that are found.
+            history_path: Of the history; the settings' own, but for simulated readings.
+            looks_for_gpus: Whether to look for GPUs now and then, and to end when there are some: an agent
+                that has none, or whose simulated readings only stand in.
+            config_path: Read again on reload; None: the usual places.
+            recorder: Where each reading is written too.
+
+        Raises:
+            EvenwattError: The history or the port cannot be had.
+        """
+        self._settings = settings
+        self._config_path = config_path
+        self._simulated = engines is not None
+        self._recorder = recorder
+        self._started_utc_seconds = clock.utc_seconds()
+        self._history = History(history_path, currency=settings.currency)
+        try:
+            self._web = WebServer(host=settings.server.listen.host, port=settings.server.listen.port)
+        except BaseException:
+            self._history.close()
+            raise
+        self._web.publish(first_pages())
+        self._events: list[Event] = []
+        if self._history.set_aside is not None:
+            self._tell(
+                "history_corrupt", "history", f"it was corrupt; set aside as {self._history.set_aside}"
+            )
+        self._totals: Sums = self._history.totals()
+        self._committed_totals = self._totals
+        self._source_totals = self._history.source_totals()
+        self._shown_events = self._history.events(limit=_EVENTS_SHOWN)
+        self._windows: tuple[WindowView, ...] = ()
+        self._pending: Posting | None = None
+        self._pending_ticks = 0
+        self._history_error: str | None = None
+        self._config_reload_ok = True
+        self._gpus: tuple[GpuReading, ...] = ()
+        self._nvml = gpus if isinstance(gpus, NvmlSource) else None
+        self._crew = Crew()
+        if gpus is not None:
+            self._crew.add(gpus)
+        cursors = self._history.cursors()
+        self._roster = EngineRoster(
+            self._crew,
+            settings,
+            fixed=engines,
+            stored=cursors.pop(EngineRoster.CURSOR, {}),
+            own_port=self._web.port,
+            wants_gpus=looks_for_gpus,
+        )
+        self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._totals))
+        self._prices = PriceKeeper(self._history)
+        self._gpu_names: tuple[str, ...] = self._ledger.gpu_names
+        self._book = PriceBook()
+        self._adopt_prices(self._prices.adopt(settings))
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"http://{replace(self._settings.server.listen, port=self._web.port)}"
+
+    @property
+    def history_path(self) -> Path:
+        """Where the history is."""
+        return self._history.path
+
+    # --- life ----------------------------------------------------------------------------------------------
+
+    def run(self, control: Control, *, after_tick: Callable[["Agent"], None] | None = None) -> Ending:
+        """Tick until somebody asks to stop; the last reading is committed before this returns."""
+        ending = None
+        next_tick = clock.boot_seconds()
+        while not control.stopping and ending is None:
+            ending = self.tick()
+            if after_tick is not None:
+                after_tick(self)
+            if not self._obey(control):
+                next_tick = max(next_tick + self._settings.sampling.tick_seconds, clock.boot_seconds())
+                self._sleep(control, next_tick)
+        self.close()
+        return ending or Ending.STOPPED
+
+    def tick(self, *, deadline_seconds: float | None = None) -> Ending | None:
+        """Read, fold, price, write, publish; once. Return why to end, if there is a reason."""
+        self._roster.follow(self._tell)
+        self._follow_prices()
+        readings = self._crew.round(deadline_seconds or self._settings.sampling.deadline_seconds)
+        self._record(readings)
+        moment = clock.now()
+        posting = self._ledger.fold(moment, readings, engines=self._roster.names)
+        self._note(readings)
+        for event in posting.events:
+            _log.info("%s: %s", event.subject, event.text)
+        posting = replace(
+            posting,
+            events=(*posting.events, *self._events),
+            cursors={**posting.cursors, EngineRoster.CURSOR: self._roster.stored()},
+        )
+        self._events.clear()
+        self._write(posting, moment)
+        self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
+        if self._roster.found_something_real:
+            return Ending.REAL_FOUND
+        return Ending.DRIVER_CHANGED if self._nvml and self._nvml.needs_restart else None
+
+    def close(self) -> None:
+        """Take a last reading, commit it, and let everything go."""
+        self.tick(deadline_seconds=_STOPPING_SECONDS)
+        self._roster.close()
+        self._web.close()
+        self._crew.close(patience_seconds=_STOPPING_SECONDS / 4)
+        self._history.close()
+        if self._recorder is not None:
+            self._recorder.close()
+        if self._pending is not None:
+            _log.error(
+                "the last %d ticks could not be written (%s); what the sources still count is counted again "
+                "from the last written one at the next start",
+                self._pending_ticks,
+                self._history_error,
+            )
+
+    def summary(self) -> str:
+        """Return what matters now, in one line."""
+        return summary_line(self._snapshot(clock.now()))
+
+    def _sleep(self, control: Control, until_boot_seconds: float) -> None:
+        control.wait(max(until_boot_seconds - clock.boot_seconds(), 0.0))
+
+    def _obey(self, control: Control) -> bool:
+        """Do what signals asked for; return whether the next tick is due at once."""
+        if control.take(signal.SIGHUP):
+            self.reload()
+            return True
+        if self._nvml is not None and control.take(RELEASE_SIGNAL):
+            self._nvml.request_release()
+            self._tell(
+                "gpus_released", "nvml", "the GPUs are let go on request; they are not metered until resumed"
+            )
+            return True
+        if self._nvml is not None and control.take(RESUME_SIGNAL):
+            self._nvml.request_resume()
+            self._tell("gpus_resumed", "nvml", "the GPUs are taken up again")
+            return True
+        return False
+
+    def reload(self) -> None:
+        """Take the configuration anew; where it is wrong the old one stays in force."""
+        try:
+            settings = load(self._config_path)
+        except ConfigError as error:
+            self._config_reload_ok = False
+            text = "the configuration was not reloaded, the old one stays in force"
+            _log.error("%s:\n%s", text, error)
+            self._tell("config_refused", "configuration", f"{text}: {'; '.join(error.faults)}")
+            return
+        if settings.currency != self._settings.currency:
+            self._config_reload_ok = False
+            self._tell("config_refused", "configuration", "currency cannot change within one history")
+            return
+        for name, before, after in (
+            ("server.listen", self._settings.server, settings.server),
+            ("history.path", self._settings.history, settings.history),
+        ):
+            if before != after:
+                _log.warning("%s changed; it takes effect when the agent is started again", name)
+        self._settings = settings
+        self._config_reload_ok = True
+        self._roster.adopt(settings)
+        self._ledger.adopt(self._rules())
+        self._adopt_prices(self._prices.adopt(settings))
+        self._tell("config_reloaded", "configuration", "the configuration was reloaded")
+
+    # --- parts of a tick -----------------------------------------------------------------------------------
+
+    def _record(self, readings: Sequence[Reading]) -> None:
+        if self._recorder is not None:
+            for reading in readings:
+                self._recorder.write(reading)
+
+    def _note(self, readings: Sequence[Reading]) -> None:
+        """Keep the latest readings for the views; what was not read this time is not shown as live."""
+        self._roster.note(readings)
+        self._gpus = ()
+        for reading in readings:
+            if isinstance(reading, GpusReading):
+                self._gpus = reading.gpus
+        if self._ledger.gpu_names != self._gpu_names:
+            self._gpu_names = self._ledger.gpu_names
+            self._rebuild_book()
+
+    def _write(self, posting: Posting, moment: Moment) -> None:
+        """Write a tick with those that could not be written before, in one transaction."""
+        waiting = posting if self._pending is None else merged_postings(self._pending, posting)
+        tick = priced(waiting, self._book)
+        try:
+            self._history.write(tick)
+        except HistoryError as error:
+            if self._pending is None:
+                self._committed_totals = self._totals
+                _log.error("%s; ticks are kept in memory until it can be written", error)
+            self._totals = sums_with(self._committed_totals, tick)
+            self._pending = waiting
+            self._pending_ticks += 1
+            self._history_error = str(error)
+            return
+        if self._pending is not None:
+            _log.info("the history is written again; %d ticks were kept in memory", self._pending_ticks)
+        self._pending, self._pending_ticks, self._history_error = None, 0, None
+        self._totals = self._history.totals()
+        self._source_totals = self._history.source_totals()
+        if posting.events:
+            self._shown_events = self._history.events(limit=_EVENTS_SHOWN)
+        self._windows = window_views(
+            self._history,
+            self._settings.windows,
+            now_utc_seconds=moment.utc_seconds,
+            zone=self._settings.timezone,
+            capacities=self._roster.capacities,
+        )
+
+    def _follow_prices(self) -> None:
+        new = self._prices.refresh(self._settings)
+        if new is not None:
+            self._adopt_prices(new)
+
+    def _adopt_prices(self, new_references: Sequence[str]) -> None:
+        self._rebuild_book()
+        price_back(self._history, self._book, new_references)
+
+    def _rebuild_book(self) -> None:
+        self._book = price_book(self._settings, self._prices.rows, self._gpu_names)
+
+    def _rules(self) -> LedgerRules:
+        settings = self._settings
+        return LedgerRules(
+            gap_after_seconds=_GAP_TICKS * settings.sampling.tick_seconds,
+            configured_gpus={
+                engine.name: engine.gpus for engine in settings.engines or () if engine.gpus is not None
+            },
+            remote_engines=self._roster.remote,
+            weights=TokenWeights(
+                input_weight=settings.attribution.input_token_weight,
+                output_weight=settings.attribution.output_token_weight,
+            ),
+        )
+
+    def _tell(self, kind: str, subject: str, text: str) -> None:
+        """Log something and keep it as an event with the next tick."""
+        _log.warning("%s: %s", subject, text)
+        self._events.append(Event(utc_seconds=clock.utc_seconds(), kind=kind, subject=subject, text=text))
+
+    # --- what views see ------------------------------------------------------------------------------------
+
+    @property
+    def _stale_seconds(self) -> float:
+        sampling = self._settings.sampling
+        return _STALE_TICKS * sampling.tick_seconds + sampling.deadline_seconds
+
+    def _snapshot(self, moment: Moment) -> Snapshot:
+        tariff = self._book.tariff
+        return Snapshot(
+            moment=moment,
+            started_utc_seconds=self._started_utc_seconds,
+            version=__version__,
+            simulated=self._simulated,
+            currency=self._settings.currency,
+            totals=self._totals,
+            source_totals=self._source_totals,
+            gpus=self._gpus,
+            gpu_owners=self._ledger.gpu_owners,
+            counter_power_ratios=self._ledger.counter_power_ratios,
+            gpus_released=self._nvml is not None and self._nvml.released,
+            engines=self._roster.views,
+            sources=self._crew.health,
+            windows=self._windows,
+            electricity_price_per_kwh=(
+                None if tariff is None else price_per_kwh_at(tariff, moment.utc_seconds)
+            ),
+            cost_per_hour=self._cost_per_hour(moment),
+            assumptions=all_assumptions(self._settings, self._gpu_names),
+            history=HistoryHealth(
+                path=str(self._history.path),
+                up=self._history_error is None,
+                pending_ticks=self._pending_ticks,
+                error=self._history_error,
+            ),
+            config_reload_ok=self._config_reload_ok,
+            events=self._shown_events,
+        )
+
+    def _cost_per_hour(self, moment: Moment) -> Costs:
+        watts = [gpu.power_watts for gpu in self._gpus]
+        known = [value for value in watts if value is not None]
+        joules = sum(known) * SECONDS_PER_HOUR if known and len(known) == len(watts) else None
+        use = StateUse(seconds=SECONDS_PER_HOUR, joules=joules)
+        minute = moment.utc_seconds // SECONDS_PER_MINUTE * SECONDS_PER_MINUTE
+        return minute_costs(self._book, utc_seconds=minute, uses={State.ACTIVE: use}).costs
+
+
+def _models(totals: Sums) -> dict[str, frozenset[str]]:
+    models: dict[str, set[str]] = {}
+    for engine, model in totals.usage:
+        models.setdefault(engine, set()).add(model)
+    return {engine: frozenset(known) for engine, known in models.items()}

@@ -1,0 +1,78 @@
+"""How commands talk to the agent that runs: by its port to see, by signals to ask."""
+
+import os
+from typing import Any
+
+import requests
+
+from evenwatt import clock
+from evenwatt.config import Address, Settings
+from evenwatt.errors import AgentUnreachable
+from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL
+from evenwatt.sinks.history import writer_pid
+
+__all__ = ["ask_for_gpus", "running_status"]
+
+_TIMEOUT_SECONDS = 5.0
+_WAIT_SECONDS = 30.0
+_POLL_SECONDS = 0.1
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- what to ask instead
+
+
+def running_status(listen: Address) -> dict[str, Any]:
+    """Return the status document of the agent that listens at an address.
+
+    Raises:
+        AgentUnreachable: There is none, or its first tick is not done.
+    """
+    address = Address(host=_ANY_HOST.get(listen.host, listen.host), port=listen.port)
+    url = f"http://{address}/api/v1/status"
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        answer = session.get(url, timeout=_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        document = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise AgentUnreachable(
+            f"no running agent answers at {url} ({_reason(error)}). Start it with `evenwatt run`, or name "
+            "the configuration that it runs with: --config FILE"
+        ) from error
+    if not isinstance(document, dict) or "sources" not in document:
+        raise AgentUnreachable(f"what answers at {url} is not evenwatt; see server.listen")
+    return document
+
+
+def ask_for_gpus(settings: Settings, *, released: bool) -> int:
+    """Ask the running agent to let the GPUs go, or to take them up; return its PID once it has.
+
+    Raises:
+        AgentUnreachable: There is none, it may not be signalled, or it did not do it in time.
+    """
+    pid = writer_pid(settings.history.path)
+    if pid is None:
+        raise AgentUnreachable(
+            f"no agent writes {settings.history.path}; name the configuration that it runs with: "
+            "--config FILE"
+        )
+    try:
+        os.kill(pid, RELEASE_SIGNAL if released else RESUME_SIGNAL)
+    except PermissionError as error:
+        raise AgentUnreachable(
+            f"the agent (PID {pid}) belongs to another user; try again with sudo"
+        ) from error
+    until = clock.boot_seconds() + _WAIT_SECONDS
+    while clock.boot_seconds() < until:
+        if running_status(settings.server.listen)["gpus_released"] == released:
+            return pid
+        clock.sleep(_POLL_SECONDS)
+    verb = "let go of the GPUs" if released else "taken the GPUs up"
+    raise AgentUnreachable(f"the agent (PID {pid}) has not {verb} within {_WAIT_SECONDS:.0f} s; see its log")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.ConnectionError):
+        return "nothing listens there"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP {error.response.status_code}: {error.response.text.strip()[:100]}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,217 @@
+"""From settings to the price book, and from a tick's physics to money."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time
+
+from evenwatt import clock
+from evenwatt.config import CatalogueReference, PricedReference, Settings, assumptions
+from evenwatt.economics.api import ReferencePrice, reference_price_from_usd
+from evenwatt.economics.cost import ModelRule, PriceBook, StateUse, api_costs, minute_costs
+from evenwatt.economics.ownership import Hardware, Owned, Rented, Sunk, rent_per_hour_of_month
+from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour
+from evenwatt.economics.tariffs import flat_tariff
+from evenwatt.errors import SourceError
+from evenwatt.ledger import Posting, Usage
+from evenwatt.model import Assumption, State
+from evenwatt.readings.api_prices import RateRequest, fetch_in_subprocess
+from evenwatt.readings.hardware_presets import preset_for
+from evenwatt.sinks.history import PriceRow
+from evenwatt.snapshot import PricedPosting
+from evenwatt.snapshot.windows import tokens_of
+
+__all__ = ["all_assumptions", "fetched_prices", "price_book", "priced", "written_prices"]
+
+_log = logging.getLogger("evenwatt")
+
+
+def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequence[str]) -> PriceBook:
+    """Return all prices of the site, in its currency.
+
+    Args:
+        settings: As configured.
+        prices: API prices as accepted, in USD.
+        gpu_names: Of all GPUs, for the hardware price where none is written.
+    """
+    names = {reference.name for reference in settings.references}
+    return PriceBook(
+        hardware=_hardware(settings, gpu_names),
+        tariff=flat_tariff(settings.electricity.price_per_kwh, pue=settings.electricity.pue),
+        labour=_labour(settings),
+        other=tuple(MonthlyCost(name=cost.name, per_month=cost.per_month) for cost in settings.other),
+        references=tuple(_reference(row, _usd_rate(settings)) for row in prices if row.reference in names),
+        rules=tuple(
+            ModelRule(pattern=pattern, references=rule.references, token_ratio=rule.token_ratio)
+            for pattern, rule in settings.models.items()
+        ),
+        month_hours=settings.month_hours,
+    )
+
+
+def priced(posting: Posting, book: PriceBook) -> PricedPosting:
+    """Return a tick's physics with the money at the prices of each minute."""
+    api = {}
+    for (minute, engine, model), usage in posting.usage.items():
+        tokens = tokens_of(usage)
+        if tokens.total_tokens:
+            bills = api_costs(book, utc_seconds=minute, model=model, tokens=tokens)
+            api.update({(minute, engine, model, name): bill for name, bill in bills.items()})
+    return PricedPosting(
+        posting=posting,
+        costs={
+            key: minute_costs(book, utc_seconds=key[0], uses=_uses(usage))
+            for key, usage in posting.usage.items()
+        },
+        api=api,
+    )
+
+
+def written_prices(settings: Settings) -> tuple[PriceRow, ...]:
+    """Return the API prices that the configuration writes out, as of now."""
+    now = clock.utc_seconds()
+    return tuple(
+        PriceRow(
+            reference=reference.name,
+            valid_from_utc_seconds=now,
+            accepted_utc_seconds=now,
+            input_usd_per_mtok=reference.input,
+            cached_input_usd_per_mtok=reference.cached_input,
+            output_usd_per_mtok=reference.output,
+            source="configuration",
+        )
+        for reference in settings.references
+        if isinstance(reference, PricedReference)
+    )
+
+
+def fetched_prices(settings: Settings) -> tuple[PriceRow, ...]:
+    """Return the catalogue's API prices, as of now; what cannot be had is told and left out."""
+    wanted = [r for r in settings.references if isinstance(r, CatalogueReference)]
+    if not wanted:
+        return ()
+    now = clock.utc_seconds()
+    at = datetime.fromtimestamp(now, tz=UTC)
+    names = {(r.provider, r.model): r.name for r in wanted}
+    try:
+        fetched = fetch_in_subprocess(RateRequest(provider=r.provider, model=r.model, at=at) for r in wanted)
+    except SourceError as error:
+        _log.warning("API prices: %s", error)
+        return ()
+    for fault in fetched.faults:
+        _log.warning("API prices: %s", fault)
+    rows = []
+    for rates in fetched.rates:
+        standard = rates.standard
+        if standard.input_usd_per_mtok is None or standard.output_usd_per_mtok is None:
+            _log.warning("API prices: %s:%s has no price per token", rates.provider, rates.model)
+            continue
+        cached = standard.cached_input_usd_per_mtok
+        rows.append(
+            PriceRow(
+                reference=names[rates.provider, rates.model],
+                valid_from_utc_seconds=now,
+                accepted_utc_seconds=now,
+                input_usd_per_mtok=float(standard.input_usd_per_mtok),
+                cached_input_usd_per_mtok=None if cached is None else float(cached),
+                output_usd_per_mtok=float(standard.output_usd_per_mtok),
+                source=f"genai-prices {rates.catalogue_version}",
+            )
+        )
+    return tuple(rows)
+
+
+def all_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:
+    """Return what is taken for granted because nobody wrote it; of the hardware, by the GPUs there are."""
+    written = tuple(a for a in assumptions(settings) if a.setting != "hardware")
+    return (*written, *_hardware_assumptions(settings, gpu_names))
+
+
+def _hardware_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:
+    if settings.hardware.mode != "owned" or settings.hardware.purchase_price is not None:
+        return ()
+    line = "hardware: {purchase_price: PRICE, lifetime_years: 3}"
+    presets = {name: preset_for(name) for name in gpu_names}
+    unknown = sorted(name for name, preset in presets.items() if preset is None)
+    if unknown or not gpu_names:
+        what = f"no price is known for {', '.join(unknown)}" if unknown else "there is no GPU to go by"
+        text = f"The hardware cost is not known ({what}); full cost per Mtok is absent until it is written."
+    else:
+        total = sum(preset.purchase_price_usd for name in gpu_names if (preset := presets[name]))
+        text = f"The hardware is assumed to have cost {total:,.0f} USD for the GPUs alone, by their names."
+    return (Assumption(setting="hardware", text=text, line_to_write=line),)
+
+
+def _uses(usage: Usage) -> dict[State, StateUse]:
+    uses = {
+        State.ACTIVE: StateUse(seconds=usage.active_seconds or 0.0, joules=usage.active_joules),
+        State.IDLE_LOADED: StateUse(
+            seconds=usage.idle_loaded_seconds or 0.0, joules=usage.idle_loaded_joules
+        ),
+        State.IDLE_EMPTY: StateUse(
+            seconds=usage.idle_empty_seconds or 0.0,
+            down_seconds=usage.down_seconds or 0.0,
+            joules=usage.idle_empty_joules,
+        ),
+    }
+    return {state: use for state, use in uses.items() if use.seconds or use.joules is not None}
+
+
+def _hardware(settings: Settings, gpu_names: Sequence[str]) -> Hardware | None:
+    written = settings.hardware
+    if written.mode == "sunk":
+        return Sunk()
+    if written.mode != "owned":
+        rent = written.rent_per_hour
+        if rent is None and written.rent_per_month is not None:
+            rent = rent_per_hour_of_month(written.rent_per_month, settings.month_hours)
+        return (
+            None
+            if rent is None
+            else Rented(rent_per_hour=rent, is_active_only=written.mode == "rented_active")
+        )
+    price, lifetime = written.purchase_price, written.lifetime_years
+    if price is None:
+        presets = [preset_for(name) for name in gpu_names]
+        known = [preset for preset in presets if preset is not None]
+        if not known or len(known) < len(presets):
+            return None
+        price = sum(preset.purchase_price_usd for preset in known) * _usd_rate(settings)
+        if "lifetime_years" not in written.model_fields_set:
+            lifetime = known[0].lifetime_years
+    purchased = None
+    if written.purchased is not None:
+        zone = settings.timezone
+        purchased = datetime.combine(written.purchased, time(), tzinfo=zone).timestamp()
+    return Owned(
+        purchase_price=price,
+        lifetime_years=lifetime,
+        residual_value=written.residual_value,
+        maintenance_per_year=written.maintenance_per_year,
+        purchased_utc_seconds=purchased,
+    )
+
+
+def _labour(settings: Settings) -> Labour | None:
+    written = settings.labour
+    if written is None:
+        return None
+    if written.fte is not None and written.salary_per_year is not None:
+        return SalariedLabour(fte=written.fte, salary_per_year=written.salary_per_year)
+    return HourlyLabour(
+        hours_per_month=written.hours_per_month or 0.0, rate_per_hour=written.rate_per_hour or 0.0
+    )
+
+
+def _reference(row: PriceRow, usd_rate: float) -> ReferencePrice:
+    return reference_price_from_usd(
+        name=row.reference,
+        valid_from_utc_seconds=row.valid_from_utc_seconds,
+        input_usd_per_mtok=row.input_usd_per_mtok,
+        output_usd_per_mtok=row.output_usd_per_mtok,
+        cached_input_usd_per_mtok=row.cached_input_usd_per_mtok,
+        usd_rate=usd_rate,
+    )
+
+
+def _usd_rate(settings: Settings) -> float:
+    return 1.0 if settings.usd_rate is None else settings.usd_rate.rate

@@ -1,0 +1,99 @@
+"""Which sources there are: what the configuration names, and what this machine turns out to have."""
+
+import ipaddress
+import logging
+import queue
+import socket
+import threading
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psutil
+
+from evenwatt.config.schema import Engine
+from evenwatt.readings.discovery import FoundEngine, find_engines
+from evenwatt.readings.engine import EngineSource
+from evenwatt.readings.nvml import nvml_available
+
+__all__ = ["Scout", "Sighting", "configured_engine", "found_engine", "is_local", "look_around"]
+
+_log = logging.getLogger("evenwatt")
+
+
+def configured_engine(engine: Engine, deadline_seconds: float) -> EngineSource:
+    """Return the source of an engine as the configuration names it."""
+    return EngineSource(
+        name=engine.name,
+        url=engine.url,
+        kind=None if engine.kind == "auto" else engine.kind,
+        deadline_seconds=deadline_seconds,
+        api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
+    )
+
+
+def found_engine(engine: FoundEngine, deadline_seconds: float) -> EngineSource:
+    """Return the source of an engine that was found."""
+    return EngineSource(name=engine.name, url=engine.url, kind=engine.kind, deadline_seconds=deadline_seconds)
+
+
+def is_local(url: str) -> bool:
+    """Return whether a URL's host is this machine; a name is only asked of the local resolver's files."""
+    host = urlsplit(url).hostname or ""
+    if host in {"localhost", socket.gethostname()}:
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    own = {entry.address for addresses in psutil.net_if_addrs().values() for entry in addresses}
+    return address.is_loopback or address.is_unspecified or str(address) in own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What a look around this machine found; `gpus` is None where the driver was not asked."""
+
+    engines: tuple[FoundEngine, ...]
+    gpus: bool | None
+
+
+class Scout:
+    """Looks around this machine now and then, in a thread of its own: the tick never waits for it."""
+
+    def __init__(self, *, every_seconds: float, wants_gpus: bool, skip_ports: frozenset[int]) -> None:
+        """Begin to look.
+
+        Args:
+            every_seconds: Between two looks.
+            wants_gpus: Whether to ask the driver for GPUs too; not while the agent has them open itself.
+            skip_ports: Ports that are not asked.
+        """
+        self._skip_ports = skip_ports
+        self._every_seconds = every_seconds
+        self._wants_gpus = wants_gpus
+        self._sightings: queue.SimpleQueue[Sighting] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        threading.Thread(target=self._run, name="scout", daemon=True).start()
+
+    def news(self) -> Sighting | None:
+        """Return the latest look that was not returned before."""
+        latest = None
+        while not self._sightings.empty():
+            latest = self._sightings.get_nowait()
+        return latest
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._every_seconds):
+            try:
+                self._sightings.put(look_around(wants_gpus=self._wants_gpus, skip_ports=self._skip_ports))
+            except Exception:  # noqa: BLE001 -- a fault of ours here must not end the search
+                _log.exception("internal fault while looking for engines; please report it")
+
+
+def look_around(*, wants_gpus: bool, skip_ports: frozenset[int] = frozenset()) -> Sighting:
+    """Look for engines and, where wanted, for GPUs."""
+    return Sighting(engines=find_engines(skip_ports), gpus=nvml_available() is None if wants_gpus else None)

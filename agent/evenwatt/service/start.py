@@ -1,0 +1,98 @@
+"""What a start of the agent meters: what is there; where there is nothing, simulated readings that say so."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from evenwatt.config import Settings
+from evenwatt.readings.nvml import NvmlSource, nvml_available, nvml_installed
+from evenwatt.readings.recording import Recorder
+from evenwatt.readings.replay import replay_sources
+from evenwatt.readings.simulated import simulated_server
+from evenwatt.readings.source import Source
+from evenwatt.service.agent import Agent
+from evenwatt.service.sources import look_around
+
+__all__ = ["demo_agent", "real_or_simulated_agent"]
+
+_log = logging.getLogger("evenwatt")
+
+_DRIVER_SECONDS = 10.0
+"""A driver that does not answer in this time is metered all the same: its source says that it hangs."""
+
+
+@contextmanager
+def real_or_simulated_agent(
+    settings: Settings, *, config_path: Path | None, may_simulate: bool, recorder: Recorder | None
+) -> Iterator[Agent]:
+    """Build the agent for this machine; on simulated readings where there is nothing at all to meter.
+
+    Named engines are something to meter, also while they are down.
+    """
+    reason = _without_gpus()
+    has_gpus = reason is None or nvml_installed()
+    named_or_known = settings.engines is not None or settings.history.path.exists()
+    own_port = frozenset({settings.server.listen.port})
+    found = named_or_known or look_around(wants_gpus=False, skip_ports=own_port).engines
+    if reason is not None:
+        _log.warning("no GPU is metered: %s", reason)
+    if may_simulate and reason is not None and not found:
+        _log.warning(
+            "SIMULATED: neither a GPU nor an engine was found on this machine, so all readings are made up. "
+            "Real ones take over as soon as there are any; `engines:` in the configuration names them, "
+            "--no-simulation waits for them instead"
+        )
+        with demo_agent(settings, config_path=config_path, stands_in=True) as agent:
+            yield agent
+        return
+    yield Agent(
+        settings,
+        gpus=NvmlSource(sample_seconds=settings.sampling.gpu_seconds) if has_gpus else None,
+        engines=None,
+        history_path=settings.history.path,
+        looks_for_gpus=not has_gpus,
+        config_path=config_path,
+        recorder=recorder,
+    )
+
+
+@contextmanager
+def demo_agent(
+    settings: Settings,
+    *,
+    config_path: Path | None,
+    stands_in: bool = False,
+    replay: Path | None = None,
+    history_path: Path | None = None,
+) -> Iterator[Agent]:
+    """Build an agent on simulated or replayed readings, with a history that is gone with it unless named."""
+    with TemporaryDirectory(prefix="evenwatt-simulated-") as folder:
+        sources = _simulated(settings) if replay is None else replay_sources(replay)
+        yield Agent(
+            settings,
+            gpus=next((source for source in sources if source.name == "nvml"), None),
+            engines=[source for source in sources if source.name != "nvml"],
+            history_path=history_path or Path(folder) / "history.db",
+            looks_for_gpus=stands_in,
+            config_path=config_path,
+        )
+
+
+def _simulated(settings: Settings) -> tuple[Source, ...]:
+    return simulated_server(zone=settings.timezone)
+
+
+def _without_gpus() -> str | None:
+    """Return why there are no GPUs; None where there are, or where the driver hangs."""
+    answer: list[str | None] = [None]
+
+    def ask() -> None:
+        answer[0] = nvml_available()
+
+    thread = threading.Thread(target=ask, name="driver", daemon=True)
+    thread.start()
+    thread.join(_DRIVER_SECONDS)
+    return answer[0]

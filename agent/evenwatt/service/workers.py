@@ -1,0 +1,206 @@
+"""One thread for each source, and rounds in which all are asked at once.
+
+A source that does not answer by the deadline is down; the others and the tick do not wait for it again until
+it answers, so that at most one thread is ever stuck for a source. The threads are daemons: one that hangs in
+a driver cannot be ended, and must not keep the process from ending.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from evenwatt import clock
+from evenwatt.errors import SourceError
+from evenwatt.model import Reading, SourceHealth
+from evenwatt.readings.source import Source
+
+__all__ = ["Crew"]
+
+_log = logging.getLogger("evenwatt")
+
+_NOT_READ = "not read yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What one attempt to read a source came to: a reading or an error."""
+
+    worker: "_Worker"
+    reading: Reading | None
+    error: str | None
+    ended_utc_seconds: float
+    duration_seconds: float
+
+
+class _Worker:
+    """A source and its thread."""
+
+    def __init__(self, source: Source, outcomes: "queue.SimpleQueue[_Outcome]") -> None:
+        self.source = source
+        self.asked_at: float | None = None
+        self.health = SourceHealth(
+            source=source.name, kind=source.kind, address=source.address, up=False, error=_NOT_READ
+        )
+        self._outcomes = outcomes
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=f"source {source.name}", daemon=True)
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Ask for a reading; there must be none on its way."""
+        self.asked_at = clock.boot_seconds()
+        self._wake.set()
+
+    def note(self, outcome: _Outcome) -> None:
+        """Take down how the last attempt went."""
+        self.asked_at = None
+        succeeded = outcome.reading is not None
+        self._become(
+            replace(
+                self.health,
+                kind=self.source.kind,
+                up=succeeded,
+                error=outcome.error,
+                last_success_utc_seconds=(
+                    outcome.ended_utc_seconds if succeeded else self.health.last_success_utc_seconds
+                ),
+                read_duration_seconds=outcome.duration_seconds,
+            )
+        )
+
+    def note_silence(self) -> None:
+        """Take down that a question is still unanswered."""
+        if self.asked_at is not None:
+            silent_seconds = clock.boot_seconds() - self.asked_at
+            error = (
+                f"{self.source.address}: no answer for {silent_seconds:.1f} s; it is not asked again before"
+            )
+            self._become(replace(self.health, up=False, error=f"{error} it answers"))
+
+    def _become(self, health: SourceHealth) -> None:
+        """Change state; told once for each change."""
+        first = self.health.error == _NOT_READ
+        if health.up and (first or not self.health.up):
+            _log.info("%s (%s) is up at %s", health.source, health.kind, health.address)
+        if not health.up and (first or self.health.up):
+            _log.warning("%s is down: %s", health.source, health.error)
+        self.health = health
+
+    def close(self) -> None:
+        """Let the source go as soon as its thread is free."""
+        self._closing = True
+        self._wake.set()
+
+    def join(self, timeout_seconds: float) -> None:
+        """Wait for the source to be let go."""
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        period = self.source.sample_seconds
+        next_sample = clock.boot_seconds()
+        while True:
+            patience = None if period is None else max(next_sample - clock.boot_seconds(), 0.0)
+            asked = self._wake.wait(patience)
+            self._wake.clear()
+            if self._closing:
+                _guarded(self.source.close)
+                return
+            if asked:
+                self._outcomes.put(self._read())
+            elif period is not None:
+                _guarded(self.source.sample)
+                next_sample = max(next_sample + period, clock.boot_seconds())
+
+    def _read(self) -> _Outcome:
+        began = clock.boot_seconds()
+        reading, error = None, None
+        try:
+            reading = self.source.read()
+        except SourceError as fault:
+            error = str(fault)
+        except Exception as fault:  # noqa: BLE001 -- a fault of ours must not take the agent down; it is told
+            _log.exception("%s: internal fault while reading; please report it", self.source.name)
+            error = f"internal fault: {fault!r}; please report it"
+        return _Outcome(
+            worker=self,
+            reading=reading,
+            error=error,
+            ended_utc_seconds=clock.utc_seconds(),
+            duration_seconds=clock.boot_seconds() - began,
+        )
+
+
+def _guarded(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:  # noqa: BLE001 -- see _read
+        _log.exception("internal fault in a source; please report it")
+
+
+class Crew:
+    """The workers of all sources; used from one thread."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, _Worker] = {}
+        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+
+    def add(self, source: Source) -> None:
+        """Take a source on; its name must be new."""
+        self._workers[source.name] = _Worker(source, self._outcomes)
+
+    def remove(self, name: str) -> None:
+        """Let a source go, without waiting for it."""
+        self._workers.pop(name).close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all sources."""
+        return tuple(self._workers)
+
+    @property
+    def health(self) -> tuple[SourceHealth, ...]:
+        """How each source fares."""
+        return tuple(worker.health for worker in self._workers.values())
+
+    def round(self, deadline_seconds: float) -> tuple[Reading, ...]:
+        """Ask all sources side by side and return what came within the deadline, one reading a source.
+
+        An answer to an earlier question that came too late then is taken now, and stands for this round.
+        """
+        until = clock.boot_seconds() + deadline_seconds
+        readings: dict[str, Reading] = {}
+        answered = set()
+        while not self._outcomes.empty():
+            answered.add(self._take(self._outcomes.get_nowait(), readings))
+        waiting = {w for w in self._workers.values() if w.asked_at is None and w not in answered}
+        for worker in waiting:
+            worker.ask()
+        while waiting:
+            try:
+                outcome = self._outcomes.get(timeout=max(until - clock.boot_seconds(), 0.001))
+            except queue.Empty:
+                break
+            waiting.discard(self._take(outcome, readings))
+        for worker in self._workers.values():
+            worker.note_silence()
+        return tuple(readings.values())
+
+    def _take(self, outcome: _Outcome, readings: dict[str, Reading]) -> _Worker:
+        worker = outcome.worker
+        if self._workers.get(worker.source.name) is worker:
+            worker.note(outcome)
+            if outcome.reading is not None:
+                readings[worker.source.name] = outcome.reading
+        return worker
+
+    def close(self, *, patience_seconds: float) -> None:
+        """Let all sources go; one that hangs is left behind."""
+        for worker in self._workers.values():
+            worker.close()
+        until = clock.boot_seconds() + patience_seconds
+        for worker in self._workers.values():
+            worker.join(max(until - clock.boot_seconds(), 0.0))
+        self._workers.clear()

@@ -1,0 +1,209 @@
+"""The agent in a terminal: one line a minute while it runs, and the table of `evenwatt status`."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.snapshot import ALL, Snapshot, WindowView
+from evenwatt.units import JOULES_PER_KWH
+
+__all__ = ["print_status", "summary_line"]
+
+_UNKNOWN = "-"
+_LEGEND = (
+    "per Mtok: own full cost, or the API's price at the same mix. ratio: the API's bill over own cost; below 1 "
+    "the API was cheaper. even at: the load from which own tokens are cheaper. -: not known"
+)
+_GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
+_TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
+_WINDOW_COLUMNS = ("per Mtok", "energy", "load", "ratio", "even at")
+_TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to"})
+_GIB = 2**30
+
+
+def summary_line(snapshot: Snapshot) -> str:
+    """Return what matters now, in one line."""
+    parts = []
+    watts = [gpu.power_watts for gpu in snapshot.gpus if gpu.power_watts is not None]
+    if watts:
+        parts.append(f"{len(snapshot.gpus)} GPU {sum(watts):,.0f} W")
+    up = sum(view.up for view in snapshot.engines)
+    parts.append(f"{up}/{len(snapshot.engines)} engines up")
+    if snapshot.cost_per_hour.full is not None:
+        parts.append(f"{snapshot.cost_per_hour.full:.4f} {snapshot.currency}/h")
+    parts += [_window_words(window, snapshot.currency) for window in snapshot.windows]
+    marked = "SIMULATED  " if snapshot.simulated else ""
+    return marked + "  ".join(part for part in parts if part)
+
+
+def _window_words(window: WindowView, currency: str) -> str:
+    row = window.row()
+    cost = None if row is None else row.cost_per_mtok.get((Basis.FULL, TokenBase.TOTAL))
+    return "" if cost is None else f"{window.name} {cost:.4f} {currency}/Mtok"
+
+
+def print_status(document: Mapping[str, Any]) -> None:
+    """Print the status document of a running agent as tables.
+
+    Every string in it may come from an engine: nothing in it is taken for markup or for control characters.
+    """
+    # Imported here because the agent prints no tables, and its memory is budgeted.
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if document["simulated"]:
+        console.print("SIMULATED: nothing below was measured.", style="bold reverse")
+    for line in _head(document):
+        console.print(line)
+    console.print()
+    _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
+    _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
+    _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
+    for window in document["windows"]:
+        watched = _percent(window["coverage_ratio"])
+        title = f"last {window['window']} ({watched} watched)"
+        _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
+    if document["windows"]:
+        console.print(_LEGEND, style="dim")
+    for assumption in document["assumptions"]:
+        console.print(f"assumed: {_clean(assumption['text'])}")
+        console.print(f"    to make it true: {_clean(assumption['line_to_write'])}", style="dim")
+
+
+def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see print_status
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for number, column in enumerate(columns):
+        is_text = number == 0 or column in _TEXT_COLUMNS
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+    for row in rows:
+        table.add_row(*(Text(_clean(cell)) for cell in row))
+    if table.row_count:
+        console.print(table)
+        console.print()
+
+
+def _head(document: Mapping[str, Any]) -> Iterable[str]:
+    currency = document["currency"]
+    at = datetime.fromtimestamp(document["utc_seconds"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    yield f"evenwatt {document['version']}, as of {at}; money in {currency}"
+    hour = document["cost_per_hour"]
+    parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy", "labour", "other", "full")]
+    yield f"accruing per hour: {', '.join(parts)}"
+    history = document["history"]
+    kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
+    state = "written" if history["up"] else kept
+    yield f"history: {_clean(history['path'])}, {state}"
+    if document["gpus_released"]:
+        yield "the GPUs are released; take them up again with: evenwatt gpu resume"
+    if not document["config_reload_ok"]:
+        yield "the configuration on disk is wrong; the one before is in force (evenwatt check-config says why)"
+
+
+def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for source in document["sources"]:
+        last = source["last_success_utc_seconds"]
+        age = _UNKNOWN if last is None else f"{max(document['utc_seconds'] - last, 0):.0f} s ago"
+        state = "up" if source["up"] else "DOWN"
+        yield source["source"], source["kind"], state, age, source["error"] or source["address"]
+
+
+def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for gpu in document["gpus"]:
+        if gpu["fault"] is not None:
+            yield f"{gpu['index']}  {gpu['fault']}", *(_UNKNOWN,) * 6
+            continue
+        energy = gpu["energy_joules"]
+        yield (
+            f"{gpu['index']}  {gpu['name']}",
+            _number(gpu["power_watts"], 0, " W"),
+            _percent(gpu["utilization_ratio"]),
+            f"{_gibibytes(gpu['memory_used_bytes'])}/{_gibibytes(gpu['memory_bytes'])}",
+            _number(gpu["temperature_celsius"], 0),
+            _number(None if energy is None else energy / JOULES_PER_KWH, 3),
+            gpu["energy_source"],
+            ", ".join(gpu["engines"]),
+        )
+
+
+def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for row in document["totals"]:
+        joules = _sum_of_known(row[f"{state}_joules"] for state in ("active", "idle_loaded", "idle_empty"))
+        costs = [row.get(f"{name}_cost") for name in ("hardware", "energy", "labour", "other")]
+        idle = _sum_of_known(row.get(f"{name}_cost") for name in ("idle_loaded", "idle_empty"))
+        yield (
+            _owner(row),
+            _number(row["input_tokens"], 0),
+            _number(row["cached_input_tokens"], 0),
+            _number(row["output_tokens"], 0),
+            _number(None if joules is None else joules / JOULES_PER_KWH, 3),
+            _number(None if None in costs else sum(costs), 4),
+            _number(None if None in costs else idle, 4),
+        )
+
+
+def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for row in _telling_rows(window["rows"]):
+        cost = row["cost_per_mtok"]
+        yield (
+            _owner(row),
+            _number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
+            _number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
+            _percent(row["load_ratio"]),
+            "",
+            "",
+        )
+        for reference in row["references"]:
+            load = reference["break_even_load_ratio"]
+            yield (
+                f"  {reference['reference']}",
+                _number(reference["price_per_mtok"], 4),
+                "",
+                "",
+                _number(reference["ratio"], 2),
+                load if load == "never" else _percent(load),
+            )
+
+
+def _telling_rows(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Leave out sums that only repeat the one row that they sum up."""
+    for row in rows:
+        parts = [part for part in rows if part["model"] != ALL and row["engine"] in {part["engine"], ALL}]
+        if row["model"] != ALL or len(parts) != 1:
+            yield row
+
+
+def _owner(row: Mapping[str, Any]) -> str:
+    if row["engine"] == ALL:
+        return "whole machine"
+    model = f" / {row['model']}" if row["model"] not in {"", ALL} else ""
+    return f"{row['engine']}{model}"
+
+
+def _sum_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _number(value: float | None, digits: int, unit: str = "") -> str:
+    return _UNKNOWN if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def _percent(ratio: float | None) -> str:
+    return _UNKNOWN if ratio is None else f"{ratio:.1%}"
+
+
+def _gibibytes(value: int | None) -> str:
+    return _UNKNOWN if value is None else f"{value / _GIB:.1f}"
+
+
+def _clean(text: object) -> str:
+    """Return text whose control characters, which could steer a terminal, are made visible."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(text)
+    )

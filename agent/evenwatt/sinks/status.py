@@ -1,0 +1,104 @@
+"""The snapshot as JSON: what `evenwatt status` shows, served at /api/v1/status.
+
+A value that is not known is null; a break-even that is never reached is the word "never".
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from evenwatt.economics.cost import Costs
+from evenwatt.model import UNALLOCATED, GpuReading
+from evenwatt.snapshot import Snapshot, WindowRow, WindowView
+
+__all__ = ["render_status"]
+
+
+def render_status(snapshot: Snapshot) -> bytes:
+    """Return the status document of a snapshot."""
+    document = {
+        "version": snapshot.version,
+        "simulated": snapshot.simulated,
+        "utc_seconds": snapshot.moment.utc_seconds,
+        "started_utc_seconds": snapshot.started_utc_seconds,
+        "currency": snapshot.currency,
+        "config_reload_ok": snapshot.config_reload_ok,
+        "history": asdict(snapshot.history),
+        "electricity_price_per_kwh": snapshot.electricity_price_per_kwh,
+        "cost_per_hour": _costs(snapshot.cost_per_hour),
+        "assumptions": [asdict(assumption) for assumption in snapshot.assumptions],
+        "sources": [asdict(source) for source in snapshot.sources],
+        "gpus_released": snapshot.gpus_released,
+        "gpus": [_gpu(snapshot, gpu) for gpu in snapshot.gpus],
+        "engines": [asdict(view) for view in snapshot.engines],
+        "totals": [
+            {"engine": engine, "model": model, **asdict(usage), **_money(snapshot, (engine, model))}
+            for (engine, model), usage in snapshot.totals.usage.items()
+        ],
+        "windows": [_window(view) for view in snapshot.windows],
+        "events": [asdict(event) for event in snapshot.events],
+    }
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def _costs(costs: Costs) -> dict[str, float | None]:
+    return {**asdict(costs), "full": costs.full}
+
+
+def _money(snapshot: Snapshot, key: tuple[str, str]) -> Mapping[str, Any]:
+    money = snapshot.totals.money.get(key)
+    return {} if money is None else {f"{name}_cost": value for name, value in asdict(money).items()}
+
+
+def _gpu(snapshot: Snapshot, gpu: GpuReading) -> dict[str, Any]:
+    total = snapshot.totals.gpus.get(gpu.uuid)
+    return {
+        "index": gpu.index,
+        "uuid": gpu.uuid,
+        "name": gpu.name,
+        "fault": gpu.fault,
+        "engines": snapshot.gpu_owners.get(gpu.uuid) or (UNALLOCATED,),
+        "energy_source": "counter" if gpu.has_energy_counter else "power",
+        "counter_power_ratio": snapshot.counter_power_ratios.get(gpu.uuid),
+        "power_watts": gpu.power_watts,
+        "power_limit_watts": gpu.power_limit_watts,
+        "utilization_ratio": gpu.utilization_ratio,
+        "memory_used_bytes": gpu.memory_used_bytes,
+        "memory_bytes": gpu.memory_bytes,
+        "temperature_celsius": gpu.temperature_celsius,
+        "energy_joules": None if total is None else total.energy_joules,
+    }
+
+
+def _window(view: WindowView) -> dict[str, Any]:
+    return {
+        "window": view.name,
+        "start_utc_seconds": view.start_utc_seconds,
+        "seconds": view.seconds,
+        "coverage_ratio": view.coverage_ratio,
+        "rows": [_row(row) for row in view.rows],
+    }
+
+
+def _row(row: WindowRow) -> dict[str, Any]:
+    return {
+        "engine": row.engine,
+        "model": row.model,
+        "tokens": asdict(row.tokens),
+        "cost": _costs(row.money.costs),
+        "idle_cost": {"idle_loaded": row.money.idle_loaded, "idle_empty": row.money.idle_empty},
+        "cost_per_mtok": {
+            f"{basis.value}_{base.value}": value for (basis, base), value in row.cost_per_mtok.items()
+        },
+        "load_ratio": row.load_ratio,
+        "references": [
+            {**asdict(view), "break_even_load_ratio": _load(view.break_even_load_ratio)}
+            for view in row.references
+        ],
+    }
+
+
+def _load(ratio: float | None) -> float | str | None:
+    return "never" if ratio is not None and math.isinf(ratio) else ratio

@@ -1,0 +1,142 @@
+"""What is shipped about the configuration is true: the example file and the reference."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config_fixtures import fields_of, settings_of
+from evenwatt.config import Settings
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = (ROOT / "config.example.yaml").read_text()
+REFERENCE = (ROOT / "docs" / "configuration.md").read_text()
+
+SETTING_LINE = re.compile(r"#(?! \S)(?=.)")
+"""A line that is a setting once its `#` is removed: prose has one space after it."""
+
+BY_PLATFORM = {"timezone", "history.path"}
+TICK = {"tick_seconds": 10.0}
+
+BESIDE = {
+    "currency": {"usd_rate": {"rate": 1, "date": "2026-01-01"}},
+    "usd_rate.rate": {"currency": "EUR", "usd_rate": {"date": "2026-01-01"}},
+    "usd_rate.date": {"usd_rate": {"rate": 1}},
+    "hardware.mode": {"hardware": {"rent_per_hour": 1}},
+    "hardware.residual_value": {"hardware": {"purchase_price": 2800}},
+    "hardware.rent_per_hour": {"hardware": {"mode": "rented_active"}},
+    "hardware.rent_per_month": {"hardware": {"mode": "rented_active"}},
+    "labour.fte": {"labour": {"salary_per_year": 1}},
+    "labour.salary_per_year": {"labour": {"fte": 1}},
+    "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
+    "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
+}
+"""What a key needs beside itself to make a whole file."""
+
+ENTRIES = {
+    "other": {"name": "a", "per_month": 1},
+    "engines": {"name": "a", "url": "http://a"},
+    "references": {"name": "a", "input": 1, "output": 1},
+}
+"""What an entry of each list needs."""
+
+
+def with_value(key, value):
+    """Return the smallest whole file that has a value at a key."""
+    section, _, name = key.rpartition(".")
+    beside = BESIDE.get(key, {})
+    if section.endswith("[]"):
+        entries = section.removesuffix("[]")
+        return {entries: [ENTRIES[entries] | {name: value}]}
+    if section == "models.*":
+        return {"models": {"*": {name: value}}}
+    return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
+
+
+def blocks():
+    """Return the blocks of the example that a person would uncomment together."""
+    paragraphs = re.split(r"\n(?!#(?! \S))", EXAMPLE)
+    lines = [[line[1:] for line in part.splitlines() if SETTING_LINE.match(line)] for part in paragraphs]
+    return ["\n".join(part) for part in lines if part]
+
+
+def rows():
+    """Return the rows of the reference: key, unit, default, meaning, example."""
+    cells = (re.split(r" *\| *", line)[1:6] for line in REFERENCE.splitlines() if line.startswith("| `"))
+    return {row[0].strip("`"): row for row in cells}
+
+
+def keys_in(value, prefix=""):
+    """Yield the keys that hold a value in what was loaded, dotted as in the reference."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from keys_in(inner, f"{prefix}.{key if prefix != 'models' else '*'}" if prefix else key)
+    elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        for entry in value:
+            yield from keys_in(entry, f"{prefix}[]")
+    else:
+        yield prefix
+
+
+def test_the_example_as_shipped_is_the_defaults():
+    """Every line of the example is commented out: using it unchanged changes nothing."""
+    assert settings_of(EXAMPLE) == Settings()
+
+
+@pytest.mark.parametrize("block", blocks(), ids=lambda block: block.split("\n")[0])
+def test_each_block_of_the_example_can_be_uncommented(block, monkeypatch, tmp_path):
+    """Removing the # of one block gives a file that loads and sets what the block names."""
+    (tmp_path / "chat-key").write_text("key")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert settings_of(block).model_fields_set == set(yaml.safe_load(block))
+
+
+def test_the_first_block_of_each_key_loads_together(monkeypatch, tmp_path):
+    """Uncommenting everything but the alternatives gives one whole file."""
+    (tmp_path / "chat-key").write_text("key")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    first = {block.split(":")[0]: block for block in reversed(blocks())}
+
+    assert settings_of("\n".join(first.values())).model_fields_set == set(Settings.model_fields)
+
+
+def test_the_example_shows_every_key():
+    """No key of the schema is missing from the example, and it shows none that there is not."""
+    shown = {key for block in blocks() for key in keys_in(yaml.safe_load(block))}
+
+    assert shown - {"engines", "references"} == {key for key, _ in fields_of()}
+
+
+def test_the_reference_lists_every_key():
+    """The tables hold each key of the schema once, and no other."""
+    assert list(rows()) == [key for key, _ in fields_of()]
+
+
+@pytest.mark.parametrize(("key", "field"), list(fields_of()))
+def test_the_reference_states_the_default(key, field):
+    """The default in the table is the one in the code, or in words where the code cannot hold it."""
+    shown = rows()[key][2]
+    default = (
+        None if field.is_required() else field.get_default(call_default_factory=True, validated_data=TICK)
+    )
+    if key == "windows":
+        default = f"[{', '.join(window.label for window in default)}]"
+
+    if default is None or key in BY_PLATFORM:
+        assert not shown.startswith("`")
+        assert shown.startswith("required") == field.is_required()
+    else:
+        assert re.match(r"`(.*?)`", shown)[1] == str(default)
+
+
+@pytest.mark.parametrize("key", [key for key, _ in fields_of()])
+def test_the_reference_gives_an_example_that_can_be_written(key, monkeypatch, tmp_path):
+    """The example of each row is taken by its key."""
+    (tmp_path / "chat-key").write_text("key")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    example = yaml.safe_load(f"value: {rows()[key][4].strip('`')}")["value"]
+    file = with_value(key, example)
+
+    assert settings_of(yaml.safe_dump(file)).model_fields_set == set(file)

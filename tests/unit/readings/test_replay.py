@@ -1,0 +1,427 @@
+"""Replays: the record of another time and boot, told again as if it happened now."""
+
+import math
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evenwatt.errors import ConfigError, SourceContractError, SourceUnavailable
+from evenwatt.model import Epoch, ModelCounters, Moment
+from evenwatt.readings.recording import Recorder
+from evenwatt.readings.replay import accelerated, readings_in, replay_sources
+from evenwatt.readings.simulated import simulated_server
+from readings_fixtures import HandClock, engine_reading, gpus_reading, moment
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Name a recording that is yet to be written."""
+    return tmp_path / "server.jsonl"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Return the present."""
+    return HandClock()
+
+
+@pytest.fixture
+def replay(path, clock):
+    """Return a function that records readings and gives the sources that replay them; closes them."""
+    with ExitStack() as stack:
+
+        def record_and_replay(*readings, **options):
+            _record(path, *readings)
+            sources = replay_sources(path, clock=clock, **options)
+            for source in sources:
+                stack.callback(source.close)
+            return sources
+
+        yield record_and_replay
+
+
+def _record(path, *readings):
+    with closing(Recorder(path)) as recorder:
+        for reading in readings:
+            assert recorder.write(reading)
+
+
+def _watts(readings, index) -> list[float]:
+    return [s.power_watts for reading in readings for s in reading.gpus[index].power_samples]
+
+
+def _times_open(path) -> int:
+    return sum(link.resolve() == path for link in Path("/proc/self/fd").iterdir())
+
+
+def _output_tokens(reading) -> int:
+    return reading.models[0].output_tokens
+
+
+def test_every_recorded_source_is_replayed(replay, path):
+    """Sources keep their names, and say that they are replayed and from where."""
+    sources = replay(
+        gpus_reading(moment(100.0), 5.0),
+        engine_reading(moment(100.5), engine="chat"),
+        engine_reading(moment(100.6), engine="code"),
+        gpus_reading(moment(110.0), 6.0),
+    )
+
+    assert [source.name for source in sources] == ["nvml", "chat", "code"]
+    assert {(source.kind, source.address) for source in sources} == {("replayed", str(path))}
+
+
+def test_first_reading_happens_now(replay, clock):
+    """The moment of the first reading is the present on both clocks and of the present boot."""
+    (chat,) = replay(engine_reading(moment(100.0), 7))
+
+    assert chat.read().moment == clock()
+
+
+def test_everything_that_tells_time_is_shifted_alike(replay, clock):
+    """GPU moments, power samples and the start of an engine keep their distance from the reading."""
+    gpus, chat = replay(gpus_reading(moment(100.0), 5.0, 300.0, 310.0), engine_reading(moment(100.0)))
+    (gpu,) = gpus.read().gpus
+
+    assert gpu.moment == clock()
+    assert [sample.boot_seconds for sample in gpu.power_samples] == [
+        clock.boot_seconds - 1.0,
+        clock.boot_seconds,
+    ]
+    # It had been started 50 s after the boot of its machine.
+    assert chat.read().epoch.started_boot_seconds == clock.boot_seconds - 50.0
+
+
+def test_unknown_start_stays_unknown(replay):
+    """An engine that did not tell since when it counts does not do so in a replay."""
+    (chat,) = replay(replace(engine_reading(moment(100.0)), epoch=Epoch()))
+
+    assert chat.read().epoch == Epoch()
+
+
+def test_readings_are_handed_out_when_they_are_due(replay, clock):
+    """A reading comes as long after the first as it did then, and not before."""
+    (chat,) = replay(*(engine_reading(moment(100.0 + 10 * tick), tick) for tick in range(3)))
+    start = clock()
+    assert _output_tokens(chat.read()) == 0
+
+    clock.advance(9.5)
+    assert _output_tokens(chat.read()) == 0
+    clock.advance(0.5)
+    due = chat.read()
+
+    assert _output_tokens(due) == 1
+    assert due.moment.boot_seconds - start.boot_seconds == 10.0
+    assert due.moment.utc_seconds - start.utc_seconds == 10.0
+
+
+def test_speed_shortens_the_wait_and_not_the_lengths(replay, clock):
+    """At speed 10 the reading of ten seconds later comes after one, and says that ten have passed."""
+    (chat,) = replay(engine_reading(moment(100.0), 0), engine_reading(moment(110.0), 1), speed=10.0)
+    first = chat.read()
+    clock.advance(1.0)
+    second = chat.read()
+
+    assert _output_tokens(second) == 1
+    assert second.moment.boot_seconds - first.moment.boot_seconds == 10.0
+    assert second.moment.utc_seconds - first.moment.utc_seconds == 10.0
+
+
+def test_what_is_missed_is_joined(replay, clock):
+    """A call after several readings gives the newest with the power samples of all, and no sample twice."""
+    (gpus,) = replay(
+        gpus_reading(moment(100.0), None, 100.0),
+        gpus_reading(moment(102.0), None, 200.0, 300.0),
+        gpus_reading(moment(104.0), None, 400.0, 500.0),
+    )
+    clock.advance(3.0)
+    joined = gpus.read()
+    clock.advance(1.0)
+    rest = gpus.read()
+
+    assert joined.moment.boot_seconds == clock.boot_seconds - 2.0
+    assert [s.power_watts for s in joined.gpus[0].power_samples] == [100.0, 200.0, 300.0]
+    assert [s.power_watts for s in rest.gpus[0].power_samples] == [400.0, 500.0]
+
+
+def test_between_two_readings_the_last_one_stands(replay, clock):
+    """A call that comes too early gives the last reading at its old moment, without its samples."""
+    (gpus,) = replay(gpus_reading(moment(100.0), 5.0, 300.0), gpus_reading(moment(110.0), 6.0, 300.0))
+    first = gpus.read()
+    clock.advance(5.0)
+    again = gpus.read()
+
+    assert again.moment == first.moment
+    assert again.gpus[0].energy_joules == 5.0
+    assert again.gpus[0].power_samples == ()
+
+
+def test_source_that_began_later_is_unavailable_until_then(replay, clock):
+    """Before its first reading a source says when that is due."""
+    _, code = replay(
+        engine_reading(moment(100.0), engine="chat"), engine_reading(moment(130.0), engine="code")
+    )
+
+    with pytest.raises(SourceUnavailable, match=r"server\.jsonl: the recording of code begins in 30 s"):
+        code.read()
+    clock.advance(30.0)
+    assert code.read().moment == clock()
+
+
+def test_source_that_was_down_is_down_again(replay, clock):
+    """In a silence longer than any tick the source is unavailable, not standing at its last reading."""
+    (chat,) = replay(engine_reading(moment(100.0), 0), engine_reading(moment(400.0), 1))
+    chat.read()
+    clock.advance(100.0)
+
+    with pytest.raises(SourceUnavailable, match=r"chat was silent for 300 s .* goes on in 200 s"):
+        chat.read()
+    clock.advance(200.0)
+    assert _output_tokens(chat.read()) == 1
+
+
+def test_end_of_the_record_is_said(replay, clock):
+    """The last reading is handed out however late the call; after it the source is unavailable."""
+    (chat,) = replay(engine_reading(moment(100.0), 0), engine_reading(moment(110.0), 1))
+    clock.advance(1_000.0)
+    assert _output_tokens(chat.read()) == 1
+
+    with pytest.raises(SourceUnavailable, match=r"server\.jsonl: the recording of chat has ended"):
+        chat.read()
+
+
+def test_a_later_boot_follows_at_the_distance_of_utc(replay, clock):
+    """Across a reboot of the recorded machine the boot clock runs on as UTC did, on the present boot."""
+    (chat,) = replay(
+        engine_reading(moment(5_000.0, "first"), 10, process="one"),
+        engine_reading(
+            Moment(utc_seconds=1_005_060.0, boot_seconds=20.0, boot_id="second"), 3, process="two"
+        ),
+    )
+    chat.read()
+    clock.advance(60.0)
+    later = chat.read()
+
+    assert later.moment == clock()
+    assert later.epoch.signals == {"process": "two"}
+    # Its process says 50 s after the boot, which is 30 s from now on the second boot's clock.
+    assert later.epoch.started_boot_seconds == clock.boot_seconds + 30.0
+
+
+def test_utc_set_back_in_a_reboot_does_not_turn_time_back(replay, clock):
+    """Where UTC claims that the second boot was before the first, the boot clock stands instead."""
+    (chat,) = replay(
+        engine_reading(moment(5_000.0, "first"), 10),
+        engine_reading(Moment(utc_seconds=900_000.0, boot_seconds=20.0, boot_id="second"), 3),
+    )
+    latest = chat.read()
+
+    assert _output_tokens(latest) == 3
+    assert latest.moment.boot_seconds == clock.boot_seconds
+
+
+@settings(deadline=None)
+@given(
+    steps=st.lists(st.floats(min_value=0.1, max_value=40.0), min_size=1, max_size=30),
+    speed=st.sampled_from([0.5, 1.0, 4.0]),
+)
+def test_any_pattern_of_calls_gives_the_whole_record(steps, speed):
+    """However a replay is read and at any speed, each power sample comes once and time never runs back."""
+    clock = HandClock()
+    gpus, *_ = simulated_server(clock)
+    recorded = []
+    for _ in range(12):
+        recorded.append(gpus.read())
+        clock.advance(5.0)
+        gpus.sample()
+        clock.advance(5.0)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "simulated.jsonl"
+        _record(path, *recorded)
+        (source,) = replay_sources(path, speed=speed, clock=clock)
+        replayed = [source.read()]
+        for step in [*steps, 1_000.0]:
+            clock.advance(step)
+            try:
+                replayed.append(source.read())
+            except SourceUnavailable:
+                break
+        source.close()
+
+    moments = [reading.moment for reading in replayed]
+    assert all(a.boot_seconds <= b.boot_seconds for a, b in pairwise(moments))
+    assert all(a.utc_seconds <= b.utc_seconds for a, b in pairwise(moments))
+    assert replayed[-1].gpus[0].energy_joules == recorded[-1].gpus[0].energy_joules
+    for index in (0, 1):
+        assert _watts(replayed, index) == _watts(recorded, index)
+
+
+def test_accelerated_clock_agrees_with_the_replay(replay, clock):
+    """On the clock that runs as fast as the replay, no reading lies in the future."""
+    readings = [engine_reading(moment(100.0 + second), second) for second in range(60)]
+    present = accelerated(clock, 7.0)
+    (chat,) = replay(*readings, speed=7.0)
+    for _ in range(30):
+        clock.advance(0.25)
+        ago = present().boot_seconds - chat.read().moment.boot_seconds
+        assert 0.0 <= ago < 1.0
+
+
+def test_accelerated_clock_keeps_steps_of_utc_as_they_are(clock):
+    """A clock step is no passing of time and is not multiplied."""
+    present = accelerated(clock, 10.0)
+    start = clock()
+    clock.utc_seconds += 3_600.0
+    clock.advance(1.0)
+
+    assert present() == Moment(
+        utc_seconds=start.utc_seconds + 3_610.0, boot_seconds=start.boot_seconds + 10.0, boot_id=start.boot_id
+    )
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, math.inf, math.nan])
+def test_impossible_speed_is_refused(replay, speed):
+    """A speed that no clock can run at is a fault of the configuration."""
+    with pytest.raises(ConfigError, match=f"speed: got {speed}, expected a finite number above 0"):
+        replay(engine_reading(moment(100.0)), speed=speed)
+
+
+def test_loop_goes_on_counting(replay, clock):
+    """Each lap adds what the record adds, in a process as old as before, and time runs on."""
+    first_gpus, last_gpus = gpus_reading(moment(100.0), 1_000.0), gpus_reading(moment(110.0), 1_500.0)
+    gpus, chat = replay(
+        first_gpus,
+        engine_reading(moment(100.0), 40),
+        last_gpus,
+        engine_reading(moment(110.0), 47),
+        loop=True,
+    )
+    joules, tokens, moments, epochs = [], [], [], []
+    for _ in range(16):
+        joules.append(gpus.read().gpus[0].energy_joules)
+        reading = chat.read()
+        tokens.append((_output_tokens(reading), reading.models[0].requests["completed"]))
+        moments.append(reading.moment.boot_seconds)
+        epochs.append(reading.epoch)
+        clock.advance(10.0)
+
+    # A lap is the ten seconds of the record and a minute of pause.
+    assert joules == [1_000.0] + 7 * [1_500.0] + 7 * [2_000.0] + [2_500.0]
+    assert tokens == [(40, 40)] + 7 * [(47, 47)] + 7 * [(54, 54)] + [(61, 61)]
+    assert moments == sorted(moments)
+    assert all(epoch == epochs[0] for epoch in epochs)
+
+
+def test_what_appears_within_a_lap_began_at_zero(replay, clock):
+    """A model loaded in the midst of the record adds all that it counted, in every lap."""
+    early = engine_reading(moment(100.0), 40)
+    late = replace(
+        engine_reading(moment(110.0), 40),
+        models=(
+            *early.models,
+            ModelCounters(model="late", input_tokens=5, output_tokens=3, cached_input_tokens=2),
+        ),
+    )
+    (chat,) = replay(early, late, loop=True)
+    seen = []
+    for _ in range(3):
+        clock.advance(10.0)
+        seen.append(chat.read().models[1])
+        clock.advance(60.0)
+
+    assert [(m.input_tokens, m.output_tokens, m.cached_input_tokens) for m in seen] == [
+        (5, 3, 2),
+        (10, 6, 4),
+        (15, 9, 6),
+    ]
+
+
+def test_loop_leaves_absent_values_absent(replay, clock):
+    """A GPU without an energy counter has none in later laps either."""
+    (gpus,) = replay(gpus_reading(moment(100.0), None, 300.0), loop=True)
+    clock.advance(60.0)
+    (gpu,) = gpus.read().gpus
+
+    assert gpu.moment == clock()
+    assert gpu.energy_joules is None
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        (engine_reading(moment(1.0), 5, process="one"), engine_reading(moment(2.0), 6, process="two")),
+        (engine_reading(moment(1.0), 5), engine_reading(moment(2.0), 4)),
+        (gpus_reading(moment(1.0), 5.0), gpus_reading(moment(2.0), 4.0)),
+        (gpus_reading(moment(1.0, "first"), 5.0), gpus_reading(moment(2.0, "second"), 6.0)),
+    ],
+    ids=["process", "tokens", "driver", "boot"],
+)
+def test_record_with_a_restart_is_not_looped(replay, readings):
+    """Where a counter began anew nobody can say what one lap adds, so the loop is refused."""
+    with pytest.raises(SourceContractError, match=r"began anew, expected counters that only grow"):
+        replay(*readings, loop=True)
+
+
+def test_dip_of_input_is_no_restart(replay, clock):
+    """Input that is a difference of two counters may dip, and the record can be looped all the same."""
+    readings = [
+        replace(
+            engine_reading(moment(100.0 + tick)),
+            models=(ModelCounters(model="m", input_tokens=tokens, output_tokens=0),),
+        )
+        for tick, tokens in enumerate((10, 9, 14))
+    ]
+    (chat,) = replay(*readings, loop=True)
+    clock.advance(62.0)
+
+    assert chat.read().models[0].input_tokens == 14
+
+
+def test_empty_recording_is_unavailable(replay):
+    """A recording without a reading cannot be replayed, and says so at once."""
+    with pytest.raises(SourceUnavailable, match=r"server\.jsonl: the recording holds no reading"):
+        replay()
+
+
+def test_faults_are_found_before_anything_is_replayed(path, clock):
+    """A malformed line at the end of a recording is reported at the start."""
+    _record(path, engine_reading(moment(100.0)))
+    with path.open("a", encoding="utf-8") as file:
+        file.write("nonsense\n")
+
+    with pytest.raises(SourceContractError, match=r"server\.jsonl:3: found 'nonsense"):
+        replay_sources(path, clock=clock)
+
+
+def test_boot_that_is_recorded_under_way_is_a_fault(replay, path, clock):
+    """A recording that goes on after a reboot while it is replayed is refused, not misplaced in time."""
+    (chat,) = replay(engine_reading(moment(100.0)), engine_reading(moment(110.0)))
+    _record(path, engine_reading(moment(20.0, "later-boot")))
+    clock.advance(10.0)
+
+    with pytest.raises(SourceContractError, match="found readings of a boot that was not in it before"):
+        chat.read()
+
+
+def test_closed_source_holds_no_file(path, clock):
+    """Closing lets go of the recording."""
+    _record(path, engine_reading(moment(100.0)), engine_reading(moment(110.0)))
+    (chat,) = replay_sources(path, clock=clock)
+    held = _times_open(path)
+    chat.close()
+
+    assert (held, _times_open(path)) == (1, 0)
+
+
+def test_readings_can_be_had_as_they_were_recorded(path):
+    """Beside the replay, the record itself is given unshifted."""
+    recorded = [engine_reading(moment(100.0), 1), gpus_reading(moment(100.5), 5.0, 300.0)]
+    _record(path, *recorded)
+
+    assert list(readings_in(path)) == recorded
