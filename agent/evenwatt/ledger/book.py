@@ -183,16 +183,16 @@ class Ledger:
             journal.event(narration.models_folded(name, increase.folded))
         self._engines[name] = increase.cursor
         journal.cursor(engine_key(name), increase.cursor.stored())
-        if increase.span is None:
+        span = increase.span
+        if span is None:
             journal.event(narration.first_sight(name, increase.cursor))
             return increase
-        unwatched = self._is_gap(increase.span)
-        if increase.restarted and before is not None:
+        if before is not None and increase.restarted:
             journal.restart(name)
             journal.event(narration.engine_restart(name, before.moment, increase))
-        if unwatched and before is not None:
-            journal.gap(name, increase.span)
-        journal.tokens(name, increase, estimated=unwatched)
+        if before is not None and self._is_gap(span):
+            journal.gap(name, span)
+        journal.tokens(name, increase, span, estimated=self._is_gap(span))
         return increase
 
     def _activity(

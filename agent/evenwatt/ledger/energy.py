@@ -187,7 +187,7 @@ def cross_checked(
     is_busy = (reading.utilization_ratio or 0.0) >= busy_ratio
     length = sum(part.span.length_seconds for part in increase.parts)
     uncovered = abs(increase.power_seconds - length)
-    if not reading.has_energy_counter or not is_busy or not uncovered < _UNCOVERED_RATIO * length:
+    if not reading.has_energy_counter or not is_busy or uncovered >= _UNCOVERED_RATIO * length:
         return check
     counted = sum(part.energy_joules for part in increase.parts) * increase.power_seconds / length
     counted += check.counter_joules

@@ -69,11 +69,9 @@ class Journal:
         self._sources.setdefault(source, SourceTotals()).gap_seconds += span.length_seconds
         self.event(narration.gap(source, span))
 
-    def tokens(self, engine: str, increase: EngineIncrease, *, estimated: bool) -> None:
+    def tokens(self, engine: str, increase: EngineIncrease, span: Span, *, estimated: bool) -> None:
         """Book what an engine's counters rose by, minute by minute."""
-        if increase.span is None:
-            return
-        pieces = cut(increase.span)
+        pieces = cut(span)
         for model, counts in increase.models.items():
             for piece, usage in zip(pieces, _spread(counts, pieces), strict=True):
                 usage.estimated = int(estimated)

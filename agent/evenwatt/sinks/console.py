@@ -12,8 +12,8 @@ __all__ = ["print_status", "summary_line"]
 
 _UNKNOWN = "-"
 _LEGEND = (
-    "per Mtok: own full cost, or the API's price at the same mix. ratio: the API's bill over own cost; below 1 "
-    "the API was cheaper. even at: the load from which own tokens are cheaper. -: not known"
+    "per Mtok: own full cost, or the API's price at the same mix. ratio: the API's bill over own cost; below "
+    "1 the API was cheaper. even at: the load from which own tokens are cheaper. -: not known"
 )
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
@@ -172,8 +172,11 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 def _telling_rows(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """Leave out sums that only repeat the one row that they sum up."""
     for row in rows:
-        parts = [part for part in rows if part["model"] != ALL and row["engine"] in {part["engine"], ALL}]
-        if row["model"] != ALL or len(parts) != 1:
+        repeated = any(
+            part["model"] != ALL and (part["tokens"], part["cost"]) == (row["tokens"], row["cost"])
+            for part in rows
+        )
+        if row["model"] != ALL or not repeated:
             yield row
 
 
