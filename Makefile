@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench docs clean
+.PHONY: help run demo test lint check bench docs clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,10 @@ demo: $(VENV)/run.stamp ## Start the agent on simulated readings
 test: $(VENV)/test.stamp ## Run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, docs, tests: what CI runs
+lint: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, generated docs
+	@scripts/check --fast
+
+check: $(VENV)/test.stamp ## The same and all tests: what CI runs
 	@scripts/check $(ARGS)
 
 bench: $(VENV)/test.stamp ## Print the figures of design budgets side by side

@@ -25,19 +25,20 @@ def _electricity(settings: Settings) -> Iterator[Assumption]:
 
 def _hardware(settings: Settings) -> Iterator[Assumption]:
     hardware = settings.hardware
+    lifetime = f"lifetime_years: {hardware.lifetime_years:g}"
     if hardware.mode != "owned":
         return
     if hardware.purchase_price is None:
         yield Assumption(
             setting="hardware",
             text="The price of the hardware is assumed from the names of its GPUs.",
-            line_to_write=_line(settings, "hardware", "purchase_price: PRICE"),
+            line_to_write=_line(settings, "hardware", "purchase_price: PRICE", lifetime),
         )
     elif "lifetime_years" not in hardware.model_fields_set:
         yield Assumption(
             setting="hardware.lifetime_years",
             text=f"The hardware is assumed to last {hardware.lifetime_years:g} years.",
-            line_to_write=_line(settings, "hardware", f"lifetime_years: {hardware.lifetime_years:g}"),
+            line_to_write=_line(settings, "hardware", lifetime),
         )
 
 
@@ -51,6 +52,8 @@ def _references(settings: Settings) -> Iterator[Assumption]:
         )
 
 
-def _line(settings: Settings, section: str, key: str) -> str:
-    """Return the line for a key of a section: below the section where the file has it, else with it."""
-    return f"  {key}  # below {section}:" if section in settings.model_fields_set else f"{section}: {{{key}}}"
+def _line(settings: Settings, section: str, *keys: str) -> str:
+    """Return the line for keys of a section, or for the first below a section that the file has already."""
+    if section in settings.model_fields_set:
+        return f"  {keys[0]}  # below {section}:"
+    return f"{section}: {{{', '.join(keys)}}}"

@@ -54,7 +54,7 @@ def _texts(details: ErrorDetails, places: Mapping[KeyPath, Place]) -> Iterator[t
     elif kind == EXPECTED:
         yield path, f"got {_shown(places[path])}, expected {context['expected']}"
     elif kind != _CONSEQUENCE:
-        yield path, f"got {places[path].found}, expected {_SHAPES[kind]}"
+        yield path, f"got {places[path].found}, expected {_SHAPES.get(kind, 'something else')}"
 
 
 def _line(path: KeyPath, places: Mapping[KeyPath, Place]) -> int:

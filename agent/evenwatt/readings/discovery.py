@@ -13,18 +13,20 @@ from pathlib import PurePath
 
 import psutil
 
-from evenwatt.errors import SourceError
+from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.engine import fingerprint
 from evenwatt.readings.exposition import checked_page
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.processes import FORWARDERS
 from evenwatt.readings.sockets import Address, parsed_address
 
-__all__ = ["FoundEngine", "command_kind", "find_engines"]
+__all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
 
 _HINT_PORTS = (8000, 8080)
 """Where vLLM and llama-server listen unless told otherwise."""
 _DEADLINE_SECONDS = 1.0
+_MOST_REFUSALS = 2
+"""How often a process is asked that answers, but not as an engine: it may still be starting, once."""
 _LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 _VLLM_COMMAND = re.compile(r"(?:^|[/\s])vllm\s+serve\b|\bvllm\.entrypoints\.|^VLLM::APIServer")
@@ -51,22 +53,43 @@ class FoundEngine:
     pid: int | None
 
 
+class EngineSearch:
+    """Looks for engines again and again, and lets alone what turned out to be something else."""
+
+    def __init__(self) -> None:
+        self._refusals: dict[tuple[int, int | None], int] = {}
+
+    def find(self, skip_ports: frozenset[int] = frozenset()) -> tuple[FoundEngine, ...]:
+        """Return the engines that listen on this machine, by port.
+
+        A llama-server that has no page to show (started without --metrics, or asking for a key) is among
+        them: whoever reads it is told what is missing. The children of Ollama and of a llama-server router
+        are not: their ports last only as long as a model stays loaded.
+
+        Args:
+            skip_ports: Ports that are not asked: the agent's own, and those of engines already known.
+        """
+        client = HttpClient()
+        found = []
+        for port, listener in sorted(_candidates().items()):
+            identity = (port, listener.pid)
+            if port in skip_ports or self._refusals.get(identity, 0) >= _MOST_REFUSALS:
+                continue
+            try:
+                engine = _asked(client, listener)
+            except SourceUnavailable:
+                continue
+            if engine is None:
+                self._refusals[identity] = self._refusals.get(identity, 0) + 1
+            else:
+                found.append(engine)
+        client.close()
+        return tuple(found)
+
+
 def find_engines(skip_ports: frozenset[int] = frozenset()) -> tuple[FoundEngine, ...]:
-    """Return the engines that listen on this machine, by port.
-
-    A llama-server that has no page to show (started without --metrics, or asking for a key) is among them:
-    whoever reads it is told what is missing. The children of Ollama and of a llama-server router are not:
-    their ports last only as long as a model stays loaded.
-
-    Args:
-        skip_ports: Ports that are not asked: the agent's own, and those of configured engines.
-    """
-    client = HttpClient()
-    engines = [
-        _asked(client, listener) for port, listener in sorted(_candidates().items()) if port not in skip_ports
-    ]
-    client.close()
-    return tuple(engine for engine in engines if engine is not None)
+    """Look once; see `EngineSearch.find`."""
+    return EngineSearch().find(skip_ports)
 
 
 def command_kind(command: Sequence[str]) -> str | None:
@@ -136,13 +159,18 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _asked(client: HttpClient, listener: _Listener) -> FoundEngine | None:
+    """Return the engine that answers; None where something else does.
+
+    Raises:
+        SourceUnavailable: Nothing answers.
+    """
     host = (
         f"[{listener.address}]" if isinstance(listener.address, ipaddress.IPv6Address) else listener.address
     )
     url = f"http://{host}:{listener.port}"
     try:
         kind = _answer_kind(client.get(f"{url}/metrics", _DEADLINE_SECONDS))
-    except SourceError:
+    except SourceContractError:
         return None
     if kind is None:
         return None

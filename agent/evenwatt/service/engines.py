@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from urllib.parse import urlsplit
 
 from evenwatt.config import Settings
 from evenwatt.model import EngineReading, Reading
-from evenwatt.readings.discovery import FoundEngine
+from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.source import Source
-from evenwatt.service.sources import Scout, configured_engine, found_engine, is_local, look_around
+from evenwatt.service.sources import Scout, configured_engine, found_engine, is_local
 from evenwatt.service.workers import Crew
 from evenwatt.snapshot import EngineView
 
@@ -132,7 +133,7 @@ class EngineRoster:
                     self._take_on(configured_engine(named, deadline), named.url)
             return
         self._found = dict(found)
-        for engine in (*found.values(), *look_around(wants_gpus=False, skip_ports=self._skipped).engines):
+        for engine in (*found.values(), *EngineSearch().find(self._skipped)):
             if engine.name not in self._sources:
                 self._found[engine.name] = engine
                 self._take_on(found_engine(engine, deadline), engine.url)
@@ -141,6 +142,8 @@ class EngineRoster:
         self._sources[source.name] = source
         self._urls[source.name] = url
         self._crew.add(source)
+        if self._scout is not None:
+            self._scout.skip_ports = self._skipped
 
     def _let_go(self, name: str) -> None:
         del self._sources[name], self._urls[name]
@@ -149,7 +152,9 @@ class EngineRoster:
 
     @property
     def _skipped(self) -> frozenset[int]:
-        return frozenset({self._own_port})
+        """The ports of the agent itself and of the engines it knows."""
+        ports = {urlsplit(url).port for url in self._urls.values() if not self._is_fixed}
+        return frozenset({self._own_port, *(port for port in ports if port is not None)})
 
     def _send_scout(self) -> None:
         wanted = self._wants_gpus or (not self._is_fixed and self._settings.engines is None)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from evenwatt.config.schema import Engine
-from evenwatt.readings.discovery import FoundEngine, find_engines
+from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.nvml import nvml_available
 
@@ -66,9 +66,9 @@ class Scout:
         Args:
             every_seconds: Between two looks.
             wants_gpus: Whether to ask the driver for GPUs too; not while the agent has them open itself.
-            skip_ports: Ports that are not asked.
+            skip_ports: Ports that are not asked; may be set anew at any time.
         """
-        self._skip_ports = skip_ports
+        self.skip_ports = skip_ports
         self._every_seconds = every_seconds
         self._wants_gpus = wants_gpus
         self._sightings: queue.SimpleQueue[Sighting] = queue.SimpleQueue()
@@ -87,13 +87,17 @@ class Scout:
         self._closing.set()
 
     def _run(self) -> None:
+        search = EngineSearch()
         while not self._closing.wait(self._every_seconds):
             try:
-                self._sightings.put(look_around(wants_gpus=self._wants_gpus, skip_ports=self._skip_ports))
+                self._sightings.put(
+                    look_around(search, wants_gpus=self._wants_gpus, skip_ports=self.skip_ports)
+                )
             except Exception:  # noqa: BLE001 -- a fault of ours here must not end the search
                 _log.exception("internal fault while looking for engines; please report it")
 
 
-def look_around(*, wants_gpus: bool, skip_ports: frozenset[int] = frozenset()) -> Sighting:
+def look_around(search: EngineSearch, *, wants_gpus: bool, skip_ports: frozenset[int]) -> Sighting:
     """Look for engines and, where wanted, for GPUs."""
-    return Sighting(engines=find_engines(skip_ports), gpus=nvml_available() is None if wants_gpus else None)
+    gpus = nvml_available() is None if wants_gpus else None
+    return Sighting(engines=search.find(skip_ports), gpus=gpus)

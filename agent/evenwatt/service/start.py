@@ -8,13 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evenwatt.config import Settings
+from evenwatt.readings.discovery import find_engines
 from evenwatt.readings.nvml import NvmlSource, nvml_available, nvml_installed
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import replay_sources
 from evenwatt.readings.simulated import simulated_server
 from evenwatt.readings.source import Source
 from evenwatt.service.agent import Agent
-from evenwatt.service.sources import look_around
 
 __all__ = ["demo_agent", "real_or_simulated_agent"]
 
@@ -36,7 +36,7 @@ def real_or_simulated_agent(
     has_gpus = reason is None or nvml_installed()
     named_or_known = settings.engines is not None or settings.history.path.exists()
     own_port = frozenset({settings.server.listen.port})
-    found = named_or_known or look_around(wants_gpus=False, skip_ports=own_port).engines
+    found = named_or_known or find_engines(own_port)
     if reason is not None:
         _log.warning("no GPU is metered: %s", reason)
     if may_simulate and reason is not None and not found:

@@ -101,7 +101,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     if document["gpus_released"]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:
-        yield "the configuration on disk is wrong; the one before is in force (evenwatt check-config says why)"
+        yield "the configuration on disk is wrong, the one before is in force: see evenwatt check-config"
 
 
 def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

@@ -51,9 +51,8 @@ def test_the_text_names_the_value_and_the_currency():
 def test_the_lines_to_write_make_the_assumptions_true(start):
     """Writing each line where it says, with a price for PRICE, leaves nothing assumed."""
     text = start
-    while missing := assumptions(settings_of(text)):
-        line = missing[0].line_to_write.replace("PRICE", "2800")
-        line, _, section = line.partition("  # below ")
+    for assumption in assumptions(settings_of(start)):
+        line, _, section = assumption.line_to_write.replace("PRICE", "2800").partition("  # below ")
         text = text.replace(f"{section}\n", f"{section}\n{line}\n") if section else f"{text}{line}\n"
 
     assert assumed(text) == []

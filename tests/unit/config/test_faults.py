@@ -60,8 +60,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_lines(tmp_path, monkeyp
         ('models: {"references": {token_ration: 1}}', "did you mean token_ratio?"),
         ("usd_rate: {rat: 1, date: 2026-01-01}", "1: usd_rate.rat: unknown key; did you mean rate?"),
         (
-            "references: [{name: a, input: 1, outptu: 1}]",
-            "1: references[0].outptu: unknown key; did you mean output?",
+            "references: [{name: a, input: 1, output_price: 1}]",
+            "1: references[0].output_price: unknown key; did you mean output?",
         ),
         ("server: {zzz: 1}", "1: server.zzz: unknown key; known here: listen"),
         ('"a\\nb": 1', r"1: 'a\nb': unknown key"),
@@ -138,7 +138,7 @@ def test_a_fault_causes_no_second_one():
     """A misspelt key is not missing as well, and a faulty tick does not make its deadline faulty."""
     faults = faults_in(
         """\
-        references: [{nam: a, input: 1, output: 1}]
+        references: [{names: a, input: 1, output: 1}]
         sampling: {tick_seconds: soon, gpu_seconds: 1}
         labour: {fte: 0.2, salry_per_year: 1}
         """

@@ -11,7 +11,35 @@ from evenwatt.errors import ConfigError
 WORDS = ("pydantic", "Input should", "validator", "Traceback", "type=", "NoneType", "function-plain")
 
 KEYS = sorted({part.strip("[]") for key, _ in fields_of() for part in key.split(".")})
-LIKELY = ["0", "1", "-1", "730", "0.5", "1e9", "nan", "true", "EUR", "USD", "UTC", "owned", "sunk", "rented_active", "vllm", "chat", "24h", "month", "2026-01-01", "http://a", "/a", "127.0.0.1:1", "openai:gpt-4o-mini", "${HOME}", "$${", "credential:a", "GPU-01234567-89ab-cdef-0123-456789abcdef"]
+LIKELY = [
+    "0",
+    "1",
+    "-1",
+    "730",
+    "0.5",
+    "1e9",
+    "nan",
+    "true",
+    "EUR",
+    "USD",
+    "UTC",
+    "owned",
+    "sunk",
+    "rented_active",
+    "vllm",
+    "chat",
+    "24h",
+    "month",
+    "2026-01-01",
+    "http://a",
+    "/a",
+    "127.0.0.1:1",
+    "openai:gpt-4o-mini",
+    "${HOME}",
+    "$${",
+    "credential:a",
+    "GPU-01234567-89ab-cdef-0123-456789abcdef",
+]
 TEXTS = st.text(max_size=20) | st.sampled_from(LIKELY)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.dates() | st.binary(max_size=4) | TEXTS,

@@ -8,6 +8,11 @@ from ledger_values import Books, at, counters, engine, gpu, gpus, process
 A, B = "GPU-a", "GPU-b"
 
 
+def reading(moment, name, *, models=(), **said):
+    """Return what an engine says."""
+    return engine(moment, *models, name=name, **said)
+
+
 class Server:
     """A machine whose ticks are ten seconds, in which each GPU draws 100 J, folded into books."""
 
@@ -22,9 +27,7 @@ class Server:
             gpu(moment, 100.0 * self.tick, uuid=uuid, index=index, **card)
             for index, (uuid, card) in enumerate(zip((A, B), cards, strict=False))
         ]
-        readings = [
-            engine(moment, *page.pop("models", ()), name=name, **page) for name, page in pages.items()
-        ]
+        readings = [reading(moment, name, **said) for name, said in pages.items()]
         self.tick += 1
         self.books.fold(moment, *readings, *([gpus(*listed)] if listed else []))
         return self
@@ -68,6 +71,17 @@ def test_a_process_is_traced_back_to_the_engine_that_listens():
     server.fold({"processes": (process(9, below=(8, 7, 1)),)}, chat={"pid": 7}, embed={"pid": 6})
 
     assert server.owners == {A: ("chat",)}
+
+
+def test_the_machine_s_gpus_are_those_last_listed():
+    """Names and owners are told of the GPUs that are there, and of none before the first list."""
+    server = Server()
+
+    assert (server.books.ledger.gpu_names, server.owners) == ((), {})
+
+    server.fold({}, {}).fold({})
+
+    assert (server.books.ledger.gpu_names, server.owners) == (("Card",), {A: ()})
 
 
 def test_an_engine_owns_every_gpu_that_it_is_on():
@@ -351,7 +365,7 @@ def test_stated_weights_are_used():
     ],
 )
 def test_an_idle_engine_is_shared_by_all_that_its_models_counted(counted, shares):
-    """While no token flows, models share by their counters; with none, evenly; without models it is nobody's."""
+    """While no token flows, models share by their counters; with none, evenly; no model is named ''."""
     server = Server()
     for _ in range(2):
         server.fold({}, chat=page(**counted))
