@@ -261,7 +261,8 @@ def test_parts_add_up_to_the_whole_and_nothing_is_invented(rules, parts, steps):
 
         assert min(numbers(posting), default=0) >= 0
 
-    assert books.host_seconds == close(machine.now)
+    # Across a boot only UTC is left, which near today keeps a quarter of a microsecond.
+    assert books.host_seconds == pytest.approx(machine.now, rel=1e-9, abs=1e-5)
     assert (books.seconds() or 0.0) == close(books.host_seconds)
     assert (books.joules() or 0.0) == close(books.gpu_joules)
     for one in machine.engines:

@@ -176,6 +176,7 @@ class Sampling(Section):
         tick_seconds: Between two readings of each source.
         gpu_seconds: Between two looks at GPU power; by default 1, or the tick where that is shorter.
         deadline_seconds: After which a source is down; by default 5, or the tick where that is shorter.
+        discovery_seconds: Between two looks for engines and GPUs that are not known yet.
     """
 
     tick_seconds: Annotated[float, number(at_least=0.1, at_most=60)] = 10.0
@@ -185,6 +186,7 @@ class Sampling(Section):
     deadline_seconds: Annotated[float, number(at_least=0.05, at_most=60)] = Field(
         default_factory=_at_most_a_tick(5.0)
     )
+    discovery_seconds: Annotated[float, number(at_least=1, at_most=86_400)] = 60.0
 
     @model_validator(mode="after")
     def _fits_in_a_tick(self) -> Self:

@@ -14,8 +14,6 @@ from evenwatt.snapshot import EngineView
 
 __all__ = ["EngineRoster"]
 
-_SCOUT_SECONDS = 60.0
-
 
 class EngineRoster:
     """Keeps the crew's engines in step with the configuration and with what the scout finds.
@@ -160,7 +158,9 @@ class EngineRoster:
         wanted = self._wants_gpus or (not self._is_fixed and self._settings.engines is None)
         if wanted and self._scout is None:
             self._scout = Scout(
-                every_seconds=_SCOUT_SECONDS, wants_gpus=self._wants_gpus, skip_ports=self._skipped
+                every_seconds=self._settings.sampling.discovery_seconds,
+                wants_gpus=self._wants_gpus,
+                skip_ports=self._skipped,
             )
         elif not wanted and self._scout is not None:
             self._scout.close()

@@ -1,0 +1,27 @@
+"""Runs the benchmarks that are named, or all of them, and prints one table for each."""
+
+import argparse
+from collections.abc import Callable, Mapping
+
+from benchmarks import commands, latency, pages, resources, tick
+from benchmarks.figures import Table
+
+BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
+    "resources": resources.run,
+    "pages": pages.run,
+    "latency": latency.run,
+    "tick": tick.run,
+    "commands": commands.run,
+}
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(BENCHMARKS)}; none: all")
+parser.add_argument(
+    "--seconds", type=float, default=120.0, help="how long the agent's resources are watched (default: 120)"
+)
+arguments = parser.parse_args()
+unknown = [name for name in arguments.names if name not in BENCHMARKS]
+if unknown:
+    parser.error(f"no benchmark is named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+for name in arguments.names or BENCHMARKS:
+    print(BENCHMARKS[name](arguments.seconds).rendered(), flush=True)

@@ -1,0 +1,41 @@
+"""How long a person waits for a command."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agent_process import AgentProcess
+from benchmarks.figures import Table, median
+
+TIMES = 10
+
+
+def run(_seconds):
+    table = Table("commands", f"Median of {TIMES} runs, start to end; files in the page cache.")
+    with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as name:
+        folder = Path(name)
+        with AgentProcess(folder, {"engines": []}) as agent:
+            config = ("--config", str(agent.config))
+            for arguments in (("--help",), ("check-config", *config), ("status", *config)):
+                wall, cpu = _seconds(arguments)
+                table.add(f"evenwatt {arguments[0]}", wall, "s")
+                table.add(f"evenwatt {arguments[0]}, CPU", cpu, "s")
+    return table
+
+
+def _seconds(arguments):
+    walls, cpus = [], []
+    for _ in range(TIMES):
+        began, cpu_before = time.perf_counter(), _children_cpu_seconds()
+        subprocess.run([sys.executable, "-m", "evenwatt", *arguments], check=True, stdout=subprocess.DEVNULL)
+        walls.append(time.perf_counter() - began)
+        cpus.append(_children_cpu_seconds() - cpu_before)
+    return median(walls), median(cpus)
+
+
+def _children_cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
