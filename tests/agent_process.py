@@ -25,7 +25,8 @@ class AgentProcess:
         folder: For its configuration, history and log.
         settings: Beside server.listen and history.path, which are its own.
         environment: Added to the environment, such as `Scenario.environment(...)`.
-        arguments: Of `evenwatt run`.
+        command: Of evenwatt: `run` or `demo`.
+        arguments: Of the command.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class AgentProcess:
         settings: Mapping[str, Any] | None = None,
         *,
         environment: Mapping[str, str] | None = None,
+        command: str = "run",
         arguments: tuple[str, ...] = ("--no-simulation",),
     ) -> None:
         self.folder = folder
@@ -42,6 +44,7 @@ class AgentProcess:
         self.config = folder / "config.yaml"
         self.log = folder / "agent.log"
         self._environment = {**os.environ, **(environment or {})}
+        self._command = command
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.configure(settings or {})
@@ -77,7 +80,8 @@ class AgentProcess:
 
     def start(self) -> None:
         """Start it; it may not answer yet."""
-        command = [sys.executable, "-m", "evenwatt", "run", "--config", str(self.config), *self._arguments]
+        command = [sys.executable, "-m", "evenwatt", self._command, "--config", str(self.config)]
+        command += self._arguments
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -125,6 +129,25 @@ class AgentProcess:
             if sample.name == name and labels.items() <= sample.labels.items()
         ]
         return sum(values) if values else None
+
+    def tokens(self, engine: str) -> tuple[float | None, ...]:
+        """Return its metrics' input, cached input and output tokens of an engine, over all models."""
+        kinds = ("input", "cached_input", "output")
+        return tuple(self.metric("evenwatt_tokens_total", engine=engine, type=kind) for kind in kinds)
+
+    def wait_until_read_anew(self, source: str) -> None:
+        """Wait until a source was asked after this call and its answer is booked.
+
+        Two answers are waited for: the first may be to a question of before.
+        """
+        for _ in range(2):
+            last = self._last_success(source)
+            self.wait_for(lambda last=last: self._last_success(source) not in {None, last})
+
+    def _last_success(self, source: str) -> float | None:
+        """Return when a source last answered; None where it never did or is not known yet."""
+        times = {s["source"]: s["last_success_utc_seconds"] for s in self.status()["sources"]}
+        return times.get(source)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

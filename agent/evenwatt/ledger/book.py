@@ -93,7 +93,7 @@ class Ledger:
         Args:
             rules: May be replaced later by `adopt`.
             cursors: As the last committed postings stored them; empty for a new history.
-            models: Labels that each engine already has in the history.
+            models: Labels that each engine has in the history, for those without a cursor.
         """
         self._rules = rules
         self._models = models

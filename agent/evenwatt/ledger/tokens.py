@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evenwatt.ledger.cursors import CounterState, EngineCursor
 from evenwatt.ledger.spans import Span, span_between
-from evenwatt.model import OTHER_MODEL, EngineReading, ModelCounters, Moment
+from evenwatt.model import DEFAULT_MODEL, OTHER_MODEL, EngineReading, ModelCounters, Moment
 
 __all__ = ["EngineIncrease", "ModelIncrease", "engine_increase", "is_same_epoch"]
 
@@ -72,7 +72,7 @@ def engine_increase(
         reading: This reading.
         watching_since: The first moment of the history: a process that started later counts from zero,
             an older one is only a baseline.
-        known_models: Labels that this engine has in the history beside those in its cursor; they never fold.
+        known_models: Labels that this engine has in the history although it has no cursor; they never fold.
     """
     span, before, restarted = _counted_from(cursor, reading, watching_since)
     increases: dict[str, ModelIncrease] = {}
@@ -82,7 +82,7 @@ def engine_increase(
         if _fell(earlier, now):
             earlier, restarted = CounterState(), True
         increases[now.model], states[now.model] = _increase(earlier, now)
-    given = known_models if cursor is None else known_models | cursor.labels
+    given = known_models - {DEFAULT_MODEL} if cursor is None else cursor.labels
     after = EngineCursor(
         engine=reading.engine,
         moment=reading.moment,
@@ -140,9 +140,8 @@ def _counting_began(reading: EngineReading, watching_since: Moment) -> Moment | 
 
 
 def _is_later(moment: Moment, than: Moment) -> bool:
-    if moment.boot_id == than.boot_id:
-        return moment.boot_seconds >= than.boot_seconds
-    return moment.utc_seconds >= than.utc_seconds
+    """Return whether a moment of the present boot is later than one noted before, however clocks were set."""
+    return moment.boot_id != than.boot_id or moment.boot_seconds >= than.boot_seconds
 
 
 def _fell(before: CounterState, now: ModelCounters) -> bool:

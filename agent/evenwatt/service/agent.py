@@ -129,6 +129,7 @@ class Agent:
         self._prices = PriceKeeper(self._history)
         self._gpu_names: tuple[str, ...] = self._ledger.gpu_names
         self._book = PriceBook()
+        self._new_references: tuple[str, ...] = ()
         self._adopt_prices(self._prices.adopt(settings))
 
     @property
@@ -271,6 +272,7 @@ class Agent:
         waiting = posting if self._pending is None else merged_postings(self._pending, posting)
         tick = priced(waiting, self._book)
         try:
+            self._price_back()
             self._history.write(tick)
         except HistoryError as error:
             if self._pending is None:
@@ -303,7 +305,13 @@ class Agent:
 
     def _adopt_prices(self, new_references: Sequence[str]) -> None:
         self._rebuild_book()
-        price_back(self._history, self._book, new_references)
+        self._new_references += tuple(new_references)
+
+    def _price_back(self) -> None:
+        """Compare what is written already with new references, before a tick that knows them is added."""
+        if self._new_references:
+            price_back(self._history, self._book, self._new_references)
+            self._new_references = ()
 
     def _rebuild_book(self) -> None:
         self._book = price_book(self._settings, self._prices.rows, self._gpu_names)

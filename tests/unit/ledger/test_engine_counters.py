@@ -56,8 +56,8 @@ def test_an_engine_that_started_while_the_agent_was_away_counts_from_zero(books)
 
 
 def test_an_engine_of_a_later_boot_counts_from_zero(books):
-    """A process cannot be older than the boot that it runs in."""
-    moment = at(600, boot="boot-2", uptime=100)
+    """A process cannot be older than the boot that it runs in, even where the clock was set back since."""
+    moment = at(600, boot="boot-2", uptime=100, stepped=-3_600)
     books.fold(moment, engine(moment, counters(wrote=50), started=-990))
 
     assert books.tokens() == (0, 50)

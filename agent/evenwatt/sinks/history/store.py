@@ -71,9 +71,13 @@ class History:
         self._lock = WriterLock(path)
         try:
             self.set_aside = self._open_or_set_aside(path)
-            self._check_currency(currency)
         except BaseException:
             self._lock.close()
+            raise
+        try:
+            self._check_currency(currency)
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
@@ -107,10 +111,10 @@ class History:
             raise
 
     def _check_currency(self, currency: str) -> None:
-        self._connection.execute("INSERT OR IGNORE INTO setting VALUES ('currency', ?)", (currency,))
+        with self._writing():
+            self._connection.execute("INSERT OR IGNORE INTO setting VALUES ('currency', ?)", (currency,))
         (held,) = self._connection.execute("SELECT value FROM setting WHERE name = 'currency'").fetchone()
         if held != currency:
-            self._connection.close()
             raise HistoryError(
                 f"{self.path}: its money is in {held}, the configuration says currency: {currency}; sums "
                 f"over both would mean nothing. Set currency: {held}, or begin another history (history.path)"
