@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LARGER_WINS", "RecordedHistory", "minute_of"]
+__all__ = ["RecordedHistory", "minute_of"]
 
-LARGER_WINS = ("estimated", "restarted")
+_LARGER_WINS = ("estimated", "restarted")
 """Columns of which the larger value stands for several rows; all others are sums."""
 
 _TOKEN_COLUMNS = ("input_tokens", "cached_input_tokens", "output_tokens", "requests_completed")
@@ -71,7 +71,7 @@ class RecordedHistory:
         """
         key = self._key(table, level)
         values = [name for name in self._columns(f"minute_{table}") if name not in {*key, "minute"}]
-        added = [f"{'max' if name in LARGER_WINS else 'sum'}({name}) AS {name}" for name in values]
+        added = [f"{'max' if name in _LARGER_WINS else 'sum'}({name}) AS {name}" for name in values]
         named = [self._key_column(name, seconds) for name in key]
         return self._keyed(
             f"SELECT {', '.join((*named, *added))} FROM minute_{table} GROUP BY {', '.join(key)}", key

@@ -11,7 +11,10 @@ pytest_plugins = ["llama_fixtures"]
 ANSWERED = mixed_requests(200, seed=11)
 CUT_OFF = [
     Request(
-        prompt=f"the price of answer {number}", max_tokens=300, is_streamed=True, abort_after_chunks=number % 5
+        prompt=f"the price of answer {number}",
+        max_tokens=300,
+        is_streamed=True,
+        abort_after_chunks=number % 5,
     )
     for number in range(1, 41)
     if number % 5
@@ -79,8 +82,8 @@ def test_engine_is_found_without_configuration(start_llama_server, tmp_path):
 
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["agent up", "agent down"])
-def test_engine_that_restarts_loses_only_its_last_words(start_llama_server, tmp_path, is_watched):
-    """Two lives of an engine add up where both were idle at their last reading, agent up or down between."""
+def test_engine_that_restarts_after_its_last_reading_loses_nothing(start_llama_server, tmp_path, is_watched):
+    """Two lives of an engine add up where it was read when idle before its end, agent up or down meanwhile."""
     server = start_llama_server()
     server.stop()
     with AgentProcess(tmp_path, settings(server)) as agent:

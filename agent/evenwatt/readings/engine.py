@@ -139,13 +139,16 @@ class EngineSource:
 
     def _epoch(self, page_signals: dict[str, str], listener: Listener | None, moment: Moment) -> Epoch:
         signals = page_signals | _kernel_signals(listener, moment.boot_id)
+        starts = []
         if listener is not None and listener.process is not None:
-            return Epoch(signals=signals, started_boot_seconds=listener.process.started_boot_seconds)
+            starts.append(listener.process.started_boot_seconds)
         if "start_time" in signals and is_loopback(self._host):
             age_seconds = moment.utc_seconds - float(signals["start_time"])
             if age_seconds >= 0:  # otherwise the clock was set back, and the age is not known
-                return Epoch(signals=signals, started_boot_seconds=moment.boot_seconds - age_seconds)
-        return Epoch(signals=signals)
+                starts.append(moment.boot_seconds - age_seconds)
+        # The listener may be a proxy younger than the engine behind it: what is older has to be believed, or
+        # all that the engine ever counted would be taken for new.
+        return Epoch(signals=signals, started_boot_seconds=min(starts, default=None))
 
     def _served_name(self, adapter: Adapter, signals: Mapping[str, str], ends_boot_seconds: float) -> str:
         """Return the model's name where the page has none: asked once for each life of the engine.
