@@ -1,1 +1,231 @@
 """What one tick of the writer costs, by its parts, on the real modules and a week of history on disk."""
+
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from pathlib import Path
+
+from benchmarks.figures import Table, median, quantile
+
+from evenwatt.config import parse_settings
+from evenwatt.economics.cost import StateUse, minute_costs
+from evenwatt.ledger import Ledger, LedgerRules
+from evenwatt.model import (
+    EngineReading,
+    Epoch,
+    GpuReading,
+    GpusReading,
+    ModelCounters,
+    Moment,
+    PowerSample,
+    SourceHealth,
+    State,
+)
+from evenwatt.service.pricing import all_assumptions, price_book, priced, written_prices
+from evenwatt.service.publishing import pages
+from evenwatt.service.windows import window_views
+from evenwatt.sinks.history import History
+from evenwatt.snapshot import EngineView, HistoryHealth, Snapshot
+
+GPUS, ENGINES, MODELS = 8, 4, 2
+TICK_SECONDS = 10
+TICKS = 360
+HOUR, WEEK = 3_600, 7 * 86_400
+START = 1_800_000_000
+TRANSACTION_MILLISECONDS = 5
+
+SETTINGS = parse_settings(
+    b"""
+timezone: UTC
+references:
+  - {name: one, input: 1.0, cached_input: 0.1, output: 5.0}
+  - {name: two, input: 0.15, cached_input: 0.075, output: 0.6}
+  - {name: three, input: 0.3, cached_input: 0.03, output: 2.5}
+""",
+    "benchmark",
+)
+
+
+def run(_seconds):
+    table = Table(
+        "tick",
+        f"One tick with {GPUS} GPUs, {ENGINES} engines of {MODELS} models, {len(SETTINGS.references)} references "
+        f"and a week of history on disk; median of {TICKS} ticks.",
+    )
+    with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as name:
+        writer = Writer(Path(name) / "history.db")
+        for second in range(0, WEEK, HOUR):
+            writer.tick(START + second, Watch())
+        watch = Watch()
+        for number in range(1, TICKS + 1):
+            writer.tick(START + WEEK - HOUR + number * TICK_SECONDS, watch)
+        writer.close()
+    walls = watch.wall_milliseconds["write: the transaction"]
+    table.add("transaction, wall time: median", median(walls), "ms", TRANSACTION_MILLISECONDS)
+    table.add("transaction, wall time: p99", quantile(walls, 0.99), "ms", TRANSACTION_MILLISECONDS)
+    table.add("transaction, wall time: max", max(walls), "ms")
+    for part, costs in watch.cpu_milliseconds.items():
+        table.add(f"CPU, {part}", median(costs), "ms")
+    table.add("CPU, whole", median([sum(costs) for costs in zip(*watch.cpu_milliseconds.values())]), "ms")
+    return table
+
+
+@dataclass
+class Watch:
+    """What each part has cost, once for each tick."""
+
+    cpu_milliseconds: dict = field(default_factory=lambda: defaultdict(list))
+    wall_milliseconds: dict = field(default_factory=lambda: defaultdict(list))
+
+    @contextmanager
+    def part(self, name):
+        wall, cpu = time.perf_counter(), time.thread_time()
+        yield
+        self.cpu_milliseconds[name].append((time.thread_time() - cpu) * 1e3)
+        self.wall_milliseconds[name].append((time.perf_counter() - wall) * 1e3)
+
+
+class Writer:
+    """The parts of `Agent.tick` after the readings are there, in its order."""
+
+    def __init__(self, path):
+        self.history = History(path, currency=SETTINGS.currency)
+        owned = {f"engine-{number}": (2 * number, 2 * number + 1) for number in range(ENGINES)}
+        rules = LedgerRules(gap_after_seconds=2 * HOUR, configured_gpus=owned)
+        self.ledger = Ledger(rules, cursors={}, models={})
+        prices = [replace(price, valid_from_utc_seconds=0.0) for price in written_prices(SETTINGS)]
+        gpu_names = [gpu.name for gpu in gpus_reading(moment_at(START)).gpus]
+        self.book = price_book(SETTINGS, prices, gpu_names)
+        self.assumptions = all_assumptions(SETTINGS, gpu_names)
+
+    def tick(self, utc_seconds, watch):
+        moment = moment_at(utc_seconds)
+        gpus = gpus_reading(moment)
+        engines = [engine_reading(moment, number) for number in range(ENGINES)]
+        names = [engine.engine for engine in engines]
+        with watch.part("fold"):
+            posting = self.ledger.fold(moment, (gpus, *engines), engines=names)
+        with watch.part("price"):
+            tick = priced(posting, self.book)
+        with watch.part("write: the transaction"):
+            self.history.write(tick)
+        with watch.part("totals"):
+            totals, source_totals = self.history.totals(), self.history.source_totals()
+        with watch.part("windows"):
+            windows = window_views(
+                self.history,
+                SETTINGS.windows,
+                now_utc_seconds=utc_seconds,
+                zone=UTC,
+                capacities=dict.fromkeys(names, 5_000.0),
+            )
+        with watch.part("snapshot and pages"):
+            pages(self.snapshot(moment, gpus, engines, totals, source_totals, windows), stale_after_seconds=60)
+
+    def snapshot(self, moment, gpus, engines, totals, source_totals, windows):
+        return Snapshot(
+            moment=moment,
+            started_utc_seconds=START,
+            version="benchmark",
+            simulated=False,
+            currency=SETTINGS.currency,
+            totals=totals,
+            source_totals=source_totals,
+            gpus=gpus.gpus,
+            gpu_owners=self.ledger.gpu_owners,
+            counter_power_ratios=self.ledger.counter_power_ratios,
+            gpus_released=False,
+            engines=tuple(engine_view(engine) for engine in engines),
+            sources=tuple(health(name, moment) for name in ("nvml", *(e.engine for e in engines))),
+            windows=windows,
+            electricity_price_per_kwh=SETTINGS.electricity.price_per_kwh,
+            cost_per_hour=minute_costs(
+                self.book, utc_seconds=moment.utc_seconds, uses={State.ACTIVE: StateUse(seconds=HOUR)}
+            ).costs,
+            assumptions=self.assumptions,
+            history=HistoryHealth(path=str(self.history.path), up=True),
+            config_reload_ok=True,
+            events=self.history.events(limit=20),
+        )
+
+    def close(self):
+        self.history.close()
+
+
+def moment_at(utc_seconds):
+    return Moment(utc_seconds=utc_seconds, boot_seconds=utc_seconds - START + HOUR, boot_id="benchmark")
+
+
+def gpus_reading(moment):
+    return GpusReading(moment=moment, gpus=tuple(gpu_reading(moment, index) for index in range(GPUS)))
+
+
+def gpu_reading(moment, index):
+    samples = (
+        PowerSample(boot_seconds=moment.boot_seconds - age, power_watts=400.0)
+        for age in reversed(range(TICK_SECONDS))
+    )
+    return GpuReading(
+        uuid=f"GPU-{index}",
+        index=index,
+        name="NVIDIA H100 80GB HBM3",
+        moment=moment,
+        has_energy_counter=True,
+        energy_joules=400.0 * moment.boot_seconds,
+        power_samples=tuple(samples),
+        power_watts=400.0,
+        power_limit_watts=700.0,
+        utilization_ratio=0.8,
+        memory_used_bytes=70_000_000_000,
+        memory_bytes=80_000_000_000,
+        temperature_celsius=60.0,
+    )
+
+
+def engine_reading(moment, number):
+    tokens = int(moment.boot_seconds) * 1_000
+    counters = (
+        ModelCounters(
+            model=f"model-{model}",
+            input_tokens=tokens,
+            cached_input_tokens=tokens // 2,
+            output_tokens=tokens // 5,
+            requests={"completed": tokens // 500},
+        )
+        for model in range(MODELS)
+    )
+    return EngineReading(
+        engine=f"engine-{number}",
+        kind="vllm",
+        moment=moment,
+        epoch=Epoch(signals={"start_time": "1"}),
+        models=tuple(counters),
+        requests_running=3,
+        requests_waiting=0,
+    )
+
+
+def engine_view(reading):
+    return EngineView(
+        engine=reading.engine,
+        kind=reading.kind,
+        address="http://127.0.0.1:8000/metrics",
+        up=True,
+        models=tuple(counters.model for counters in reading.models),
+        requests_running=reading.requests_running,
+        requests_waiting=reading.requests_waiting,
+    )
+
+
+def health(name, moment):
+    return SourceHealth(
+        source=name,
+        kind="any",
+        address=name,
+        up=True,
+        last_success_utc_seconds=moment.utc_seconds,
+        read_duration_seconds=0.01,
+    )

@@ -14,15 +14,13 @@ import pytest
 from agent_process import AgentProcess
 from counting_engine import MODES, Counts
 from evenwatt.readings.nvml import nvml_installed
-from machine_fixtures import (
+from fake_machine import (
     Machine,
     booked_tokens,
     events,
     evenwatt,
     joules,
     log_count,
-    machine,
-    nvml_library,
     resident_bytes,
     settings_of,
     slowest_answer_seconds,
@@ -31,7 +29,7 @@ from machine_fixtures import (
     wait_for_ticks,
 )
 
-__all__ = ["machine", "nvml_library"]
+pytest_plugins = ["machine_fixtures"]
 
 DRIVER_NOT_LOADED = 9
 GPU_IS_LOST = 15

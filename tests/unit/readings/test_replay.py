@@ -1,6 +1,5 @@
 """Replays: the record of another time and boot, told again as if it happened now."""
 
-import math
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import pairwise
@@ -11,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenwatt.errors import ConfigError, SourceContractError, SourceUnavailable
-from evenwatt.model import Epoch, ModelCounters, Moment
+from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.model import Epoch, Moment
 from evenwatt.readings.recording import Recorder
-from evenwatt.readings.replay import accelerated, readings_in, replay_sources
+from evenwatt.readings.replay import readings_in, replay_sources
 from evenwatt.readings.simulated import simulated_server
 from readings_fixtures import HandClock, engine_reading, gpus_reading, moment
 
@@ -36,9 +35,9 @@ def replay(path, clock):
     """Return a function that records readings and gives the sources that replay them; closes them."""
     with ExitStack() as stack:
 
-        def record_and_replay(*readings, **options):
+        def record_and_replay(*readings):
             _record(path, *readings)
-            sources = replay_sources(path, clock=clock, **options)
+            sources = replay_sources(path, clock=clock)
             for source in sources:
                 stack.callback(source.close)
             return sources
@@ -119,18 +118,6 @@ def test_readings_are_handed_out_when_they_are_due(replay, clock):
     assert _output_tokens(due) == 1
     assert due.moment.boot_seconds - start.boot_seconds == 10.0
     assert due.moment.utc_seconds - start.utc_seconds == 10.0
-
-
-def test_speed_shortens_the_wait_and_not_the_lengths(replay, clock):
-    """At speed 10 the reading of ten seconds later comes after one, and says that ten have passed."""
-    (chat,) = replay(engine_reading(moment(100.0), 0), engine_reading(moment(110.0), 1), speed=10.0)
-    first = chat.read()
-    clock.advance(1.0)
-    second = chat.read()
-
-    assert _output_tokens(second) == 1
-    assert second.moment.boot_seconds - first.moment.boot_seconds == 10.0
-    assert second.moment.utc_seconds - first.moment.utc_seconds == 10.0
 
 
 def test_what_is_missed_is_joined(replay, clock):
@@ -227,12 +214,9 @@ def test_utc_set_back_in_a_reboot_does_not_turn_time_back(replay, clock):
 
 
 @settings(deadline=None)
-@given(
-    steps=st.lists(st.floats(min_value=0.1, max_value=40.0), min_size=1, max_size=30),
-    speed=st.sampled_from([0.5, 1.0, 4.0]),
-)
-def test_any_pattern_of_calls_gives_the_whole_record(steps, speed):
-    """However a replay is read and at any speed, each power sample comes once and time never runs back."""
+@given(steps=st.lists(st.floats(min_value=0.1, max_value=40.0), min_size=1, max_size=30))
+def test_any_pattern_of_calls_gives_the_whole_record(steps):
+    """However a replay is read, each power sample comes once and time never runs back."""
     clock = HandClock()
     gpus, *_ = simulated_server(clock)
     recorded = []
@@ -244,7 +228,7 @@ def test_any_pattern_of_calls_gives_the_whole_record(steps, speed):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "simulated.jsonl"
         _record(path, *recorded)
-        (source,) = replay_sources(path, speed=speed, clock=clock)
+        (source,) = replay_sources(path, clock=clock)
         replayed = [source.read()]
         for step in [*steps, 1_000.0]:
             clock.advance(step)
@@ -260,127 +244,6 @@ def test_any_pattern_of_calls_gives_the_whole_record(steps, speed):
     assert replayed[-1].gpus[0].energy_joules == recorded[-1].gpus[0].energy_joules
     for index in (0, 1):
         assert _watts(replayed, index) == _watts(recorded, index)
-
-
-def test_accelerated_clock_agrees_with_the_replay(replay, clock):
-    """On the clock that runs as fast as the replay, no reading lies in the future."""
-    readings = [engine_reading(moment(100.0 + second), second) for second in range(60)]
-    present = accelerated(clock, 7.0)
-    (chat,) = replay(*readings, speed=7.0)
-    for _ in range(30):
-        clock.advance(0.25)
-        ago = present().boot_seconds - chat.read().moment.boot_seconds
-        assert 0.0 <= ago < 1.0
-
-
-def test_accelerated_clock_keeps_steps_of_utc_as_they_are(clock):
-    """A clock step is no passing of time and is not multiplied."""
-    present = accelerated(clock, 10.0)
-    start = clock()
-    clock.utc_seconds += 3_600.0
-    clock.advance(1.0)
-
-    assert present() == Moment(
-        utc_seconds=start.utc_seconds + 3_610.0, boot_seconds=start.boot_seconds + 10.0, boot_id=start.boot_id
-    )
-
-
-@pytest.mark.parametrize("speed", [0.0, -1.0, math.inf, math.nan])
-def test_impossible_speed_is_refused(replay, speed):
-    """A speed that no clock can run at is a fault of the configuration."""
-    with pytest.raises(ConfigError, match=f"speed: got {speed}, expected a finite number above 0"):
-        replay(engine_reading(moment(100.0)), speed=speed)
-
-
-def test_loop_goes_on_counting(replay, clock):
-    """Each lap adds what the record adds, in a process as old as before, and time runs on."""
-    first_gpus, last_gpus = gpus_reading(moment(100.0), 1_000.0), gpus_reading(moment(110.0), 1_500.0)
-    gpus, chat = replay(
-        first_gpus,
-        engine_reading(moment(100.0), 40),
-        last_gpus,
-        engine_reading(moment(110.0), 47),
-        loop=True,
-    )
-    joules, tokens, moments, epochs = [], [], [], []
-    for _ in range(16):
-        joules.append(gpus.read().gpus[0].energy_joules)
-        reading = chat.read()
-        tokens.append((_output_tokens(reading), reading.models[0].requests["completed"]))
-        moments.append(reading.moment.boot_seconds)
-        epochs.append(reading.epoch)
-        clock.advance(10.0)
-
-    # A lap is the ten seconds of the record and a minute of pause.
-    assert joules == [1_000.0] + 7 * [1_500.0] + 7 * [2_000.0] + [2_500.0]
-    assert tokens == [(40, 40)] + 7 * [(47, 47)] + 7 * [(54, 54)] + [(61, 61)]
-    assert moments == sorted(moments)
-    assert all(epoch == epochs[0] for epoch in epochs)
-
-
-def test_what_appears_within_a_lap_began_at_zero(replay, clock):
-    """A model loaded in the midst of the record adds all that it counted, in every lap."""
-    early = engine_reading(moment(100.0), 40)
-    late = replace(
-        engine_reading(moment(110.0), 40),
-        models=(
-            *early.models,
-            ModelCounters(model="late", input_tokens=5, output_tokens=3, cached_input_tokens=2),
-        ),
-    )
-    (chat,) = replay(early, late, loop=True)
-    seen = []
-    for _ in range(3):
-        clock.advance(10.0)
-        seen.append(chat.read().models[1])
-        clock.advance(60.0)
-
-    assert [(m.input_tokens, m.output_tokens, m.cached_input_tokens) for m in seen] == [
-        (5, 3, 2),
-        (10, 6, 4),
-        (15, 9, 6),
-    ]
-
-
-def test_loop_leaves_absent_values_absent(replay, clock):
-    """A GPU without an energy counter has none in later laps either."""
-    (gpus,) = replay(gpus_reading(moment(100.0), None, 300.0), loop=True)
-    clock.advance(60.0)
-    (gpu,) = gpus.read().gpus
-
-    assert gpu.moment == clock()
-    assert gpu.energy_joules is None
-
-
-@pytest.mark.parametrize(
-    "readings",
-    [
-        (engine_reading(moment(1.0), 5, process="one"), engine_reading(moment(2.0), 6, process="two")),
-        (engine_reading(moment(1.0), 5), engine_reading(moment(2.0), 4)),
-        (gpus_reading(moment(1.0), 5.0), gpus_reading(moment(2.0), 4.0)),
-        (gpus_reading(moment(1.0, "first"), 5.0), gpus_reading(moment(2.0, "second"), 6.0)),
-    ],
-    ids=["process", "tokens", "driver", "boot"],
-)
-def test_record_with_a_restart_is_not_looped(replay, readings):
-    """Where a counter began anew nobody can say what one lap adds, so the loop is refused."""
-    with pytest.raises(SourceContractError, match=r"began anew, expected counters that only grow"):
-        replay(*readings, loop=True)
-
-
-def test_dip_of_input_is_no_restart(replay, clock):
-    """Input that is a difference of two counters may dip, and the record can be looped all the same."""
-    readings = [
-        replace(
-            engine_reading(moment(100.0 + tick)),
-            models=(ModelCounters(model="m", input_tokens=tokens, output_tokens=0),),
-        )
-        for tick, tokens in enumerate((10, 9, 14))
-    ]
-    (chat,) = replay(*readings, loop=True)
-    clock.advance(62.0)
-
-    assert chat.read().models[0].input_tokens == 14
 
 
 def test_empty_recording_is_unavailable(replay):
