@@ -1,10 +1,11 @@
-"""Runs the benchmarks that are named, or all of them, and prints one table for each."""
+"""Runs the benchmarks that are named, or all of them, and prints them as a Markdown page."""
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 
 from benchmarks import commands, latency, pages, resources, tick
-from benchmarks.figures import Table
+from benchmarks.figures import Table, head
 
 BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
     "resources": resources.run,
@@ -23,5 +24,6 @@ arguments = parser.parse_args()
 unknown = [name for name in arguments.names if name not in BENCHMARKS]
 if unknown:
     parser.error(f"no benchmark is named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+print(head(sys.orig_argv[1:]), flush=True)
 for name in arguments.names or BENCHMARKS:
     print(BENCHMARKS[name](arguments.seconds).rendered(), flush=True)

@@ -1,7 +1,12 @@
 """What a benchmark found out: figures with their budgets, rendered as a Markdown table."""
 
+import os
+import platform
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,21 @@ class Table:
         lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         return "\n".join([f"## {self.title}", "", self.circumstances, "", *lines, ""])
+
+
+def head(command: Sequence[str]) -> str:
+    """Return what stands before the tables: what was run, when, and on what."""
+    named = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    processor = "an unnamed processor" if named is None else named[1]
+    return f"""\
+# Benchmarks
+
+What the agent costs the server that it runs on, beside what it may cost. The GPUs are the tests' fake driver,
+slowed down; the engines are the tests' counting engines; everything else is as it ships.
+
+Measured on {time.strftime("%Y-%m-%d", time.gmtime())} by `python {" ".join(command)}`,
+on {os.cpu_count()} cores of {processor}, {platform.system()} {platform.release()}, Python {platform.python_version()}.
+"""
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -22,7 +22,8 @@ def run(_seconds):
     table = Table(
         "latency",
         f"GET /metrics with {GPUS} GPUs and {ENGINES * MODELS_PER_ENGINE} models, {REQUESTS} requests one "
-        f"after another, {PAUSE_SECONDS * 1e3:g} ms apart. At a tick each 0.1 s most requests meet one.",
+        f"after another, {PAUSE_SECONDS * 1e3:g} ms apart. A tick each 0.1 s is a hundred times the usual: "
+        "its p99 is of requests that met one.",
     )
     for ticks, sampling in TICKS.items():
         with metered_server(sampling, models_per_engine=MODELS_PER_ENGINE) as agent:

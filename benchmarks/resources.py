@@ -29,8 +29,8 @@ def run(seconds):
         spent = cpu_seconds(agent.pid) - cpu_before
         table = Table(
             "resources",
-            f"The agent with {GPUS} GPUs sampled each second and {ENGINES} engines of {PAGE_LINES} lines each "
-            f"{TICK_SECONDS} s, history on disk, a scrape each {SCRAPE_SECONDS} s; "
+            f"The agent with {GPUS} GPUs sampled each second and {ENGINES} engines of {PAGE_LINES} lines "
+            f"read each {TICK_SECONDS} s, history on disk, a scrape each {SCRAPE_SECONDS} s; "
             f"watched for {minutes * 60:.0f} s. The hour is extrapolated.",
         )
         table.add("CPU a minute", spent / minutes, "s", CPU_SECONDS_PER_MINUTE)

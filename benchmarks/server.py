@@ -30,9 +30,7 @@ def metered_server(sampling, *, models_per_engine: int = 1) -> Iterator[AgentPro
     with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         arguments = ("--lines", PAGE_LINES, "--models", models_per_engine, "--life", LIFE_SECONDS)
-        engines = [
-            stack.enter_context(EngineProcess(folder, *map(str, arguments))) for _ in range(ENGINES)
-        ]
+        engines = [stack.enter_context(EngineProcess(folder, *map(str, arguments))) for _ in range(ENGINES)]
         gpus = [_gpu(index, engines[index * ENGINES // GPUS].pid) for index in range(GPUS)]
         scenario = Scenario(folder / "gpus", *gpus)
         settings = {

@@ -9,7 +9,6 @@ from datetime import UTC
 from pathlib import Path
 
 from benchmarks.figures import Table, median, quantile
-
 from evenwatt.config import parse_settings
 from evenwatt.economics.cost import StateUse, minute_costs
 from evenwatt.ledger import Ledger, LedgerRules
@@ -52,8 +51,8 @@ references:
 def run(_seconds):
     table = Table(
         "tick",
-        f"One tick with {GPUS} GPUs, {ENGINES} engines of {MODELS} models, {len(SETTINGS.references)} references "
-        f"and a week of history on disk; median of {TICKS} ticks.",
+        f"One tick with {GPUS} GPUs, {ENGINES} engines of {MODELS} models, {len(SETTINGS.references)} "
+        f"references and a week of history on disk; median of {TICKS} ticks.",
     )
     with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as name:
         writer = Writer(Path(name) / "history.db")
@@ -69,7 +68,8 @@ def run(_seconds):
     table.add("transaction, wall time: max", max(walls), "ms")
     for part, costs in watch.cpu_milliseconds.items():
         table.add(f"CPU, {part}", median(costs), "ms")
-    table.add("CPU, whole", median([sum(costs) for costs in zip(*watch.cpu_milliseconds.values())]), "ms")
+    wholes = [sum(parts) for parts in zip(*watch.cpu_milliseconds.values(), strict=True)]
+    table.add("CPU, whole", median(wholes), "ms")
     return table
 
 
@@ -123,7 +123,9 @@ class Writer:
                 capacities=dict.fromkeys(names, 5_000.0),
             )
         with watch.part("snapshot and pages"):
-            pages(self.snapshot(moment, gpus, engines, totals, source_totals, windows), stale_after_seconds=60)
+            pages(
+                self.snapshot(moment, gpus, engines, totals, source_totals, windows), stale_after_seconds=60
+            )
 
     def snapshot(self, moment, gpus, engines, totals, source_totals, windows):
         return Snapshot(

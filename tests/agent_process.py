@@ -12,8 +12,9 @@ from typing import Any, Self
 
 import requests
 import yaml
-from engine_process import free_port
 from prometheus_client.parser import text_string_to_metric_families
+
+from engine_process import free_port
 
 READY_SECONDS = 30.0
 

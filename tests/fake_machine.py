@@ -3,12 +3,14 @@
 Two GPUs draw what they are told, and engines count what they are given.
 """
 
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 import pytest
@@ -26,6 +28,7 @@ __all__ = [
     "events",
     "evenwatt",
     "joules",
+    "locked",
     "log_count",
     "resident_bytes",
     "settings_of",
@@ -40,6 +43,14 @@ _TICK = {"tick_seconds": 0.4, "gpu_seconds": 0.1}
 _COMMAND_SECONDS = 40.0
 _COUNTER_JOULES = 0.002
 """The driver's counter has whole millijoules, at both ends of a difference."""
+
+
+class Server(Protocol):
+    """Something with an address."""
+
+    @property
+    def url(self) -> str:
+        """The address."""
 
 
 class Machine:
@@ -63,7 +74,7 @@ class Machine:
         return self.scenario.environment(self._library)
 
     def agent(
-        self, engines: Mapping[str, EngineProcess], *, has_gpus: bool = True, **settings: Any
+        self, engines: Mapping[str, Server], /, *, has_gpus: bool = True, **settings: Any
     ) -> AgentProcess:
         """Return an agent, not yet started, that reads these engines by name.
 
@@ -94,10 +105,11 @@ class Machine:
         """Return what a GPU that rests at 0 W again has drawn in all."""
         return self.gpus[number].energy_joules(boot_seconds() + 1.0)
 
-    def rest(self, agent: AgentProcess, number: int = 0) -> None:
-        """Let the GPUs draw nothing, and wait until one's energy is booked to the millijoule."""
+    def rest(self, agent: AgentProcess) -> None:
+        """Let the GPUs draw nothing, and wait until the energy of each is booked to the millijoule."""
         self.draw(0.0, 0.0)
-        self.wait_for_joules(agent, number)
+        for number in range(len(self.gpus)):
+            self.wait_for_joules(agent, number)
 
     def wait_for_joules(self, agent: AgentProcess, number: int) -> None:
         """Wait until the energy of a GPU that rests is booked to the millijoule."""
@@ -105,14 +117,14 @@ class Machine:
         agent.wait_for(lambda: joules(agent, number) == expected)
 
 
-def settings_of(engines: Mapping[str, EngineProcess], **settings: Any) -> dict[str, Any]:
+def settings_of(engines: Mapping[str, Server], /, **settings: Any) -> dict[str, Any]:
     """Return settings that name engines, with short ticks."""
     named = [{"name": name, "url": engine.url} for name, engine in engines.items()]
     return {"engines": named, "sampling": _TICK, **settings}
 
 
 def booked_tokens(agent: AgentProcess, engine: str) -> Counts | None:
-    """Return the tokens and requests of an engine as they stand on the metrics page; None where there are none."""
+    """Return the tokens and requests of an engine by the metrics page; None where there are none."""
     samples = {
         (sample.name, sample.labels.get("type") or sample.labels.get("outcome")): int(sample.value)
         for family in text_string_to_metric_families(agent.metrics_text())
@@ -153,6 +165,15 @@ def source(agent: AgentProcess, name: str) -> dict[str, Any]:
 def events(agent: AgentProcess, kind: str) -> list[dict[str, Any]]:
     """Return the latest events of a kind, newest first."""
     return [event for event in agent.status()["events"] if event["kind"] == kind]
+
+
+@contextmanager
+def locked(history: Path) -> Iterator[None]:
+    """Hold a history's write lock, as a careless program with an open transaction does."""
+    with closing(sqlite3.connect(history, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
 
 
 def log_count(agent: AgentProcess, text: str) -> int:

@@ -73,7 +73,10 @@ class MeteredSite:
         self.engine.kill()
 
     def start_engine(self) -> None:
-        """Start the engine, which counts from zero and has a process on its GPU."""
+        """Start the engine, which counts from zero and has a process on its GPU.
+
+        Where the agent watches for at least a tick by then, all that it counts is there to be booked.
+        """
         self.engine.start()
         self.counter_gpu.processes = [(self.engine.pid, _GPU_MEMORY_BYTES)]
         self._scenario.write()

@@ -1,4 +1,4 @@
-"""What a history says, read with SQL of the tests' own while the agent runs, after its end, or after its death."""
+"""What a history says, read with SQL of the tests' own while the agent runs and after its end."""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ __all__ = ["RecordedHistory", "minute_of"]
 _LARGER_WINS = ("estimated", "restarted")
 """Columns of which the larger value stands for several rows; all others are sums."""
 
-_TOKEN_COLUMNS = ("input_tokens", "cached_input_tokens", "output_tokens", "requests_completed")
+_COUNTS = "sum(input_tokens), sum(cached_input_tokens), sum(output_tokens), sum(requests_completed)"
 
 
 def minute_of(utc_seconds: float) -> int:
@@ -44,13 +44,14 @@ class RecordedHistory:
 
     def counted(self, engine: str, level: str = "total") -> dict[str, tuple[int | None, ...]]:
         """Return what is booked by model: input, cached input and output tokens, and completed requests."""
-        sums = ", ".join(f"sum({column})" for column in _TOKEN_COLUMNS)
-        rows = self.rows(f"SELECT model, {sums} FROM {level}_usage WHERE engine = ? GROUP BY model", engine)
+        rows = self.rows(
+            f"SELECT model, {_COUNTS} FROM {level}_usage WHERE engine = ? GROUP BY model", engine
+        )
         return {model: tuple(counts) for model, *counts in rows}
 
     def tokens(self, engine: str, level: str = "total") -> tuple[int | None, ...]:
-        """Return the booked input, cached input and output tokens of an engine that serves one model."""
-        (counts,) = self.counted(engine, level).values()
+        """Return the booked input, cached input and output tokens of an engine, over all models."""
+        (counts,) = self.rows(f"SELECT {_COUNTS} FROM {level}_usage WHERE engine = ?", engine)
         return counts[:3]
 
     def events(self, kind: str) -> list[tuple[float, str]]:

@@ -15,7 +15,7 @@ from evenwatt import __version__
 from evenwatt.errors import ConfigError, EvenwattError
 
 if TYPE_CHECKING:
-    from evenwatt.service import Agent
+    from evenwatt.service.agent import Agent
 
 __all__ = ["main"]
 
@@ -97,7 +97,8 @@ def run(
     """Start the agent: meter the GPUs and engines of this machine."""
     from evenwatt.config import load  # noqa: PLC0415 -- see the module
     from evenwatt.readings.recording import Recorder  # noqa: PLC0415
-    from evenwatt.service import Control, Ending  # noqa: PLC0415
+    from evenwatt.service.agent import Ending  # noqa: PLC0415
+    from evenwatt.service.control import Control  # noqa: PLC0415
     from evenwatt.service.start import real_or_simulated_agent  # noqa: PLC0415
 
     _log_to_stderr()
@@ -127,7 +128,7 @@ def demo(
 ) -> None:
     """Start the agent on simulated or replayed readings, marked SIMULATED wherever they show."""
     from evenwatt.config import load  # noqa: PLC0415 -- see the module
-    from evenwatt.service import Control  # noqa: PLC0415
+    from evenwatt.service.control import Control  # noqa: PLC0415
     from evenwatt.service.start import demo_agent  # noqa: PLC0415
 
     _log_to_stderr()

@@ -116,7 +116,7 @@ def test_answer_under_way_is_booked_as_it_is_counted(play, engine):
 
 
 def test_model_that_was_unloaded_and_loaded_again_is_a_restart(play):
-    """The pages of a model before and after a reload: both lives are booked whole, and nothing is taken off."""
+    """The pages of a model before and after a reload: both lives are booked whole, nothing is taken off."""
     truths = json.loads((CAPTURES / "llamacpp" / "truth.json").read_text())["router"]
     told = [truths[step]["truth_of_this_step"]["by_model"]["tiny-llama"] for step in (1, 3)]
     before, after = (

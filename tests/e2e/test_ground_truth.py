@@ -32,6 +32,15 @@ def engine_tokens(server):
     return counters.input_tokens, counters.cached_input_tokens, counters.output_tokens
 
 
+def wait_until_watching(agent):
+    """Wait for the agent's second tick.
+
+    The kernel tells when a process started to 10 ms: of an engine that starts within those of the first tick,
+    nobody knows whether it was there before, and then what it has counted is the baseline.
+    """
+    agent.wait_for(lambda: agent.metric("evenwatt_seconds_total"))
+
+
 def check_answered_and_cut_off(agent, engine, server, baseline):
     """Send both loads and compare what is booked with the clients' and the engine's truth after each."""
     usage = send(server.url, server.alias, ANSWERED)
@@ -60,6 +69,7 @@ def test_agent_that_was_there_before_the_engine_books_all_of_it(start_llama_serv
     server = start_llama_server()
     server.stop()
     with AgentProcess(tmp_path, settings(server)) as agent:
+        wait_until_watching(agent)
         server.start()
 
         check_answered_and_cut_off(agent, "chat", server, baseline=(0, 0, 0))
@@ -83,10 +93,11 @@ def test_engine_is_found_without_configuration(start_llama_server, tmp_path):
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["agent up", "agent down"])
 def test_engine_that_restarts_after_its_last_reading_loses_nothing(start_llama_server, tmp_path, is_watched):
-    """Two lives of an engine add up where it was read when idle before its end, agent up or down meanwhile."""
+    """Two lives of an engine add up where it was read once more before its end, the agent up or not."""
     server = start_llama_server()
     server.stop()
     with AgentProcess(tmp_path, settings(server)) as agent:
+        wait_until_watching(agent)
         server.start()
         first = send(server.url, server.alias, ANSWERED[:40])
         engine_tokens(server)

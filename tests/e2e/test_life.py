@@ -1,4 +1,4 @@
-"""The life of the agent: how it ends, takes another configuration, lets go of GPUs, and answers its commands."""
+"""The life of the agent: how it ends, takes another configuration, lets go of GPUs, and answers commands."""
 
 import json
 import re
@@ -21,6 +21,7 @@ from fake_machine import (
     events,
     evenwatt,
     joules,
+    locked,
     log_count,
     settings_of,
     source,
@@ -43,18 +44,19 @@ def written_tokens(history: Path, engine: str) -> int | None:
     """Return what a history that nobody writes any more holds of an engine."""
     with closing(sqlite3.connect(history)) as connection:
         (tokens,) = connection.execute(
-            "SELECT sum(input_tokens + cached_input_tokens + output_tokens) FROM total_usage WHERE engine = ?",
+            "SELECT sum(input_tokens + cached_input_tokens + output_tokens) FROM total_usage"
+            " WHERE engine = ?",
             (engine,),
         ).fetchone()
     return tokens
 
 
-# --- the end -------------------------------------------------------------------------------------------------
+# --- the end ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("trouble", ["none", "engine hangs", "driver hangs", "history locked"])
+@pytest.mark.parametrize("trouble", ["none", "engine hangs", "driver hangs"])
 def test_sigterm_takes_a_last_reading_in_time(machine, trouble):
-    """SIGTERM between two ticks ends the agent within five seconds, with what was counted until then written."""
+    """SIGTERM between two ticks ends the agent within 5 seconds; what was counted until then is written."""
     with ExitStack() as stack:
         engine, other = (stack.enter_context(machine.quiet_engine()) for _ in range(2))
         agent = stack.enter_context(machine.agent({"chat": engine, "other": other}, sampling=FEW_TICKS))
@@ -65,21 +67,14 @@ def test_sigterm_takes_a_last_reading_in_time(machine, trouble):
             machine.gpus[0].stick("nvmlDeviceGetPowerUsage")
             machine.scenario.write()
             time.sleep(0.5)  # several of its samples, each 0.1 s
-        if trouble == "history locked":
-            other_program = stack.enter_context(closing(sqlite3.connect(agent.history, isolation_level=None)))
-            other_program.execute("BEGIN IMMEDIATE")
 
         assert agent.stop(STOP_SECONDS) == 0
         assert log_count(agent, "Traceback") == 0
-        if trouble == "history locked":
-            assert log_count(agent, "the last 1 ticks could not be written") == 1
-        else:
-            assert written_tokens(agent.history, "chat") == 1_000 + 300 + 200
+        assert written_tokens(agent.history, "chat") == 1_000 + 300 + 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_sigterm_amid_a_reading_is_not_kept_waiting(machine, number):
-    """An agent that waits for a hanging engine and a stuck driver ends as soon, other engines' tokens written."""
+def test_the_end_does_not_wait_for_what_hangs(machine):
+    """Amid a round with a hanging engine and a stuck driver the end is as near; other tokens are written."""
     with machine.quiet_engine() as engine, machine.quiet_engine() as hanging:
         hanging.set_mode("hang")
         machine.gpus[0].stick("nvmlDeviceGetPowerUsage")
@@ -89,17 +84,43 @@ def test_sigterm_amid_a_reading_is_not_kept_waiting(machine, number):
             agent.start()
             agent.wait_for(lambda: len(engine.truth()) > 0)
             engine.work(WORK)
-            began = time.monotonic()
-            agent.signal(number)
+
             assert agent.stop(STOP_SECONDS) == 0
         finally:
             agent.kill()
-
-        assert time.monotonic() - began < STOP_SECONDS
         assert written_tokens(agent.history, "chat") == 1_000 + 300 + 200
 
 
-# --- another configuration -----------------------------------------------------------------------------------
+def test_what_could_not_be_written_at_the_end_is_booked_by_the_next_start(machine):
+    """A history locked to the very end costs no token: the next start counts on from what was written."""
+    with machine.quiet_engine() as engine, machine.agent({"chat": engine}, sampling=FEW_TICKS) as agent:
+        with locked(agent.history):
+            engine.work(WORK)
+
+            assert agent.stop(STOP_SECONDS) == 0
+            assert log_count(agent, "could not be written") == 1
+        assert written_tokens(agent.history, "chat") is None
+
+        with agent:
+            assert booked_tokens(agent, "chat") == WORK
+
+
+def test_the_end_does_not_wait_for_all_that_hangs_one_after_the_other(machine):
+    """With the history locked too, amid a tick, the end still comes in time."""
+    with ExitStack() as stack:
+        hanging = stack.enter_context(machine.quiet_engine())
+        agent = stack.enter_context(machine.agent({"chat": hanging}))
+        stack.enter_context(locked(agent.history))
+        hanging.set_mode("hang")
+        machine.gpus[0].stick("nvmlDeviceGetPowerUsage")
+        machine.scenario.write()
+        agent.wait_for(lambda: agent.metric("evenwatt_history_up") == 0)
+        agent.wait_for(lambda: not source(agent, "chat")["up"])
+
+        assert agent.stop(STOP_SECONDS) == 0
+
+
+# --- another configuration ----------------------------------------------------------------------------------
 
 
 def test_a_new_price_holds_from_the_reload_on(machine):
@@ -182,7 +203,7 @@ def test_a_wrong_file_leaves_the_old_one_in_force(machine):
         assert booked_tokens(agent, "chat") == WORK
 
 
-# --- one agent for one history and one port ------------------------------------------------------------------
+# --- one agent for one history and one port -----------------------------------------------------------------
 
 
 def test_a_second_agent_on_a_history_is_refused_with_the_pid_of_the_first(machine, tmp_path_factory):
@@ -210,11 +231,11 @@ def test_a_port_in_use_is_refused_in_words(machine):
     assert "Traceback" not in refused.stderr
 
 
-# --- letting go of the GPUs ----------------------------------------------------------------------------------
+# --- letting go of the GPUs ---------------------------------------------------------------------------------
 
 
 def test_gpus_are_let_go_and_taken_up_again_without_a_joule_lost(machine):
-    """While released no client holds the driver, and all surfaces say so; what it counted meanwhile is booked."""
+    """While released nobody holds the driver and all surfaces say so; what it counted meanwhile is booked."""
     with machine.agent({}) as agent:
         agent.wait_for(lambda: joules(agent, 0) is not None)
         metered = machine.scenario.clients()
@@ -235,7 +256,6 @@ def test_gpus_are_let_go_and_taken_up_again_without_a_joule_lost(machine):
 
         resumed = evenwatt("gpu", "resume", "--config", agent.config)
         machine.rest(agent)
-        machine.wait_for_joules(agent, 1)
 
         assert resumed.returncode == 0
         assert machine.scenario.clients() == {agent.pid}
@@ -243,7 +263,7 @@ def test_gpus_are_let_go_and_taken_up_again_without_a_joule_lost(machine):
         assert machine.true_joules(0) > 100
 
 
-# --- commands ------------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
 def test_status_shows_the_running_agent(machine):
@@ -289,7 +309,7 @@ def test_ten_faults_are_told_at_once(tmp_path):
         "engine: []\n"
     )
     checked = evenwatt("check-config", "--config", config)
-    lines = checked.stderr.splitlines()
+    lines, _wrong = checked.stderr.splitlines(), (1, 2, 3, 5, 6, 7, 8, 9, 10, 11)
 
     assert checked.returncode == 2
     assert [line.split(": ")[0] for line in lines] == [
@@ -313,13 +333,11 @@ def test_the_version_is_told():
     assert evenwatt("--version").stdout == f"evenwatt {__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "command", [("status",), ("status", "--json"), ("gpu", "release"), ("gpu", "resume")]
-)
+@pytest.mark.parametrize("command", ["status", "status --json", "gpu release", "gpu resume"])
 def test_commands_say_so_when_no_agent_runs(machine, command):
     """A command that needs the running agent ends with a sentence where there is none."""
     agent = machine.agent({})
-    refused = evenwatt(*command, "--config", agent.config)
+    refused = evenwatt(*command.split(), "--config", agent.config)
 
     assert refused.returncode == 1
     assert refused.stdout == ""
@@ -328,13 +346,7 @@ def test_commands_say_so_when_no_agent_runs(machine, command):
     )
 
 
-# --- nothing real --------------------------------------------------------------------------------------------
-
-
-def simulated(folder: Path, **choices) -> AgentProcess:
-    """Return an agent, not yet started, that is not told of any engine."""
-    settings = {"sampling": {"tick_seconds": 0.4, "discovery_seconds": 1}}
-    return AgentProcess(folder, settings, arguments=(), **choices)
+# --- nothing real -------------------------------------------------------------------------------------------
 
 
 def assert_marked_simulated(agent: AgentProcess) -> None:
@@ -348,15 +360,17 @@ def assert_marked_simulated(agent: AgentProcess) -> None:
 
 @needs_no_driver
 def test_real_readings_take_over_from_simulated_ones(tmp_path, own_network, start_llama_server):
-    """With nothing to meter the agent runs on SIMULATED readings, until an engine appears, which it meters."""
-    with simulated(tmp_path) as agent:
+    """With nothing to meter the agent runs on SIMULATED readings, until an engine appears and is metered."""
+    settings = {"sampling": {"tick_seconds": 0.4, "discovery_seconds": 1}}
+    with AgentProcess(tmp_path, settings, arguments=()) as agent:
         agent.wait_for(lambda: agent.metric("evenwatt_energy_joules_total") is not None)
         assert_marked_simulated(agent)
         assert not agent.history.exists()
 
         server = start_llama_server()
         name = f"llamacpp-{server.port}"
-        agent.wait_for(lambda: agent.metric("evenwatt_simulated") == 0)
+        agent.wait_for(agent.history.exists)
+        agent.wait_until_ready()
         agent.wait_for(lambda: agent.metric("evenwatt_engine_up", engine=name) == 1)
         used = send(server.url, server.alias, mixed_requests(8))
         agent.wait_for(
@@ -365,8 +379,8 @@ def test_real_readings_take_over_from_simulated_ones(tmp_path, own_network, star
 
         assert agent.metric("evenwatt_tokens_total", engine=name, type="input") == used.input_tokens
         assert agent.metric("evenwatt_tokens_total", engine="sim-chat") is None
+        assert agent.metric("evenwatt_simulated") == 0
         assert not agent.status()["simulated"]
-        assert agent.history.exists()
 
 
 @needs_no_driver
@@ -382,7 +396,7 @@ def test_without_simulation_the_agent_waits(tmp_path, own_network):
 
 def test_a_demo_is_marked_on_every_surface(tmp_path):
     """`demo` meters a made-up server and says so wherever it shows."""
-    with simulated(tmp_path, command="demo") as agent:
+    with AgentProcess(tmp_path, command="demo", arguments=()) as agent:
         agent.wait_for(lambda: agent.metric("evenwatt_energy_joules_total") is not None)
 
         assert_marked_simulated(agent)
@@ -406,9 +420,8 @@ def test_a_recording_replays_to_the_same_sums(machine, tmp_path_factory):
             machine.rest(agent)
             measured = booked_tokens(agent, "chat"), joules(agent, 0)
             assert agent.stop() == 0
-    replay = simulated(tmp_path_factory.mktemp("replay"), command="demo")
-    replay = AgentProcess(replay.folder, command="demo", arguments=("--replay", str(recording)))
-    with replay:
+    folder = tmp_path_factory.mktemp("replay")
+    with AgentProcess(folder, command="demo", arguments=("--replay", str(recording))) as replay:
         replay.wait_for(lambda: joules(replay, 0) == pytest.approx(measured[1]))
 
         assert measured[0] == WORK

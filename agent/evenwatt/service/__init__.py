@@ -1,6 +1,4 @@
-"""The composition root: builds, schedules, publishes the snapshot, shuts down in reverse."""
+"""The composition root: builds, schedules, publishes the snapshot, shuts down in reverse.
 
-from evenwatt.service.agent import Agent, Ending
-from evenwatt.service.control import Control
-
-__all__ = ["Agent", "Control", "Ending"]
+Nothing is imported here: a command that only asks the running agent must not load an agent of its own.
+"""

@@ -1,7 +1,9 @@
 """What signals ask of the running agent: flags that the tick loop looks at, set without waiting."""
 
+import contextlib
+import queue
 import signal
-import threading
+from collections.abc import Callable
 from types import FrameType
 
 __all__ = ["RELEASE_SIGNAL", "RESUME_SIGNAL", "Control"]
@@ -14,12 +16,19 @@ RESUME_SIGNAL = signal.SIGUSR2
 
 
 class Control:
-    """Requests to the agent; each is taken once."""
+    """Requests to the agent; each is taken once.
+
+    Attributes:
+        stopping: Whether somebody asked to end.
+        interrupt: Called when somebody does, from a signal handler: cuts short what the agent waits for.
+    """
 
     def __init__(self) -> None:
         self.stopping = False
+        self.interrupt: Callable[[], None] = lambda: None
         self._requests: set[signal.Signals] = set()
-        self._wake = threading.Event()
+        # Not an event: its lock is held for moments in which a handler that sets it would wait for ever.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def install(self) -> None:
         """Listen to this process's signals; from the main thread."""
@@ -29,24 +38,27 @@ class Control:
     def stop(self) -> None:
         """Ask the agent to end."""
         self.stopping = True
-        self._wake.set()
+        self._wake.put(None)
+        self.interrupt()
 
     def request(self, number: signal.Signals) -> None:
         """Ask for what a signal means."""
         self._requests.add(number)
-        self._wake.set()
+        self._wake.put(None)
 
     def take(self, number: signal.Signals) -> bool:
         """Return whether something was asked for since this was last called."""
-        asked = number in self._requests
-        self._requests.discard(number)
-        return asked
+        if number not in self._requests:
+            return False
+        self._requests.remove(number)
+        return True
 
     def wait(self, seconds: float) -> None:
         """Sleep until something is asked for, or so many seconds."""
-        if not self.stopping:
-            self._wake.wait(seconds)
-        self._wake.clear()
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=seconds)
+            while True:
+                self._wake.get_nowait()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in {signal.SIGTERM, signal.SIGINT}:

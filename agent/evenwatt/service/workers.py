@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from evenwatt import clock
 from evenwatt.errors import SourceError
@@ -34,25 +35,32 @@ class _Outcome:
     duration_seconds: float
 
 
+class _Order(Enum):
+    """What a worker is told to do next."""
+
+    READ = auto()
+    CLOSE = auto()
+
+
 class _Worker:
     """A source and its thread."""
 
-    def __init__(self, source: Source, outcomes: "queue.SimpleQueue[_Outcome]") -> None:
+    def __init__(self, source: Source, outcomes: "queue.SimpleQueue[_Outcome | None]") -> None:
         self.source = source
         self.asked_at: float | None = None
         self.health = SourceHealth(
             source=source.name, kind=source.kind, address=source.address, up=False, error=_NOT_READ
         )
         self._outcomes = outcomes
-        self._wake = threading.Event()
-        self._closing = False
+        # Not an event: one that is set just as the wait for it times out would be cleared unseen.
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"source {source.name}", daemon=True)
         self._thread.start()
 
     def ask(self) -> None:
         """Ask for a reading; there must be none on its way."""
         self.asked_at = clock.boot_seconds()
-        self._wake.set()
+        self._orders.put(_Order.READ)
 
     def note(self, outcome: _Outcome) -> None:
         """Take down how the last attempt went."""
@@ -75,10 +83,8 @@ class _Worker:
         """Take down that a question is still unanswered."""
         if self.asked_at is not None:
             silent_seconds = clock.boot_seconds() - self.asked_at
-            error = (
-                f"{self.source.address}: no answer for {silent_seconds:.1f} s; it is not asked again before"
-            )
-            self._become(replace(self.health, up=False, error=f"{error} it answers"))
+            silence = f"no answer for {silent_seconds:.1f} s; it is not asked again before it answers"
+            self._become(replace(self.health, up=False, error=f"{self.source.address}: {silence}"))
 
     def _become(self, health: SourceHealth) -> None:
         """Change state; told once for each change."""
@@ -91,28 +97,33 @@ class _Worker:
 
     def close(self) -> None:
         """Let the source go as soon as its thread is free."""
-        self._closing = True
-        self._wake.set()
+        self._orders.put(_Order.CLOSE)
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the source to be let go."""
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        period = self.source.sample_seconds
         next_sample = clock.boot_seconds()
         while True:
-            patience = None if period is None else max(next_sample - clock.boot_seconds(), 0.0)
-            asked = self._wake.wait(patience)
-            self._wake.clear()
-            if self._closing:
+            order = self._next_order(next_sample)
+            if order is _Order.CLOSE:
                 _guarded(self.source.close)
                 return
-            if asked:
+            if order is _Order.READ:
                 self._outcomes.put(self._read())
-            elif period is not None:
+            elif (period := self.source.sample_seconds) is not None:
                 _guarded(self.source.sample)
                 next_sample = max(next_sample + period, clock.boot_seconds())
+
+    def _next_order(self, next_sample: float) -> _Order | None:
+        """Wait for an order; None: it is time to sample."""
+        if self.source.sample_seconds is None:
+            return self._orders.get()
+        try:
+            return self._orders.get(timeout=max(next_sample - clock.boot_seconds(), 0.0))
+        except queue.Empty:
+            return None
 
     def _read(self) -> _Outcome:
         began = clock.boot_seconds()
@@ -145,7 +156,7 @@ class Crew:
 
     def __init__(self) -> None:
         self._workers: dict[str, _Worker] = {}
-        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
 
     def add(self, source: Source) -> None:
         """Take a source on; its name must be new."""
@@ -165,36 +176,50 @@ class Crew:
         """How each source fares."""
         return tuple(worker.health for worker in self._workers.values())
 
-    def round(self, deadline_seconds: float) -> tuple[Reading, ...]:
+    def round(self, deadline_seconds: float, *, is_last: bool = False) -> tuple[Reading, ...]:
         """Ask all sources side by side and return what came within the deadline, one reading a source.
 
         An answer to an earlier question that came too late then is taken now, and stands for this round.
+
+        Args:
+            deadline_seconds: From now.
+            is_last: Wait for answers to earlier questions too, as no later round can take them.
         """
         until = clock.boot_seconds() + deadline_seconds
         readings: dict[str, Reading] = {}
-        answered = set()
+        waiting = set(self._workers.values())
         while not self._outcomes.empty():
-            answered.add(self._take(self._outcomes.get_nowait(), readings))
-        waiting = {w for w in self._workers.values() if w.asked_at is None and w not in answered}
-        for worker in waiting:
+            self._take(self._outcomes.get_nowait(), readings, waiting)
+        late = {worker for worker in waiting if worker.asked_at is not None}
+        for worker in waiting - late:
             worker.ask()
+        if not is_last:
+            waiting -= late
         while waiting:
             try:
-                outcome = self._outcomes.get(timeout=max(until - clock.boot_seconds(), 0.001))
+                outcome = self._outcomes.get(timeout=max(until - clock.boot_seconds(), 0.0))
             except queue.Empty:
                 break
-            waiting.discard(self._take(outcome, readings))
+            if outcome is None:
+                break
+            self._take(outcome, readings, waiting)
         for worker in self._workers.values():
             worker.note_silence()
         return tuple(readings.values())
 
-    def _take(self, outcome: _Outcome, readings: dict[str, Reading]) -> _Worker:
+    def interrupt(self) -> None:
+        """End the round that is under way; safe in a signal handler."""
+        self._outcomes.put(None)
+
+    def _take(self, outcome: _Outcome | None, readings: dict[str, Reading], waiting: set[_Worker]) -> None:
+        if outcome is None:
+            return
         worker = outcome.worker
+        waiting.discard(worker)
         if self._workers.get(worker.source.name) is worker:
             worker.note(outcome)
             if outcome.reading is not None:
                 readings[worker.source.name] = outcome.reading
-        return worker
 
     def close(self, *, patience_seconds: float) -> None:
         """Let all sources go; one that hangs is left behind."""

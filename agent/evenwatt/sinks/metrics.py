@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.process_collector import ProcessCollector
 
 from evenwatt.economics.cost import Costs
-from evenwatt.ledger import Usage
+from evenwatt.ledger import SourceTotals, Usage
 from evenwatt.model import State
 from evenwatt.snapshot import Money, Snapshot, WindowRow
 
@@ -265,10 +265,14 @@ def _engine_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "engine_requests_waiting", (view.engine,), view.requests_waiting
         source = view.capacity_source or _NO_CAPACITY_SOURCE
         yield "capacity_tokens_per_second", (view.engine, "all", source), view.capacity_tokens_per_second
-    for name, totals in snapshot.source_totals.items():
-        if any(view.engine == name for view in snapshot.engines):
-            yield "engine_restarts_total", (name,), totals.restarts
-        yield "gap_seconds_total", (name,), totals.gap_seconds
+        yield "engine_restarts_total", (view.engine,), _source_totals(snapshot, view.engine).restarts
+    for name in dict.fromkeys([*(source.source for source in snapshot.sources), *snapshot.source_totals]):
+        yield "gap_seconds_total", (name,), _source_totals(snapshot, name).gap_seconds
+
+
+def _source_totals(snapshot: Snapshot, name: str) -> SourceTotals:
+    # A counter that begins at 1 hides its first increase: none yet is 0.
+    return snapshot.source_totals.get(name, SourceTotals())
 
 
 def _total_samples(snapshot: Snapshot) -> Iterator[Sample]:

@@ -99,7 +99,9 @@ def window_view(
         for key in sorted(keys):
             # Capacity is the engine's: a model has a load of its own only where it is the only one.
             own = capacity if len(keys) == 1 else None
-            rows.append(_row(sums, [key], label=key, capacity=own, seconds=accounted))
+            # A model that is named like the sum cannot be told from it: it has no row of its own.
+            if key[1] != ALL:
+                rows.append(_row(sums, [key], label=key, capacity=own, seconds=accounted))
         rows.append(_row(sums, keys, label=(engine, ALL), capacity=capacity, seconds=accounted))
     rows.append(_row(sums, list(sums.usage), label=(ALL, ALL), capacity=None, seconds=accounted))
     return WindowView(

@@ -12,25 +12,29 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger.entries import GpuUse, HostUse, Posting, SourceTotals, Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.lock import WriterLock
-from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LEVELS, USAGE_COLUMNS, migrate
+from evenwatt.sinks.history.schema import (
+    API_COLUMNS,
+    COST_COLUMNS,
+    GPU_COLUMNS,
+    HOST_COLUMNS,
+    LEVELS,
+    USAGE_COLUMNS,
+    bring_up_to_date,
+)
 from evenwatt.snapshot.sums import Money, PricedPosting, Sums, money_of
 from evenwatt.units import TOKENS_PER_MTOK
 
 __all__ = ["History", "PriceRow"]
 
-_LOCKED_SECONDS = 2.0
+_LOCKED_SECONDS = 1.0
 """How long a tick waits for another program that holds the database; then it is written with the next one."""
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
-_GPU_COLUMNS = tuple(column.name for column in fields(GpuUse))
-_HOST_COLUMNS = tuple(column.name for column in fields(HostUse))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,7 @@ class History:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA cache_size = -1024")
-            migrate(Database(self._connection))
+            bring_up_to_date(self._connection, path)
         except BaseException:
             self._connection.close()
             raise
@@ -179,13 +183,13 @@ class History:
         self._add(
             f"{level}_gpu",
             (*time, "uuid"),
-            _GPU_COLUMNS,
+            GPU_COLUMNS,
             ((*key(minute), uuid, *astuple(row)) for (minute, uuid), row in posting.gpus.items()),
         )
         self._add(
             f"{level}_host",
             time or ("one",),
-            _HOST_COLUMNS,
+            HOST_COLUMNS,
             ((*(key(minute) or (1,)), *astuple(row)) for minute, row in posting.hosts.items()),
         )
 
@@ -314,16 +318,16 @@ class History:
             )
         }
         gpus = {
-            uuid: GpuUse(**dict(zip(_GPU_COLUMNS, values, strict=True)))
-            for uuid, *values in self._grouped(source.format("gpu"), ("uuid",), _GPU_COLUMNS, bounds)
+            uuid: GpuUse(**dict(zip(GPU_COLUMNS, values, strict=True)))
+            for uuid, *values in self._grouped(source.format("gpu"), ("uuid",), GPU_COLUMNS, bounds)
         }
-        (host,) = self._grouped(source.format("host"), (), _HOST_COLUMNS, bounds)
+        (host,) = self._grouped(source.format("host"), (), HOST_COLUMNS, bounds)
         return Sums(
             usage=usage,
             money=money,
             api=api,
             gpus=gpus,
-            host=HostUse(**dict(zip(_HOST_COLUMNS, host, strict=True))),
+            host=HostUse(**dict(zip(HOST_COLUMNS, host, strict=True))),
         )
 
     def _grouped(

@@ -1,0 +1,104 @@
+"""What is shipped beside the code is true: documents, the example configuration, links."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from evenwatt.cli import app
+from evenwatt.sinks.metrics import METRICS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+"""The file that a link of a page leads to."""
+
+
+def commands_of(group, name="evenwatt"):
+    """Yield every command as it is typed, groups by their commands."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}"
+
+
+def metrics_docs(root, *arguments):
+    """Run the script that writes docs/metrics.md as it lies in a copy of the project."""
+    command = [sys.executable, str(root / "scripts" / "metrics_docs.py"), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of its script and the shipped document alone, which a test may spoil."""
+    for file in ("scripts/metrics_docs.py", "docs/metrics.md"):
+        (tmp_path / file).parent.mkdir()
+        shutil.copy(ROOT / file, tmp_path / file)
+    return tmp_path
+
+
+def test_the_metrics_document_says_what_the_code_says():
+    """docs/metrics.md is what its script makes of the metrics in the code."""
+    check = metrics_docs(ROOT, "--check")
+
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_the_metrics_check_shows_where_the_document_differs(project):
+    """A document with another word in it fails the check, which shows the line and changes nothing."""
+    document = project / "docs" / "metrics.md"
+    spoilt = document.read_text().replace("Energy drawn by a GPU.", "Energy of a GPU.")
+    document.write_text(spoilt)
+
+    check = metrics_docs(project, "--check")
+
+    assert check.returncode == 1
+    assert "Energy of a GPU." in check.stdout
+    assert "make docs" in check.stdout
+    assert document.read_text() == spoilt
+
+
+def test_the_metrics_document_is_written_where_it_is_missing(project):
+    """Without --check the script writes the document as it is shipped."""
+    document = project / "docs" / "metrics.md"
+    document.unlink()
+
+    assert metrics_docs(project).returncode == 0
+    assert document.read_text() == (ROOT / "docs" / "metrics.md").read_text()
+
+
+@pytest.mark.parametrize("command", list(commands_of(typer.main.get_command(app))))
+def test_the_readme_names_every_command(command):
+    """A person finds each command in the README, as it is typed."""
+    assert f"`{command}`" in README
+
+
+def test_the_example_configuration_passes_its_check():
+    """`evenwatt check-config` finds nothing wrong with the example as it is shipped."""
+    command = [sys.executable, "-m", "evenwatt", "check-config", "--config", "config.example.yaml"]
+    check = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(page):
+    """Every file or folder that a page links to is there."""
+    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_documents_name_only_metrics_that_there_are(page):
+    """Every metric in the prose or in a query of a page is one that the agent exports."""
+    named = set(re.findall(r"\bevenwatt_\w+", page.read_text()))
+
+    assert named <= {spec.name for spec in METRICS.values()}
