@@ -1,7 +1,7 @@
 """From two readings of an engine to what it did between them; nowhere else are its counters subtracted."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evenwatt.ledger.cursors import CounterState, EngineCursor
 from evenwatt.ledger.spans import Span, span_between
@@ -11,6 +11,9 @@ __all__ = ["EngineIncrease", "ModelIncrease", "engine_increase", "is_same_epoch"
 
 MODELS_PER_ENGINE = 200
 """Labels are bounded: further models of one engine share `OTHER_MODEL`."""
+
+_START_RESOLUTION_SECONDS = 0.01
+"""The kernel tells a start rounded down to its clock tick; no engine has served a token by the next one."""
 
 _PAGE_SIGNALS = ("start_time", "header", "created")
 _KERNEL_SIGNALS = ("process", "listener", "boot")
@@ -136,7 +139,8 @@ def _counting_began(reading: EngineReading, watching_since: Moment) -> Moment | 
     now = reading.moment
     age = max(now.boot_seconds - started, 0.0)
     began = Moment(utc_seconds=now.utc_seconds - age, boot_seconds=started, boot_id=now.boot_id)
-    return began if _is_later(began, watching_since) else None
+    at_latest = replace(began, boot_seconds=started + _START_RESOLUTION_SECONDS)
+    return began if _is_later(at_latest, watching_since) else None
 
 
 def _is_later(moment: Moment, than: Moment) -> bool:

@@ -47,6 +47,13 @@ def test_an_engine_that_started_while_watching_counts_from_zero(books):
     assert not books.events("first_sight")
 
 
+def test_a_start_in_the_tick_of_the_kernel_before_the_first_moment_counts_from_zero(books):
+    """The kernel rounds a start down by up to 10 ms: that must not make a younger engine a baseline."""
+    books.fold(at(10), engine(at(10), counters(wrote=80), started=-0.009))
+
+    assert books.tokens() == (0, 80)
+
+
 def test_an_engine_that_started_while_the_agent_was_away_counts_from_zero(books):
     """The agent's own absence does not cost the tokens of a process that began within it."""
     books.fold(at(3_600), engine(at(3_600), counters(wrote=36), started=3_000))
