@@ -48,6 +48,7 @@ def head(command: Sequence[str]) -> str:
     """Return what stands before the tables: what was run, when, and on what."""
     named = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     processor = "an unnamed processor" if named is None else named[1]
+    today = time.strftime("%Y-%m-%d", time.gmtime())
     system = f"{platform.system()} {platform.release()}"
     return f"""\
 # Benchmarks
@@ -55,7 +56,7 @@ def head(command: Sequence[str]) -> str:
 What the agent costs the server that it runs on, beside what it may cost. The GPUs are the tests' fake driver,
 slowed down; the engines are the tests' counting engines; everything else is as it ships.
 
-Measured on {time.strftime("%Y-%m-%d", time.gmtime())} by `python {" ".join(command)}`: {os.cpu_count()} cores of
+Measured on {today} by `python {" ".join(command)}`: {os.cpu_count()} cores of
 {processor}, {system}, Python {platform.python_version()}.
 """
 
