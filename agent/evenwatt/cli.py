@@ -91,7 +91,9 @@ def run(
     ] = True,
     record: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write every reading to this file, for `demo --replay`."),
+        typer.Option(
+            metavar="FILE", help="Also write every (real) reading to this file, for `demo --replay`."
+        ),
     ] = None,
 ) -> None:
     """Start the agent: meter the GPUs and engines of this machine."""
@@ -107,7 +109,7 @@ def run(
     control.install()
     recorder = None if record is None else Recorder(record)
     with real_or_simulated_agent(
-        settings, config_path=config, may_simulate=simulation, recorder=recorder
+        settings, config_path=config, may_simulate=simulation and record is None, recorder=recorder
     ) as agent:
         _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
         ending = agent.run(control, after_tick=_Summary())

@@ -170,6 +170,11 @@ class SimulatedEngine:
             started_boot_seconds=start.boot_seconds,
         )
 
+    @property
+    def capacity_tokens_per_second(self) -> float:
+        """Computed input and output tokens per second at full load."""
+        return self._profile.input_tokens_per_second + self._profile.output_tokens_per_second
+
     def sample(self) -> None:
         """Do nothing: counters miss nothing between readings."""
 

@@ -3,31 +3,32 @@
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
 from evenwatt import __version__, clock
 from evenwatt.config import Settings, load
-from evenwatt.economics.cost import Costs, PriceBook, StateUse, minute_costs
+from evenwatt.economics.cost import Costs, StateUse, minute_costs
 from evenwatt.economics.tariffs import price_per_kwh_at
-from evenwatt.errors import ConfigError, HistoryError
-from evenwatt.ledger import Ledger, LedgerRules, Posting, TokenWeights, merged_postings
+from evenwatt.errors import ConfigError, SourceError
+from evenwatt.ledger import Ledger, LedgerRules, TokenWeights
 from evenwatt.model import Event, GpuReading, GpusReading, Moment, Reading, State
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
+from evenwatt.service.accounts import Accounts
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
 from evenwatt.service.engines import EngineRoster
-from evenwatt.service.prices import PriceKeeper, price_back
-from evenwatt.service.pricing import all_assumptions, price_book, priced
+from evenwatt.service.prices import PriceKeeper
+from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
-from evenwatt.service.windows import window_views
 from evenwatt.service.workers import Crew
 from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History
 from evenwatt.sinks.web import WebServer
-from evenwatt.snapshot import HistoryHealth, Snapshot, Sums, WindowView, sums_with
+from evenwatt.snapshot import Snapshot, Sums
 from evenwatt.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["Agent", "Ending"]
@@ -38,8 +39,6 @@ _GAP_TICKS = 3
 _STALE_TICKS = 6
 _STOPPING_SECONDS = 2.0
 """For the last reading; with a write that waits before and after it, it stays below the 5 seconds allowed."""
-
-_EVENTS_SHOWN = 20
 
 
 class Ending(StrEnum):
@@ -87,50 +86,53 @@ class Agent:
         """
         self._settings = settings
         self._config_path = config_path
+        self._config_reload_ok = True
         self._simulated = engines is not None
         self._recorder = recorder
         self._started_utc_seconds = clock.utc_seconds()
-        self._history = History(history_path, currency=settings.currency)
-        try:
-            self._web = WebServer(host=settings.server.listen.host, port=settings.server.listen.port)
-        except BaseException:
-            self._history.close()
-            raise
-        self._web.publish(first_pages())
+        self._nvml = gpus if isinstance(gpus, NvmlSource) else None
+        self._gpus: tuple[GpuReading, ...] = ()
+        self._gpu_indexes: dict[str, int] = {}
         self._events: list[Event] = []
+        with ExitStack() as opened:
+            if recorder is not None:
+                opened.callback(recorder.close)
+            self._history = History(history_path, currency=settings.currency, simulated=self._simulated)
+            opened.callback(self._history.close)
+            listen = settings.server.listen
+            self._web = WebServer(host=listen.host, port=listen.port)
+            opened.callback(self._web.close)
+            self._web.publish(first_pages())
+            self._crew = Crew()
+            opened.callback(self._crew.close, patience_seconds=_STOPPING_SECONDS / 4)
+            self._take_up(gpus, engines, looks_for_gpus=looks_for_gpus)
+            opened.callback(self._roster.close)
+            self._opened = opened.pop_all()
+
+    def _take_up(
+        self, gpus: Source | None, engines: Sequence[Source] | None, *, looks_for_gpus: bool
+    ) -> None:
+        """Go on where the history stands."""
         if self._history.set_aside is not None:
             self._tell(
                 "history_corrupt", "history", f"it was corrupt; set aside as {self._history.set_aside}"
             )
-        self._totals: Sums = self._history.totals()
-        self._committed_totals = self._totals
-        self._source_totals = self._history.source_totals()
-        self._shown_events = self._history.events(limit=_EVENTS_SHOWN)
-        self._windows: tuple[WindowView, ...] = ()
-        self._pending: Posting | None = None
-        self._pending_ticks = 0
-        self._history_error: str | None = None
-        self._config_reload_ok = True
-        self._gpus: tuple[GpuReading, ...] = ()
-        self._nvml = gpus if isinstance(gpus, NvmlSource) else None
-        self._crew = Crew()
+        self._accounts = Accounts(self._history, tell=self._tell)
+        cursors = self._history.cursors()
         if gpus is not None:
             self._crew.add(gpus)
-        cursors = self._history.cursors()
         self._roster = EngineRoster(
             self._crew,
-            settings,
+            self._settings,
             fixed=engines,
             stored=cursors.pop(EngineRoster.CURSOR, {}),
             own_port=self._web.port,
             wants_gpus=looks_for_gpus,
         )
-        self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._totals))
-        self._prices = PriceKeeper(self._history)
-        self._gpu_names: tuple[str, ...] = self._ledger.gpu_names
-        self._book = PriceBook()
-        self._new_references: tuple[str, ...] = ()
-        self._adopt_prices(self._prices.adopt(settings))
+        self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._accounts.totals))
+        self._gpu_names = self._ledger.gpu_names
+        self._prices = PriceKeeper(self._history, self._settings)
+        self._rebuild_book()
 
     @property
     def address(self) -> str:
@@ -149,20 +151,23 @@ class Agent:
         control.interrupt = self._crew.interrupt
         ending = None
         next_tick = clock.boot_seconds()
-        while not control.stopping and ending is None:
-            ending = self.tick()
-            if after_tick is not None:
-                after_tick(self)
-            if not self._obey(control):
-                next_tick = max(next_tick + self._settings.sampling.tick_seconds, clock.boot_seconds())
-                self._sleep(control, next_tick)
-        self.close()
+        with self._opened:
+            while not control.stopping and ending is None:
+                ending = self.tick()
+                if after_tick is not None:
+                    after_tick(self)
+                if not self._obey(control):
+                    next_tick = max(next_tick + self._settings.sampling.tick_seconds, clock.boot_seconds())
+                    control.wait(max(next_tick - clock.boot_seconds(), 0.0))
+            self.tick(is_last=True)
+        self._say_what_was_not_written()
         return ending or Ending.STOPPED
 
     def tick(self, *, is_last: bool = False) -> Ending | None:
         """Read, fold, price, write, publish; once. Return why to end, if there is a reason."""
         self._roster.follow(self._tell)
-        self._follow_prices()
+        if self._prices.follow():
+            self._rebuild_book()
         deadline_seconds = _STOPPING_SECONDS if is_last else self._settings.sampling.deadline_seconds
         readings = self._crew.round(deadline_seconds, is_last=is_last)
         self._record(readings)
@@ -177,35 +182,32 @@ class Agent:
             cursors={**posting.cursors, EngineRoster.CURSOR: self._roster.stored()},
         )
         self._events.clear()
-        self._write(posting, moment)
+        self._accounts.post(posting, self._book)
+        self._accounts.look_up(
+            self._book,
+            self._settings.windows,
+            now_utc_seconds=moment.utc_seconds,
+            zone=self._settings.timezone,
+            capacities=self._roster.capacities,
+        )
         self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
         if self._roster.found_something_real:
             return Ending.REAL_FOUND
         return Ending.DRIVER_CHANGED if self._nvml and self._nvml.needs_restart else None
 
-    def close(self) -> None:
-        """Take a last reading, commit it, and let everything go."""
-        self.tick(is_last=True)
-        self._roster.close()
-        self._web.close()
-        self._crew.close(patience_seconds=_STOPPING_SECONDS / 4)
-        self._history.close()
-        if self._recorder is not None:
-            self._recorder.close()
-        if self._pending is not None:
+    def _say_what_was_not_written(self) -> None:
+        health = self._accounts.health
+        if health.pending_ticks:
             _log.error(
                 "the last %d ticks could not be written (%s); what the sources still count is counted again "
                 "from the last written one at the next start",
-                self._pending_ticks,
-                self._history_error,
+                health.pending_ticks,
+                health.error,
             )
 
     def summary(self) -> str:
         """Return what matters now, in one line."""
         return summary_line(self._snapshot(clock.now()))
-
-    def _sleep(self, control: Control, until_boot_seconds: float) -> None:
-        control.wait(max(until_boot_seconds - clock.boot_seconds(), 0.0))
 
     def _obey(self, control: Control) -> bool:
         """Do what signals asked for; return whether the next tick is due at once."""
@@ -229,18 +231,15 @@ class Agent:
         try:
             settings = load(self._config_path)
         except ConfigError as error:
-            self._config_reload_ok = False
-            text = "the configuration was not reloaded, the old one stays in force"
-            _log.error("%s:\n%s", text, error)
-            self._tell("config_refused", "configuration", f"{text}: {'; '.join(error.faults)}")
+            self._refuse("; ".join(error.faults))
             return
         if settings.currency != self._settings.currency:
-            self._config_reload_ok = False
-            self._tell("config_refused", "configuration", "currency cannot change within one history")
+            self._refuse(f"currency cannot change within one history, from {self._settings.currency}")
             return
         for name, before, after in (
             ("server.listen", self._settings.server, settings.server),
             ("history.path", self._settings.history, settings.history),
+            ("sampling.gpu_seconds", self._settings.sampling.gpu_seconds, settings.sampling.gpu_seconds),
         ):
             if before != after:
                 _log.warning("%s changed; it takes effect when the agent is started again", name)
@@ -248,15 +247,28 @@ class Agent:
         self._config_reload_ok = True
         self._roster.adopt(settings)
         self._ledger.adopt(self._rules())
-        self._adopt_prices(self._prices.adopt(settings))
+        self._prices.adopt(settings)
+        self._rebuild_book()
         self._tell("config_reloaded", "configuration", "the configuration was reloaded")
+
+    def _refuse(self, reason: str) -> None:
+        self._config_reload_ok = False
+        self._tell("config_refused", "configuration", f"not reloaded, the old one stays in force: {reason}")
 
     # --- parts of a tick -----------------------------------------------------------------------------------
 
     def _record(self, readings: Sequence[Reading]) -> None:
-        if self._recorder is not None:
-            for reading in readings:
-                self._recorder.write(reading)
+        """Keep the readings, as long as that works; metering does not depend on it."""
+        if self._recorder is None:
+            return
+        try:
+            is_kept = all(self._recorder.write(reading) for reading in readings)
+            reason = "the recording is full"
+        except SourceError as error:
+            is_kept, reason = False, str(error)
+        if not is_kept:
+            self._recorder = None
+            self._tell("recording_ended", "recording", f"nothing more is recorded: {reason}")
 
     def _note(self, readings: Sequence[Reading]) -> None:
         """Keep the latest readings for the views; what was not read this time is not shown as live."""
@@ -265,57 +277,10 @@ class Agent:
         for reading in readings:
             if isinstance(reading, GpusReading):
                 self._gpus = reading.gpus
+        self._gpu_indexes |= {gpu.uuid: gpu.index for gpu in self._gpus}
         if self._ledger.gpu_names != self._gpu_names:
             self._gpu_names = self._ledger.gpu_names
             self._rebuild_book()
-
-    def _write(self, posting: Posting, moment: Moment) -> None:
-        """Write a tick with those that could not be written before, in one transaction."""
-        waiting = posting if self._pending is None else merged_postings(self._pending, posting)
-        tick = priced(waiting, self._book)
-        try:
-            self._price_back()
-            self._history.write(tick)
-        except HistoryError as error:
-            if self._pending is None:
-                self._committed_totals = self._totals
-                text = f"{error}; ticks are kept in memory until it can be written"
-                self._tell("history_down", "history", text)
-            self._totals = sums_with(self._committed_totals, tick)
-            self._pending = waiting
-            self._pending_ticks += 1
-            self._history_error = str(error)
-            return
-        if self._pending is not None:
-            text = f"the history is written again; {self._pending_ticks} ticks were kept in memory"
-            self._tell("history_back", "history", text)
-        self._pending, self._pending_ticks, self._history_error = None, 0, None
-        self._totals = self._history.totals()
-        self._source_totals = self._history.source_totals()
-        if waiting.events:
-            self._shown_events = self._history.events(limit=_EVENTS_SHOWN)
-        self._windows = window_views(
-            self._history,
-            self._settings.windows,
-            now_utc_seconds=moment.utc_seconds,
-            zone=self._settings.timezone,
-            capacities=self._roster.capacities,
-        )
-
-    def _follow_prices(self) -> None:
-        new = self._prices.refresh(self._settings)
-        if new is not None:
-            self._adopt_prices(new)
-
-    def _adopt_prices(self, new_references: Sequence[str]) -> None:
-        self._rebuild_book()
-        self._new_references += tuple(new_references)
-
-    def _price_back(self) -> None:
-        """Compare what is written already with new references, before a tick that knows them is added."""
-        if self._new_references:
-            price_back(self._history, self._book, self._new_references)
-            self._new_references = ()
 
     def _rebuild_book(self) -> None:
         self._book = price_book(self._settings, self._prices.rows, self._gpu_names)
@@ -354,28 +319,24 @@ class Agent:
             version=__version__,
             simulated=self._simulated,
             currency=self._settings.currency,
-            totals=self._totals,
-            source_totals=self._source_totals,
+            totals=self._accounts.totals,
+            source_totals=self._accounts.source_totals,
             gpus=self._gpus,
+            gpu_indexes=dict(self._gpu_indexes),
             gpu_owners=self._ledger.gpu_owners,
             counter_power_ratios=self._ledger.counter_power_ratios,
             gpus_released=self._nvml is not None and self._nvml.released,
             engines=self._roster.views,
             sources=self._crew.health,
-            windows=self._windows,
+            windows=self._accounts.windows,
             electricity_price_per_kwh=(
                 None if tariff is None else price_per_kwh_at(tariff, moment.utc_seconds)
             ),
             cost_per_hour=self._cost_per_hour(moment),
             assumptions=all_assumptions(self._settings, self._gpu_names),
-            history=HistoryHealth(
-                path=str(self._history.path),
-                up=self._history_error is None,
-                pending_ticks=self._pending_ticks,
-                error=self._history_error,
-            ),
+            history=self._accounts.health,
             config_reload_ok=self._config_reload_ok,
-            events=self._shown_events,
+            events=self._accounts.events,
         )
 
     def _cost_per_hour(self, moment: Moment) -> Costs:

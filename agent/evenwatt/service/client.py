@@ -1,8 +1,10 @@
 """How commands talk to the agent that runs: by its port to see, by signals to ask."""
 
 import os
+from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from evenwatt import clock
@@ -27,10 +29,10 @@ def running_status(listen: Address) -> dict[str, Any]:
     """
     address = Address(host=_ANY_HOST.get(listen.host, listen.host), port=listen.port)
     url = f"http://{address}/api/v1/status"
-    session = requests.Session()
-    session.trust_env = False
     try:
-        answer = session.get(url, timeout=_TIMEOUT_SECONDS)
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(url, timeout=_TIMEOUT_SECONDS)
         answer.raise_for_status()
         document = answer.json()
     except (requests.RequestException, ValueError) as error:
@@ -49,18 +51,18 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
     Raises:
         AgentUnreachable: There is none, it may not be signalled, or it did not do it in time.
     """
-    pid = writer_pid(settings.history.path)
-    if pid is None:
-        raise AgentUnreachable(
-            f"no agent writes {settings.history.path}; name the configuration that it runs with: "
-            "--config FILE"
-        )
+    document = running_status(settings.server.listen)
+    if not any(source["kind"] == "nvml" for source in document["sources"]):
+        raise AgentUnreachable("the running agent meters no GPU, so there is none to let go of or take up")
+    pid = _agent_pid(settings.history.path)
     try:
         os.kill(pid, RELEASE_SIGNAL if released else RESUME_SIGNAL)
     except PermissionError as error:
         raise AgentUnreachable(
             f"the agent (PID {pid}) belongs to another user; try again with sudo"
         ) from error
+    except ProcessLookupError as error:
+        raise AgentUnreachable(f"the agent (PID {pid}) has ended meanwhile") from error
     until = clock.boot_seconds() + _WAIT_SECONDS
     while clock.boot_seconds() < until:
         if running_status(settings.server.listen)["gpus_released"] == released:
@@ -68,6 +70,25 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
         clock.sleep(_POLL_SECONDS)
     verb = "let go of the GPUs" if released else "taken the GPUs up"
     raise AgentUnreachable(f"the agent (PID {pid}) has not {verb} within {_WAIT_SECONDS:.0f} s; see its log")
+
+
+def _agent_pid(history: Path) -> int:
+    """Return the PID of the agent that writes a history; never that of another program."""
+    pid = writer_pid(history)
+    if pid is None:
+        raise AgentUnreachable(
+            f"no agent writes {history}; name the configuration that it runs with: --config FILE"
+        )
+    try:
+        is_agent = any("evenwatt" in word for word in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        is_agent = False
+    if not is_agent:
+        raise AgentUnreachable(
+            f"{history} is written by PID {pid} of a container, which is another process here; run this "
+            "command in that container"
+        )
+    return pid
 
 
 def _reason(error: Exception) -> str:

@@ -5,20 +5,28 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from evenwatt.config import Settings
+from evenwatt.config.schema import Engine
 from evenwatt.model import EngineReading, Reading
-from evenwatt.readings.discovery import EngineSearch, FoundEngine
+from evenwatt.readings.discovery import FoundEngine
+from evenwatt.readings.simulated import SimulatedEngine
 from evenwatt.readings.source import Source
-from evenwatt.service.sources import Scout, configured_engine, found_engine, is_local
+from evenwatt.service.sources import Scout, engine_source, is_local
 from evenwatt.service.workers import Crew
 from evenwatt.snapshot import EngineView
 
 __all__ = ["EngineRoster"]
+
+_FIRST_LOOK_SECONDS = 2.0
+"""How long the first tick waits for engines to be found; who is found later is read from then on."""
 
 
 class EngineRoster:
     """Keeps the crew's engines in step with the configuration and with what the scout finds.
 
     A found engine stays when it goes away: its costs go on, and it is the same when it returns.
+
+    Attributes:
+        found_something_real: Whether there is something to meter that was not there at the start.
     """
 
     CURSOR = "found_engines"
@@ -50,19 +58,21 @@ class EngineRoster:
         self._own_port = own_port
         self._wants_gpus = wants_gpus
         self._sources: dict[str, Source] = {}
-        self._urls: dict[str, str] = {}
+        self._made_from: dict[str, Engine | FoundEngine] = {}
         self._found: dict[str, FoundEngine] = {}
         self._readings: dict[str, EngineReading] = {}
         self._models: dict[str, tuple[str, ...]] = {}
         self._scout: Scout | None = None
         self.found_something_real = False
         for source in fixed or ():
-            self._take_on(source, source.address)
+            self._sources[source.name] = source
+            crew.add(source)
         if not self._is_fixed:
-            self._take_on_engines(
-                {name: FoundEngine(**engine) for name, engine in stored.items()}  # type: ignore[arg-type]  # own JSON
-            )
+            if settings.engines is None:
+                self._found = {name: FoundEngine(**engine) for name, engine in stored.items()}  # type: ignore[arg-type]  # own JSON
+            self._take_on_wanted()
         self._send_scout()
+        self._patience_seconds = 0.0 if self._is_fixed else _FIRST_LOOK_SECONDS
 
     # --- who is there --------------------------------------------------------------------------------------
 
@@ -74,18 +84,26 @@ class EngineRoster:
     @property
     def remote(self) -> frozenset[str]:
         """Engines on other hosts: no GPU of this machine is theirs."""
-        if self._is_fixed:
-            return frozenset()
-        return frozenset(name for name, url in self._urls.items() if not is_local(url))
+        return frozenset(name for name, engine in self._made_from.items() if not is_local(engine.url))
 
     @property
     def capacities(self) -> dict[str, float]:
-        """Tokens per second that engines sustain, as far as the configuration says."""
-        return {
-            engine.name: engine.capacity_tokens_per_second
+        """Tokens per second that engines sustain, as far as somebody says."""
+        return {name: capacity for name, (capacity, _) in self._told_capacities().items()}
+
+    def _told_capacities(self) -> dict[str, tuple[float, str]]:
+        """Return what engines sustain and who says so."""
+        simulated = {
+            name: (source.capacity_tokens_per_second, "simulated")
+            for name, source in self._sources.items()
+            if isinstance(source, SimulatedEngine)
+        }
+        configured = {
+            engine.name: (engine.capacity_tokens_per_second, "configured")
             for engine in self._settings.engines or ()
             if engine.capacity_tokens_per_second is not None
         }
+        return simulated | configured
 
     def stored(self) -> dict[str, object]:
         """Return what has to be kept to know found engines after a restart."""
@@ -93,78 +111,77 @@ class EngineRoster:
 
     def adopt(self, settings: Settings) -> None:
         """Go on with other settings; an engine that did not change is not touched."""
-        before = {engine.name: engine for engine in self._settings.engines or ()}
-        slower = settings.sampling.deadline_seconds != self._settings.sampling.deadline_seconds
+        is_deadline_new = settings.sampling.deadline_seconds != self._settings.sampling.deadline_seconds
         self._settings = settings
-        if self._is_fixed:
-            return
-        after = {engine.name: engine for engine in settings.engines or ()}
-        for name in self.names:
-            if slower or name not in after or after[name] != before.get(name):
-                self._let_go(name)
-        self._found = {} if settings.engines is not None else self._found
-        self._take_on_engines(self._found)
+        if not self._is_fixed:
+            if settings.engines is not None:
+                self._found = {}
+            wanted = self._wanted()
+            for name, engine in tuple(self._made_from.items()):
+                if is_deadline_new or wanted.get(name) != engine:
+                    self._let_go(name)
+            self._take_on_wanted()
         self._send_scout()
 
     def follow(self, tell: Callable[[str, str, str], None]) -> None:
         """Take on what the scout has found since."""
-        news = None if self._scout is None else self._scout.news()
+        news = None if self._scout is None else self._scout.news(self._patience_seconds)
+        self._patience_seconds = 0.0
         if news is None:
             return
         self.found_something_real = bool(news.gpus) or (self._is_fixed and bool(news.engines))
-        for engine in news.engines if not self._is_fixed else ():
-            if engine.name not in self._sources and engine.url not in self._urls.values():
+        if self._is_fixed or self._settings.engines is not None:
+            return
+        known = {engine.url for engine in self._made_from.values()}
+        for engine in news.engines:
+            if engine.name not in self._sources and engine.url not in known:
                 self._found[engine.name] = engine
-                self._take_on(found_engine(engine, self._settings.sampling.deadline_seconds), engine.url)
                 tell("engine_found", engine.name, f"{engine.kind} found at {engine.url}")
+        self._take_on_wanted()
 
     def close(self) -> None:
         """Stop looking."""
         if self._scout is not None:
             self._scout.close()
 
-    def _take_on_engines(self, found: Mapping[str, FoundEngine]) -> None:
-        deadline = self._settings.sampling.deadline_seconds
-        if self._settings.engines is not None:
-            for named in self._settings.engines:
-                if named.name not in self._sources:
-                    self._take_on(configured_engine(named, deadline), named.url)
-            return
-        self._found = dict(found)
-        for engine in (*found.values(), *EngineSearch().find(self._skipped)):
-            if engine.name not in self._sources:
-                self._found[engine.name] = engine
-                self._take_on(found_engine(engine, deadline), engine.url)
+    def _wanted(self) -> Mapping[str, Engine | FoundEngine]:
+        if self._settings.engines is None:
+            return self._found
+        return {engine.name: engine for engine in self._settings.engines}
 
-    def _take_on(self, source: Source, url: str) -> None:
-        self._sources[source.name] = source
-        self._urls[source.name] = url
-        self._crew.add(source)
+    def _take_on_wanted(self) -> None:
+        deadline = self._settings.sampling.deadline_seconds
+        for name, engine in self._wanted().items():
+            if name not in self._sources:
+                self._sources[name] = engine_source(engine, deadline)
+                self._made_from[name] = engine
+                self._crew.add(self._sources[name])
         if self._scout is not None:
-            self._scout.skip_ports = self._skipped
+            self._scout.skip_ports = self._known_ports
 
     def _let_go(self, name: str) -> None:
-        del self._sources[name], self._urls[name]
+        del self._sources[name], self._made_from[name]
         self._readings.pop(name, None)
+        self._models.pop(name, None)
         self._crew.remove(name)
 
     @property
-    def _skipped(self) -> frozenset[int]:
+    def _known_ports(self) -> frozenset[int]:
         """The ports of the agent itself and of the engines it knows."""
-        ports = {urlsplit(url).port for url in self._urls.values() if not self._is_fixed}
+        ports = {urlsplit(engine.url).port for engine in self._made_from.values()}
         return frozenset({self._own_port, *(port for port in ports if port is not None)})
 
     def _send_scout(self) -> None:
+        """Begin to look around, or to look by other settings, or end it."""
+        self.close()
         wanted = self._wants_gpus or (not self._is_fixed and self._settings.engines is None)
-        if wanted and self._scout is None:
+        self._scout = None
+        if wanted:
             self._scout = Scout(
                 every_seconds=self._settings.sampling.discovery_seconds,
                 wants_gpus=self._wants_gpus,
-                skip_ports=self._skipped,
+                skip_ports=self._known_ports,
             )
-        elif not wanted and self._scout is not None:
-            self._scout.close()
-            self._scout = None
 
     # --- what they said ------------------------------------------------------------------------------------
 
@@ -183,7 +200,7 @@ class EngineRoster:
 
     def _view(self, name: str, source: Source) -> EngineView:
         reading = self._readings.get(name)
-        capacity = self.capacities.get(name)
+        capacity, capacity_source = self._told_capacities().get(name, (None, None))
         return EngineView(
             engine=name,
             kind=source.kind,
@@ -193,5 +210,5 @@ class EngineRoster:
             requests_running=None if reading is None else reading.requests_running,
             requests_waiting=None if reading is None else reading.requests_waiting,
             capacity_tokens_per_second=capacity,
-            capacity_source=None if capacity is None else "configured",
+            capacity_source=capacity_source,
         )

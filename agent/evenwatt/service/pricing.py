@@ -1,7 +1,7 @@
 """From settings to the price book, and from a tick's physics to money."""
 
-import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
 from evenwatt import clock
@@ -14,15 +14,31 @@ from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.errors import SourceError
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
-from evenwatt.readings.api_prices import RateRequest, fetch_in_subprocess
+from evenwatt.readings.api_prices import RateRequest, ReferenceRates, fetch_in_subprocess
 from evenwatt.readings.hardware_presets import preset_for
 from evenwatt.sinks.history import PriceRow
-from evenwatt.snapshot import PricedPosting
-from evenwatt.snapshot.windows import tokens_of
+from evenwatt.snapshot import PricedPosting, tokens_of
 
-__all__ = ["all_assumptions", "fetched_prices", "price_book", "priced", "written_prices"]
+__all__ = [
+    "OfferedPrices",
+    "all_assumptions",
+    "fetched_prices",
+    "price_book",
+    "priced",
+    "written_prices",
+]
 
-_log = logging.getLogger("evenwatt")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedPrices:
+    """What the catalogue answered.
+
+    Attributes:
+        faults: A sentence for each price that could not be had.
+    """
+
+    rows: tuple[PriceRow, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequence[str]) -> PriceBook:
@@ -84,61 +100,61 @@ def written_prices(settings: Settings) -> tuple[PriceRow, ...]:
     )
 
 
-def fetched_prices(settings: Settings) -> tuple[PriceRow, ...]:
-    """Return the catalogue's API prices, as of now; what cannot be had is told and left out."""
+def fetched_prices(settings: Settings) -> OfferedPrices:
+    """Return the catalogue's API prices, as of now; waits for a child process, for half a minute at most."""
     wanted = [r for r in settings.references if isinstance(r, CatalogueReference)]
     if not wanted:
-        return ()
+        return OfferedPrices()
     now = clock.utc_seconds()
     at = datetime.fromtimestamp(now, tz=UTC)
-    names = {(r.provider, r.model): r.name for r in wanted}
     try:
         fetched = fetch_in_subprocess(RateRequest(provider=r.provider, model=r.model, at=at) for r in wanted)
     except SourceError as error:
-        _log.warning("API prices: %s", error)
-        return ()
-    for fault in fetched.faults:
-        _log.warning("API prices: %s", fault)
-    rows = []
+        return OfferedPrices(faults=(str(error),))
+    rows, faults = [], list(fetched.faults)
     for rates in fetched.rates:
-        standard = rates.standard
-        if standard.input_usd_per_mtok is None or standard.output_usd_per_mtok is None:
-            _log.warning("API prices: %s:%s has no price per token", rates.provider, rates.model)
-            continue
-        cached = standard.cached_input_usd_per_mtok
-        rows.append(
-            PriceRow(
-                reference=names[rates.provider, rates.model],
-                valid_from_utc_seconds=now,
-                accepted_utc_seconds=now,
-                input_usd_per_mtok=float(standard.input_usd_per_mtok),
-                cached_input_usd_per_mtok=None if cached is None else float(cached),
-                output_usd_per_mtok=float(standard.output_usd_per_mtok),
-                source=f"genai-prices {rates.catalogue_version}",
-            )
-        )
-    return tuple(rows)
+        row = _price_row(rates, now)
+        if row is None:
+            faults.append(f"{rates.provider}:{rates.model} has no price per token")
+        else:
+            rows.append(row)
+    return OfferedPrices(rows=tuple(rows), faults=tuple(faults))
+
+
+def _price_row(rates: ReferenceRates, utc_seconds: float) -> PriceRow | None:
+    standard = rates.standard
+    if standard.input_usd_per_mtok is None or standard.output_usd_per_mtok is None:
+        return None
+    cached = standard.cached_input_usd_per_mtok
+    return PriceRow(
+        reference=f"{rates.provider}:{rates.model}",
+        valid_from_utc_seconds=utc_seconds,
+        accepted_utc_seconds=utc_seconds,
+        input_usd_per_mtok=float(standard.input_usd_per_mtok),
+        cached_input_usd_per_mtok=None if cached is None else float(cached),
+        output_usd_per_mtok=float(standard.output_usd_per_mtok),
+        source=f"genai-prices {rates.catalogue_version}",
+    )
 
 
 def all_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:
     """Return what is taken for granted because nobody wrote it; of the hardware, by the GPUs there are."""
-    written = tuple(a for a in assumptions(settings) if a.setting != "hardware")
-    return (*written, *_hardware_assumptions(settings, gpu_names))
+    return tuple(
+        replace(assumption, text=_assumed_hardware(gpu_names))
+        if assumption.setting == "hardware"
+        else assumption
+        for assumption in assumptions(settings)
+    )
 
 
-def _hardware_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:
-    if settings.hardware.mode != "owned" or settings.hardware.purchase_price is not None:
-        return ()
-    line = "hardware: {purchase_price: PRICE, lifetime_years: 3}"
+def _assumed_hardware(gpu_names: Sequence[str]) -> str:
     presets = {name: preset_for(name) for name in gpu_names}
     unknown = sorted(name for name, preset in presets.items() if preset is None)
     if unknown or not gpu_names:
         what = f"no price is known for {', '.join(unknown)}" if unknown else "there is no GPU to go by"
-        text = f"The hardware cost is not known ({what}); full cost per Mtok is absent until it is written."
-    else:
-        total = sum(preset.purchase_price_usd for name in gpu_names if (preset := presets[name]))
-        text = f"The hardware is assumed to have cost {total:,.0f} USD for the GPUs alone, by their names."
-    return (Assumption(setting="hardware", text=text, line_to_write=line),)
+        return f"The hardware cost is not known ({what}); full cost per Mtok is absent until it is written."
+    total = sum(preset.purchase_price_usd for name in gpu_names if (preset := presets[name]))
+    return f"The hardware is assumed to have cost {total:,.0f} USD for the GPUs alone, by their names."
 
 
 def _uses(usage: Usage) -> dict[State, StateUse]:
@@ -160,15 +176,21 @@ def _hardware(settings: Settings, gpu_names: Sequence[str]) -> Hardware | None:
     written = settings.hardware
     if written.mode == "sunk":
         return Sunk()
-    if written.mode != "owned":
-        rent = written.rent_per_hour
-        if rent is None and written.rent_per_month is not None:
-            rent = rent_per_hour_of_month(written.rent_per_month, settings.month_hours)
-        return (
-            None
-            if rent is None
-            else Rented(rent_per_hour=rent, is_active_only=written.mode == "rented_active")
-        )
+    return _owned(settings, gpu_names) if written.mode == "owned" else _rented(settings)
+
+
+def _rented(settings: Settings) -> Rented | None:
+    written = settings.hardware
+    rent = written.rent_per_hour
+    if rent is None and written.rent_per_month is not None:
+        rent = rent_per_hour_of_month(written.rent_per_month, settings.month_hours)
+    return (
+        None if rent is None else Rented(rent_per_hour=rent, is_active_only=written.mode == "rented_active")
+    )
+
+
+def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
+    written = settings.hardware
     price, lifetime = written.purchase_price, written.lifetime_years
     if price is None:
         presets = [preset_for(name) for name in gpu_names]
@@ -180,8 +202,7 @@ def _hardware(settings: Settings, gpu_names: Sequence[str]) -> Hardware | None:
             lifetime = known[0].lifetime_years
     purchased = None
     if written.purchased is not None:
-        zone = settings.timezone
-        purchased = datetime.combine(written.purchased, time(), tzinfo=zone).timestamp()
+        purchased = datetime.combine(written.purchased, time(), tzinfo=settings.timezone).timestamp()
     return Owned(
         purchase_price=price,
         lifetime_years=lifetime,

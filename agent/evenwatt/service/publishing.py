@@ -1,7 +1,5 @@
 """From a snapshot to all finished pages of the port."""
 
-import html
-
 from evenwatt import __version__
 from evenwatt.sinks.metrics import CONTENT_TYPE, render_metrics
 from evenwatt.sinks.status import render_status
@@ -33,23 +31,28 @@ def pages(snapshot: Snapshot, *, stale_after_seconds: float) -> Pages:
 
     Args:
         snapshot: What they show.
-        stale_after_seconds: The age at which the agent no longer counts as alive.
+        stale_after_seconds: The age at which they are no longer shown as the present, and the agent no
+            longer counts as alive.
     """
+
+    def page(body: bytes, content_type: str) -> Page:
+        return Page(body=body, content_type=content_type, stale_after_seconds=stale_after_seconds)
+
     marked = " <strong>SIMULATED: nothing here was measured.</strong>" if snapshot.simulated else ""
     return Pages(
         by_path={
             "/": Page(body=_landing(marked), content_type=_HTML),
-            "/healthz": Page(body=b"ok\n", content_type=_TEXT, stale_after_seconds=stale_after_seconds),
-            "/readyz": Page(body=b"ready\n", content_type=_TEXT),
-            "/metrics": Page(body=render_metrics(snapshot), content_type=CONTENT_TYPE),
-            "/api/v1/status": Page(body=render_status(snapshot), content_type="application/json"),
+            "/healthz": page(b"ok\n", _TEXT),
+            "/readyz": page(b"ready\n", _TEXT),
+            "/metrics": page(render_metrics(snapshot), CONTENT_TYPE),
+            "/api/v1/status": page(render_status(snapshot), "application/json"),
         }
     )
 
 
 def _landing(marked: str) -> bytes:
     links = "".join(
-        f'<li><a href="{path.lstrip("/")}">{path}</a> {html.escape(what)}</li>'
+        f'<li><a href="{path.lstrip("/")}">{path}</a> {what}</li>'
         for path, what in (
             ("/metrics", "for Prometheus"),
             ("/api/v1/status", "what the agent sees now, as JSON"),

@@ -15,29 +15,29 @@ from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.nvml import nvml_available
 
-__all__ = ["Scout", "Sighting", "configured_engine", "found_engine", "is_local", "look_around"]
+__all__ = ["Scout", "Sighting", "engine_source", "is_local"]
 
 _log = logging.getLogger("evenwatt")
 
 
-def configured_engine(engine: Engine, deadline_seconds: float) -> EngineSource:
-    """Return the source of an engine as the configuration names it."""
+def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> EngineSource:
+    """Return the source of an engine that the configuration names, or that was found."""
+    api_key = engine.api_key if isinstance(engine, Engine) else None
     return EngineSource(
         name=engine.name,
         url=engine.url,
         kind=None if engine.kind == "auto" else engine.kind,
         deadline_seconds=deadline_seconds,
-        api_key=None if engine.api_key is None else engine.api_key.get_secret_value(),
+        api_key=None if api_key is None else api_key.get_secret_value(),
     )
 
 
-def found_engine(engine: FoundEngine, deadline_seconds: float) -> EngineSource:
-    """Return the source of an engine that was found."""
-    return EngineSource(name=engine.name, url=engine.url, kind=engine.kind, deadline_seconds=deadline_seconds)
-
-
 def is_local(url: str) -> bool:
-    """Return whether a URL's host is this machine; a name is only asked of the local resolver's files."""
+    """Return whether a URL's host is this machine.
+
+    No name is looked up, as that may wait for a network: but for localhost and this host's own name, a name
+    is another machine.
+    """
     host = urlsplit(url).hostname or ""
     if host in {"localhost", socket.gethostname()}:
         return True
@@ -58,7 +58,7 @@ class Sighting:
 
 
 class Scout:
-    """Looks around this machine now and then, in a thread of its own: the tick never waits for it."""
+    """Looks around this machine at once and then now and then, in a thread of its own."""
 
     def __init__(self, *, every_seconds: float, wants_gpus: bool, skip_ports: frozenset[int]) -> None:
         """Begin to look.
@@ -75,12 +75,15 @@ class Scout:
         self._closing = threading.Event()
         threading.Thread(target=self._run, name="scout", daemon=True).start()
 
-    def news(self) -> Sighting | None:
-        """Return the latest look that was not returned before."""
+    def news(self, patience_seconds: float = 0.0) -> Sighting | None:
+        """Return the latest look that was not returned before, if there is one within some seconds."""
         latest = None
-        while not self._sightings.empty():
-            latest = self._sightings.get_nowait()
-        return latest
+        try:
+            latest = self._sightings.get(timeout=patience_seconds)
+            while True:
+                latest = self._sightings.get_nowait()
+        except queue.Empty:
+            return latest
 
     def close(self) -> None:
         """Stop looking."""
@@ -88,16 +91,13 @@ class Scout:
 
     def _run(self) -> None:
         search = EngineSearch()
-        while not self._closing.wait(self._every_seconds):
+        while not self._closing.is_set():
             try:
-                self._sightings.put(
-                    look_around(search, wants_gpus=self._wants_gpus, skip_ports=self.skip_ports)
-                )
+                self._sightings.put(self._look(search))
             except Exception:  # noqa: BLE001 -- a fault of ours here must not end the search
                 _log.exception("internal fault while looking for engines; please report it")
+            self._closing.wait(self._every_seconds)
 
-
-def look_around(search: EngineSearch, *, wants_gpus: bool, skip_ports: frozenset[int]) -> Sighting:
-    """Look for engines and, where wanted, for GPUs."""
-    gpus = nvml_available() is None if wants_gpus else None
-    return Sighting(engines=search.find(skip_ports), gpus=gpus)
+    def _look(self, search: EngineSearch) -> Sighting:
+        gpus = nvml_available() is None if self._wants_gpus else None
+        return Sighting(engines=search.find(self.skip_ports), gpus=gpus)

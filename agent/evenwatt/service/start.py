@@ -13,7 +13,6 @@ from evenwatt.readings.nvml import NvmlSource, nvml_available, nvml_installed
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import replay_sources
 from evenwatt.readings.simulated import simulated_server
-from evenwatt.readings.source import Source
 from evenwatt.service.agent import Agent
 
 __all__ = ["demo_agent", "real_or_simulated_agent"]
@@ -70,7 +69,7 @@ def demo_agent(
 ) -> Iterator[Agent]:
     """Build an agent on simulated or replayed readings, with a history that is gone with it unless named."""
     with TemporaryDirectory(prefix="evenwatt-simulated-") as folder:
-        sources = _simulated(settings) if replay is None else replay_sources(replay)
+        sources = replay_sources(replay) if replay else simulated_server(zone=settings.timezone)
         yield Agent(
             settings,
             gpus=next((source for source in sources if source.name == "nvml"), None),
@@ -79,10 +78,6 @@ def demo_agent(
             looks_for_gpus=stands_in,
             config_path=config_path,
         )
-
-
-def _simulated(settings: Settings) -> tuple[Source, ...]:
-    return simulated_server(zone=settings.timezone)
 
 
 def _without_gpus() -> str | None:

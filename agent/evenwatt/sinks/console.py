@@ -55,7 +55,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     if document["simulated"]:
         console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     for line in _head(document):
-        console.print(line)
+        console.print(_clean(line))
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
@@ -97,7 +97,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
     state = "written" if history["up"] else kept
-    yield f"history: {_clean(history['path'])}, {state}"
+    yield f"history: {history['path']}, {state}"
     if document["gpus_released"]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:
@@ -142,7 +142,7 @@ def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             _number(row["output_tokens"], 0),
             _number(None if joules is None else joules / JOULES_PER_KWH, 3),
             _number(None if None in costs else sum(costs), 4),
-            _number(None if None in costs else idle, 4),
+            _number(None if None in costs else idle or 0.0, 4),
         )
 
 

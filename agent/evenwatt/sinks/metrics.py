@@ -278,16 +278,16 @@ def _source_totals(snapshot: Snapshot, name: str) -> SourceTotals:
 def _total_samples(snapshot: Snapshot) -> Iterator[Sample]:
     totals = snapshot.totals
     yield "seconds_total", (), totals.host.seconds
-    indexes = {gpu.uuid: str(gpu.index) for gpu in snapshot.gpus}
+    indexes = {**snapshot.gpu_indexes, **{gpu.uuid: gpu.index for gpu in snapshot.gpus}}
     for uuid, use in totals.gpus.items():
-        yield "gpu_energy_joules_total", (indexes.get(uuid, ""), uuid), use.energy_joules
+        yield "gpu_energy_joules_total", (str(indexes.get(uuid, "")), uuid), use.energy_joules
     for owner, usage in totals.usage.items():
         yield from _usage_samples(owner, usage)
     for owner, money in totals.money.items():
         yield from _money_samples(owner, money)
-    for compared, (observed, none) in totals.api.items():
-        yield "api_cost_total", (*compared, "observed"), observed
-        yield "api_cost_total", (*compared, "none"), none
+    for compared, bill in totals.api.items():
+        yield "api_cost_total", (*compared, "observed"), bill.observed_cache
+        yield "api_cost_total", (*compared, "none"), bill.no_cache
 
 
 def _usage_samples(owner: tuple[str, str], usage: Usage) -> Iterator[Sample]:

@@ -4,6 +4,7 @@ A thread of its own with its own event loop; the writer hands over finished page
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -47,7 +48,11 @@ class Pages:
 
 
 class WebServer:
-    """Serves the pages that it was last given."""
+    """Serves the pages that it was last given.
+
+    Attributes:
+        port: Where it listens; a free one where 0 was asked for.
+    """
 
     def __init__(self, *, host: str, port: int) -> None:
         """Listen at once, so that an address in use stops the start and not the first scrape.
@@ -57,7 +62,6 @@ class WebServer:
         """
         self._host, self._port = host, port
         self._pages = Pages()
-        self._loop = asyncio.new_event_loop()
         started: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="web", daemon=True)
         self._thread.start()
@@ -70,35 +74,43 @@ class WebServer:
             ) from error
 
     def publish(self, pages: Pages) -> None:
-        """Answer with these pages from now on."""
+        """Answer with these pages from now on.
+
+        Raises:
+            EvenwattError: Nothing answers any more, by a fault of ours; only a new start can mend that.
+        """
+        if not self._thread.is_alive():
+            raise EvenwattError(
+                f"the web server on port {self.port} has ended; start evenwatt again, and please report it"
+            )
         self._pages = pages
 
     def close(self) -> None:
         """Stop answering."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(timeout=1)
 
     def _run(self, started: "Future[int]") -> None:
-        asyncio.set_event_loop(self._loop)
         try:
-            runner = self._loop.run_until_complete(self._start())
-        except BaseException as error:  # noqa: BLE001 -- handed to the thread that waits for the start
+            asyncio.run(self._serve(started))
+        except BaseException as error:
+            if started.done():
+                raise
             started.set_exception(error)
-            return
-        started.set_result(runner.addresses[0][1])
-        try:
-            self._loop.run_forever()
-            self._loop.run_until_complete(runner.cleanup())
-        finally:
-            self._loop.close()
 
-    async def _start(self) -> web.AppRunner:
+    async def _serve(self, started: "Future[int]") -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         application = web.Application(client_max_size=1024)
         application.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5, handle_signals=False)
-        await runner.setup()
-        await web.TCPSite(runner, self._host, self._port).start()
-        return runner
+        try:
+            await runner.setup()
+            await web.TCPSite(runner, self._host, self._port).start()
+            started.set_result(runner.addresses[0][1])
+            await self._closing.wait()
+        finally:
+            await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
         page = _page(self._pages, request.path)

@@ -1,11 +1,22 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
-from evenwatt.snapshot.sums import ApiKey, Money, PricedPosting, Sums, sums_with
+from evenwatt.snapshot.sums import (
+    ApiBill,
+    ApiKey,
+    Money,
+    PricedPosting,
+    Sums,
+    bill_of,
+    money_of,
+    sums_with,
+    tokens_of,
+)
 from evenwatt.snapshot.values import EngineView, HistoryHealth, Snapshot
 from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
     "ALL",
+    "ApiBill",
     "ApiKey",
     "EngineView",
     "HistoryHealth",
@@ -16,6 +27,9 @@ __all__ = [
     "Sums",
     "WindowRow",
     "WindowView",
+    "bill_of",
+    "money_of",
     "sums_with",
+    "tokens_of",
     "window_view",
 ]

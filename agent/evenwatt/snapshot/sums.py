@@ -1,16 +1,28 @@
 """What a span of the history adds up to, and how a tick not yet written is added to it."""
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from evenwatt.economics.api import ApiCost
 from evenwatt.economics.cost import Costs, MinuteCosts
+from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import GpuUse, HostUse, Posting, Usage, UsageKey
 from evenwatt.ledger.entries import Row, add_rows
 from evenwatt.model import State
 
-__all__ = ["ApiKey", "Money", "PricedPosting", "Sums", "money_of", "sums_with", "total_money"]
+__all__ = [
+    "ApiBill",
+    "ApiKey",
+    "Money",
+    "PricedPosting",
+    "Sums",
+    "bill_of",
+    "money_of",
+    "sums_with",
+    "tokens_of",
+    "total_money",
+]
 
 Key = TypeVar("Key")
 
@@ -44,6 +56,51 @@ class Money:
         return Costs(hardware=self.hardware, energy=self.energy, labour=self.labour, other=self.other)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiBill:
+    """What tokens would have cost at an API, and how many tokens each bound is for.
+
+    Attributes:
+        tokens: That were priced; fewer than were served where the reference came later or was away.
+        no_cache: As if its cache hit nothing.
+        observed_tokens: The part of them of which the engine told its cache hits.
+        observed_cache: For that part, with those hits.
+    """
+
+    tokens: int = 0
+    no_cache: float | None = None
+    observed_tokens: int = 0
+    observed_cache: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What a span of the history adds up to.
+
+    Attributes:
+        usage: By (engine, model).
+        money: By (engine, model).
+        api: By (engine, model, reference).
+        gpus: By UUID.
+        host: For the machine.
+    """
+
+    usage: Mapping[tuple[str, str], Usage] = field(default_factory=dict)
+    money: Mapping[tuple[str, str], Money] = field(default_factory=dict)
+    api: Mapping[tuple[str, str, str], ApiBill] = field(default_factory=dict)
+    gpus: Mapping[str, GpuUse] = field(default_factory=dict)
+    host: HostUse = field(default_factory=HostUse)
+
+
+def tokens_of(usage: Usage) -> Tokens:
+    """Return the tokens of a row; cached stays None where no engine in it tells."""
+    return Tokens(
+        input_tokens=usage.input_tokens or 0,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens or 0,
+    )
+
+
 def money_of(costs: MinuteCosts | None) -> Money:
     """Return what one row cost; nothing is known of a row that was not priced."""
     if costs is None:
@@ -58,23 +115,15 @@ def money_of(costs: MinuteCosts | None) -> Money:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
-    """What a span of the history adds up to.
-
-    Attributes:
-        usage: By (engine, model).
-        money: By (engine, model).
-        api: API-equivalent cost by (engine, model, reference): with the observed cache hits, and without.
-        gpus: By UUID.
-        host: For the machine.
-    """
-
-    usage: Mapping[tuple[str, str], Usage] = field(default_factory=dict)
-    money: Mapping[tuple[str, str], Money] = field(default_factory=dict)
-    api: Mapping[tuple[str, str, str], tuple[float | None, float | None]] = field(default_factory=dict)
-    gpus: Mapping[str, GpuUse] = field(default_factory=dict)
-    host: HostUse = field(default_factory=HostUse)
+def bill_of(cost: ApiCost, usage: Usage) -> ApiBill:
+    """Return the bill for all tokens of one row."""
+    tokens = int(tokens_of(usage).total_tokens)
+    return ApiBill(
+        tokens=tokens,
+        no_cache=cost.no_cache,
+        observed_tokens=0 if cost.observed_cache is None else tokens,
+        observed_cache=cost.observed_cache,
+    )
 
 
 def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
@@ -82,18 +131,15 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     posting = priced.posting
     usage = {key: replace(row) for key, row in sums.usage.items()}
     money = dict(sums.money)
-    for (minute, *owner), row in posting.usage.items():
-        key = (owner[0], owner[1])
-        _add_to(usage, key, row)
-        added = money_of(priced.costs.get((minute, *key)))
-        money[key] = _total(money.get(key, Money()), added)
+    for (minute, engine, model), row in posting.usage.items():
+        _add_to(usage, (engine, model), row)
+        added = money_of(priced.costs.get((minute, engine, model)))
+        money[engine, model] = _money_sum(money.get((engine, model), Money()), added)
     api = dict(sums.api)
-    for (_, engine, model, reference), cost in priced.api.items():
-        observed, none = api.get((engine, model, reference), (None, None))
-        api[engine, model, reference] = (
-            _known_sum(observed, cost.observed_cache),
-            _known_sum(none, cost.no_cache),
-        )
+    for (minute, engine, model, reference), cost in priced.api.items():
+        bill = bill_of(cost, posting.usage[minute, engine, model])
+        key = (engine, model, reference)
+        api[key] = _bill_sum(api.get(key, ApiBill()), bill)
     gpus = {uuid: replace(row) for uuid, row in sums.gpus.items()}
     for (_, uuid), gpu_row in posting.gpus.items():
         _add_to(gpus, uuid, gpu_row)
@@ -103,11 +149,11 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     return Sums(usage=usage, money=money, api=api, gpus=gpus, host=host)
 
 
-def total_money(parts: list[Money]) -> Money:
+def total_money(parts: Iterable[Money]) -> Money:
     """Return the sum of several; unknown only where no part is known."""
     total = Money()
     for part in parts:
-        total = _total(total, part)
+        total = _money_sum(total, part)
     return total
 
 
@@ -118,12 +164,16 @@ def _add_to(rows: dict[Key, Row], key: Key, row: Row) -> None:
         rows[key] = replace(row)
 
 
-def _total(one: Money, other: Money) -> Money:
-    return Money(
-        **{
-            name: _known_sum(a, b)
-            for name, a, b in zip(Money.__slots__, astuple(one), astuple(other), strict=True)
-        }
+def _money_sum(one: Money, other: Money) -> Money:
+    return Money(**{name: _known_sum(getattr(one, name), getattr(other, name)) for name in Money.__slots__})
+
+
+def _bill_sum(one: ApiBill, other: ApiBill) -> ApiBill:
+    return ApiBill(
+        tokens=one.tokens + other.tokens,
+        no_cache=_known_sum(one.no_cache, other.no_cache),
+        observed_tokens=one.observed_tokens + other.observed_tokens,
+        observed_cache=_known_sum(one.observed_cache, other.observed_cache),
     )
 
 

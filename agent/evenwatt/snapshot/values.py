@@ -1,7 +1,7 @@
 """The snapshot itself: plain values, nothing to compute and nothing to wait for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
@@ -52,6 +52,7 @@ class Snapshot:
     Attributes:
         simulated: Readings are not of real hardware; every surface says so.
         gpus: Latest readings; a GPU that could not be read has its fault and no values.
+        gpu_indexes: By UUID, the index of each GPU when it was last read, also of one that was not this time.
         gpu_owners: By UUID, the engines that its costs go to.
         counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
         cost_per_hour: What accrues now; energy at the power of this moment.
@@ -77,3 +78,4 @@ class Snapshot:
     history: HistoryHealth
     config_reload_ok: bool
     events: tuple[Event, ...]
+    gpu_indexes: Mapping[str, int] = field(default_factory=dict)

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evenwatt.economics.breakeven import WindowSums, break_even_load, cost_line, token_load
+from evenwatt.economics.breakeven import CostLine, WindowSums, break_even_load, cost_line, token_load
 from evenwatt.economics.effective import Basis, TokenBase, api_price_per_mtok, break_even_ratio, cost_per_mtok
 from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import Usage
 from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
-from evenwatt.snapshot.sums import Money, Sums, total_money
+from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
 
-__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "tokens_of", "window_view"]
+__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_view"]
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
@@ -88,17 +88,14 @@ def window_view(
     """
     accounted = sums.host.seconds or 0.0
     watched = accounted - (sums.host.estimated_seconds or 0.0)
-    by_engine: dict[str, list[tuple[str, str]]] = {}
-    for key in sums.usage:
-        by_engine.setdefault(key[0], []).append(key)
     rows = []
-    for engine, keys in sorted(by_engine.items()):
-        if engine == UNALLOCATED:
-            continue
+    for engine in sorted({engine for engine, _ in sums.usage if engine != UNALLOCATED}):
+        keys = sorted(key for key in sums.usage if key[0] == engine)
         capacity = capacities.get(engine)
-        for key in sorted(keys):
-            # Capacity is the engine's: a model has a load of its own only where it is the only one.
-            own = capacity if len(keys) == 1 else None
+        # Capacity is the engine's: a model has a load of its own only where no other was served.
+        serving = [key for key in keys if tokens_of(sums.usage[key]).total_tokens] or keys
+        for key in keys:
+            own = capacity if serving == [key] else None
             # A model that is named like the sum cannot be told from it: it has no row of its own.
             if key[1] != ALL:
                 rows.append(_row(sums, [key], label=key, capacity=own, seconds=accounted))
@@ -113,15 +110,6 @@ def window_view(
     )
 
 
-def tokens_of(usage: Usage) -> Tokens:
-    """Return the tokens of a row; cached stays None where no engine in it tells."""
-    return Tokens(
-        input_tokens=usage.input_tokens or 0,
-        cached_input_tokens=usage.cached_input_tokens,
-        output_tokens=usage.output_tokens or 0,
-    )
-
-
 def _row(
     sums: Sums,
     keys: list[tuple[str, str]],
@@ -133,15 +121,10 @@ def _row(
     usage = Usage()
     for key in keys:
         add_rows(usage, sums.usage[key])
-    money = total_money([sums.money[key] for key in keys if key in sums.money])
+    money = total_money(sums.money[key] for key in keys if key in sums.money)
     tokens = tokens_of(usage)
-    load = None
-    if seconds:
-        load = token_load(
-            input_tokens_per_second=tokens.input_tokens / seconds,
-            output_tokens_per_second=tokens.output_tokens / seconds,
-            capacity_tokens_per_second=capacity,
-        )
+    load = _load(tokens, capacity, seconds)
+    window = _window_sums(usage, money, tokens)
     per_mtok = {
         (basis, base): cost_per_mtok(money.costs, tokens, basis=basis, base=base)
         for basis in Basis
@@ -155,7 +138,17 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, keys, tokens, money, _window_sums(usage, money, tokens), load),
+        references=_references(sums, keys, window, cost_line(window, load)),
+    )
+
+
+def _load(tokens: Tokens, capacity: float | None, seconds: float) -> float | None:
+    if not seconds:
+        return None
+    return token_load(
+        input_tokens_per_second=tokens.input_tokens / seconds,
+        output_tokens_per_second=tokens.output_tokens / seconds,
+        capacity_tokens_per_second=capacity,
     )
 
 
@@ -176,34 +169,34 @@ def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
 
 
 def _references(
-    sums: Sums,
-    keys: list[tuple[str, str]],
-    tokens: Tokens,
-    money: Money,
-    window: WindowSums,
-    load: float | None,
+    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: CostLine | None
 ) -> tuple[ReferenceView, ...]:
     """Compare with every API that all tokens of these keys were priced at."""
-    served = [key for key in keys if tokens_of(sums.usage[key]).total_tokens]
-    names = [{reference for engine, model, reference in sums.api if (engine, model) == key} for key in served]
+    served = {key: tokens_of(sums.usage[key]).total_tokens for key in keys}
+    served = {key: tokens for key, tokens in served.items() if tokens}
     views = []
-    line = cost_line(window, load)
-    for reference in sorted(set.intersection(*names)) if names else ():
-        bounds = [sums.api[(*key, reference)] for key in served]
-        no_cache = _whole_sum([none for _, none in bounds])
-        observed = _whole_sum([with_hits for with_hits, _ in bounds])
-        bill = no_cache if observed is None else observed
-        price = api_price_per_mtok(bill, tokens)
-        views.append(
-            ReferenceView(
-                reference=reference,
-                price_per_mtok=price,
-                price_per_mtok_no_cache=api_price_per_mtok(no_cache, tokens),
-                ratio=break_even_ratio(bill, money.costs.full),
-                break_even_load_ratio=break_even_load(line, price),
-            )
-        )
+    for reference in sorted({name for *key, name in sums.api if tuple(key) in served}):
+        bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
+        if all(bills[key].tokens == tokens for key, tokens in served.items()):
+            no_cache = _whole_sum([bill.no_cache for bill in bills.values()])
+            is_observed = all(bills[key].observed_tokens == tokens for key, tokens in served.items())
+            observed = _whole_sum([bill.observed_cache for bill in bills.values()]) if is_observed else None
+            views.append(_reference_view(reference, no_cache, observed, window, line))
     return tuple(views)
+
+
+def _reference_view(
+    reference: str, no_cache: float | None, observed: float | None, window: WindowSums, line: CostLine | None
+) -> ReferenceView:
+    bill = no_cache if observed is None else observed
+    price = api_price_per_mtok(bill, window.tokens)
+    return ReferenceView(
+        reference=reference,
+        price_per_mtok=price,
+        price_per_mtok_no_cache=api_price_per_mtok(no_cache, window.tokens),
+        ratio=break_even_ratio(bill, window.costs.full),
+        break_even_load_ratio=break_even_load(line, price),
+    )
 
 
 def _whole_sum(values: list[float | None]) -> float | None:

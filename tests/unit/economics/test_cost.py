@@ -60,7 +60,7 @@ def test_unknown_hardware_price_leaves_the_full_cost_unknown():
 
     assert minute.costs == Costs(hardware=None, energy=pytest.approx(1.50), labour=0.0, other=0.0)
     assert minute.costs.full is None
-    assert minute.idle == {State.IDLE_LOADED: None}
+    assert minute.idle == {State.IDLE_LOADED: pytest.approx(0.50)}
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_unknown_electricity_price_leaves_energy_unknown(book):
 
 
 def test_energy_that_was_not_measured_has_no_cost():
-    """Time is paid for; what it drew is not known, and neither is the idle cost."""
+    """Time is paid for, idle too; what it drew is not known."""
     minute = minute_costs(BOOK, utc_seconds=0.0, uses={State.IDLE_EMPTY: StateUse(seconds=60)})
 
     assert minute.costs.energy is None
     assert minute.costs.time == pytest.approx(1.30)
-    assert minute.idle == {State.IDLE_EMPTY: None}
+    assert minute.idle == {State.IDLE_EMPTY: pytest.approx(1.30)}
 
 
 def test_known_energy_counts_beside_unknown():
@@ -98,21 +98,21 @@ def test_known_energy_counts_beside_unknown():
     minute = minute_costs(BOOK, utc_seconds=0.0, uses=uses)
 
     assert minute.costs.energy == pytest.approx(0.50)
-    assert minute.idle == {State.IDLE_EMPTY: None}
+    assert minute.idle == {State.IDLE_EMPTY: pytest.approx(0.65)}
 
 
 @pytest.mark.parametrize(
     ("is_active_only", "idle_cost"), [(False, 1.30), (True, 0.30)], ids=["always on", "given back"]
 )
 def test_a_machine_that_is_off_costs_its_time(is_active_only, idle_cost):
-    """Nobody measures a machine that is off: its idle cost is known without joules, dust of a float aside."""
+    """Nobody measures a machine that is off: its idle cost is known without joules."""
     book = PriceBook(
         hardware=Rented(rent_per_hour=60, is_active_only=is_active_only),
         tariff=BOOK.tariff,
         labour=BOOK.labour,
         other=BOOK.other,
     )
-    off = StateUse(seconds=60.0, down_seconds=60.0 - 1e-12)
+    off = StateUse(seconds=60.0, down_seconds=60.0)
 
     minute = minute_costs(book, utc_seconds=0.0, uses={State.IDLE_EMPTY: off})
 

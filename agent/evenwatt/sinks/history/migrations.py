@@ -29,7 +29,7 @@ _M001_USAGE = """
     idle_loaded_cost REAL, idle_empty_cost REAL"""
 _M001_API = """
     engine TEXT NOT NULL, model TEXT NOT NULL, reference TEXT NOT NULL,
-    observed_cache_cost REAL, no_cache_cost REAL"""
+    tokens INTEGER, no_cache_cost REAL, observed_tokens INTEGER, observed_cache_cost REAL"""
 _M001_GPU = """
     uuid TEXT NOT NULL,
     energy_joules REAL, measured_seconds REAL, utilization_seconds REAL, estimated INTEGER"""

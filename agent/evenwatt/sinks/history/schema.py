@@ -7,6 +7,7 @@ A column holds NULL where the value is not known, and NULL plus something known 
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Final
@@ -17,12 +18,10 @@ from evenwatt.ledger.entries import GpuUse, HostUse, Usage
 __all__ = [
     "API_COLUMNS",
     "COST_COLUMNS",
-    "GPU_COLUMNS",
-    "HOST_COLUMNS",
     "LEVELS",
     "MIGRATION_SET",
     "STEPS",
-    "USAGE_COLUMNS",
+    "TABLES",
     "bring_up_to_date",
 ]
 
@@ -37,10 +36,16 @@ COST_COLUMNS: Final = (
     "idle_loaded_cost",
     "idle_empty_cost",
 )
-USAGE_COLUMNS: Final = tuple(column.name for column in fields(Usage)) + COST_COLUMNS
-API_COLUMNS: Final = ("observed_cache_cost", "no_cache_cost")
-GPU_COLUMNS: Final = tuple(column.name for column in fields(GpuUse))
-HOST_COLUMNS: Final = tuple(column.name for column in fields(HostUse))
+API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_cache_cost")
+"""Each cost with the tokens that it is for, so that a bill for a part is never taken for the whole."""
+
+TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
+    "api": (("engine", "model", "reference"), API_COLUMNS),
+    "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
+    "host": ((), tuple(column.name for column in fields(HostUse))),
+}
+"""What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
 STEPS: Final = ("m001_minutes_hours_totals",)

@@ -6,35 +6,33 @@ nor doubles anything that the sources still count.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
-from evenwatt.ledger.entries import GpuUse, HostUse, Posting, SourceTotals, Usage
+from evenwatt.ledger import GpuUse, HostUse, Posting, SourceTotals, Usage
 from evenwatt.model import Event
+from evenwatt.sinks.history.files import connected, moved_aside
 from evenwatt.sinks.history.lock import WriterLock
-from evenwatt.sinks.history.schema import (
-    API_COLUMNS,
-    COST_COLUMNS,
-    GPU_COLUMNS,
-    HOST_COLUMNS,
-    LEVELS,
-    USAGE_COLUMNS,
-    bring_up_to_date,
+from evenwatt.sinks.history.schema import COST_COLUMNS, LEVELS, TABLES
+from evenwatt.sinks.history.statements import (
+    LARGER_WINS,
+    PRICE_BACK,
+    Row,
+    adding,
+    adding_up_bills,
+    at_level,
+    rows_of,
+    token_prices,
 )
-from evenwatt.snapshot.sums import Money, PricedPosting, Sums, money_of
-from evenwatt.units import TOKENS_PER_MTOK
+from evenwatt.snapshot import ApiBill, Money, PricedPosting, Sums
+from evenwatt.units import SECONDS_PER_HOUR
 
 __all__ = ["History", "PriceRow"]
-
-_LOCKED_SECONDS = 1.0
-"""How long a tick waits for another program that holds the database; then it is written with the next one."""
-
-_LARGER_WINS = frozenset({"estimated", "restarted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,35 +49,37 @@ class PriceRow:
 
 
 class History:
-    """The history opened for writing; one at a time, from one thread."""
+    """The history opened for writing; one at a time, from one thread.
 
-    def __init__(self, path: Path, *, currency: str) -> None:
+    Attributes:
+        path: Of the database.
+        set_aside: Where a corrupt one of the same name was moved to when this was opened.
+    """
+
+    def __init__(self, path: Path, *, currency: str, simulated: bool = False) -> None:
         """Open or begin a history.
 
         Args:
             path: The database file; its folder is made when it is not there.
             currency: Of all money in it.
+            simulated: Whether its readings are made up; measured ones are never mixed with them.
 
         Raises:
             HistoryInUse: Another agent writes it.
-            HistoryError: It cannot be opened or written, or holds money of another currency.
+            HistoryError: It cannot be opened or written, or holds money of another currency or readings of
+                the other kind.
         """
         self.path = path
-        try:
+        with self._as_history_error("its folder cannot be made"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HistoryError(
-                f"{path.parent}: cannot be made ({error.strerror}); set history.path to a folder that this "
-                "user may write to"
-            ) from error
         self._lock = WriterLock(path)
         try:
-            self.set_aside = self._open_or_set_aside(path)
+            self._connection, self.set_aside = self._opened()
         except BaseException:
             self._lock.close()
             raise
         try:
-            self._check_currency(currency)
+            self._claim(currency, simulated=simulated)
         except BaseException:
             self.close()
             raise
@@ -89,39 +89,46 @@ class History:
         self._connection.close()
         self._lock.close()
 
+    @contextmanager
+    def _as_history_error(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise HistoryError(f"{self.path}: {what}: {error}") from error
+
     # --- opening -------------------------------------------------------------------------------------------
 
-    def _open_or_set_aside(self, path: Path) -> Path | None:
+    def _opened(self) -> tuple[sqlite3.Connection, Path | None]:
         """Open the database; a corrupt one is moved aside, and its new path is returned."""
-        try:
-            self._open(path)
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise HistoryError(f"{path}: cannot be opened: {error}") from error
-            aside = _moved_aside(path)
-            self._open(path)
-            return aside
-        return None
+        with self._as_history_error("cannot be opened"):
+            connection = connected(self.path)
+            if connection is not None:
+                return connection, None
+            aside = moved_aside(self.path)
+            connection = connected(self.path)
+        if connection is None:
+            raise HistoryError(f"{self.path}: what is written there does not come back; check the disk")
+        return connection, aside
 
-    def _open(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA cache_size = -1024")
-            bring_up_to_date(self._connection, path)
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _check_currency(self, currency: str) -> None:
+    def _claim(self, currency: str, *, simulated: bool) -> None:
+        """Write down whose money and readings a new history holds; refuse one that holds others."""
+        readings = "simulated" if simulated else "measured"
         with self._writing():
-            self._connection.execute("INSERT OR IGNORE INTO setting VALUES ('currency', ?)", (currency,))
-        (held,) = self._connection.execute("SELECT value FROM setting WHERE name = 'currency'").fetchone()
-        if held != currency:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO setting VALUES (?, ?)",
+                (("currency", currency), ("readings", readings)),
+            )
+            held = dict(self._connection.execute("SELECT name, value FROM setting"))
+        if held["currency"] != currency:
             raise HistoryError(
-                f"{self.path}: its money is in {held}, the configuration says currency: {currency}; sums "
-                f"over both would mean nothing. Set currency: {held}, or begin another history (history.path)"
+                f"{self.path}: its money is in {held['currency']}, the configuration says currency: "
+                f"{currency}; sums over both would mean nothing. Set currency: {held['currency']}, or begin "
+                "another history (history.path)"
+            )
+        if held["readings"] != readings:
+            raise HistoryError(
+                f"{self.path}: holds {held['readings']} readings, and {readings} ones are never mixed with "
+                "them; name another file"
             )
 
     # --- writing -------------------------------------------------------------------------------------------
@@ -132,71 +139,26 @@ class History:
         Raises:
             HistoryError: Nothing of it was written; it can be tried again with the next tick.
         """
+        rows = rows_of(priced)
         with self._writing():
             for level, seconds in LEVELS:
-                self._add_level(level, seconds, priced)
+                for table, added in rows.items():
+                    self._connection.executemany(adding(level, table), at_level(added, table, seconds))
             self._add_rest(priced.posting)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Run a block as one transaction; what SQLite says of it becomes a HistoryError."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise HistoryError(f"{self.path}: cannot be written: {error}") from error
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-    def _add_level(self, level: str, seconds: int | None, priced: PricedPosting) -> None:
-        def key(minute: int) -> tuple[int, ...]:
-            return () if seconds is None else (minute // seconds * seconds,)
-
-        time = () if seconds is None else (level,)
-        posting = priced.posting
-        self._add(
-            f"{level}_usage",
-            (*time, "engine", "model"),
-            USAGE_COLUMNS,
-            (
-                (
-                    *key(minute),
-                    engine,
-                    model,
-                    *astuple(row),
-                    *astuple(money_of(priced.costs.get((minute, engine, model)))),
-                )
-                for (minute, engine, model), row in posting.usage.items()
-            ),
-        )
-        self._add(
-            f"{level}_api",
-            (*time, "engine", "model", "reference"),
-            API_COLUMNS,
-            (
-                (*key(minute), *owner, cost.observed_cache, cost.no_cache)
-                for (minute, *owner), cost in priced.api.items()
-            ),
-        )
-        self._add(
-            f"{level}_gpu",
-            (*time, "uuid"),
-            GPU_COLUMNS,
-            ((*key(minute), uuid, *astuple(row)) for (minute, uuid), row in posting.gpus.items()),
-        )
-        self._add(
-            f"{level}_host",
-            time or ("one",),
-            HOST_COLUMNS,
-            ((*(key(minute) or (1,)), *astuple(row)) for minute, row in posting.hosts.items()),
-        )
-
-    def _add(
-        self, table: str, key: tuple[str, ...], columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
-    ) -> None:
-        self._connection.executemany(_adding_statement(table, key, columns), rows)
+        """Run a block as one transaction."""
+        with self._as_history_error("cannot be written"):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    # A disk that fails may fail this too; SQLite then rolls back when it is next opened.
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
 
     def _add_rest(self, posting: Posting) -> None:
         self._connection.executemany(
@@ -226,61 +188,57 @@ class History:
             self._connection.execute("INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(row))
             self._add_events(events)
 
-    def price_back(self, price: ReferencePrice, *, engine: str, model: str, token_ratio: float) -> None:
-        """Work out what the tokens so far would have cost at a reference that was not compared with before.
+    def price_back(
+        self, prices: Sequence[ReferencePrice], *, engine: str, model: str, token_ratio: float
+    ) -> None:
+        """Price the tokens of all minutes whose bill is not for all of their tokens.
 
-        Linear in the tokens, so every level is worked out from its own sums.
+        They were served before the reference was compared with, or while it was not. What is priced already
+        stays as it is, so this can be done at any time and any number of times.
+
+        Args:
+            prices: All dated entries of one reference.
+            engine: Whose tokens.
+            model: Of the engine.
+            token_ratio: As for `api_cost`.
 
         Raises:
-            HistoryError: It could not be written.
+            HistoryError: It could not be written; nothing has changed.
         """
-        scale = token_ratio / TOKENS_PER_MTOK
-        cached = price.cached_input_per_mtok
-        values = {
-            "engine": engine,
-            "model": model,
-            "reference": price.name,
-            "input": price.input_per_mtok * scale,
-            "cached": (price.input_per_mtok if cached is None else cached) * scale,
-            "output": price.output_per_mtok * scale,
-        }
+        owner = {"engine": engine, "model": model}
+        by_date = sorted(prices, key=lambda price: price.valid_from_utc_seconds)
+        ends = [*(price.valid_from_utc_seconds for price in by_date[1:]), float("inf")]
         with self._writing():
-            for level, seconds in LEVELS:
-                time = "" if seconds is None else f"{level},"
-                self._connection.execute(
-                    f"INSERT OR IGNORE INTO {level}_api"  # noqa: S608 -- our own names only
-                    f" ({time} engine, model, reference, observed_cache_cost, no_cache_cost)"
-                    f" SELECT {time} engine, model, :reference,"
-                    " input_tokens * :input + cached_input_tokens * :cached + output_tokens * :output,"
-                    " (input_tokens + coalesce(cached_input_tokens, 0)) * :input + output_tokens * :output"
-                    f" FROM {level}_usage"
-                    " WHERE engine = :engine AND model = :model AND input_tokens IS NOT NULL",
-                    values,
-                )
+            for price, end in zip(by_date, ends, strict=True):
+                values = {**owner, **token_prices(price, token_ratio), "end": end}
+                self._connection.execute(PRICE_BACK, values)
+            for level, seconds in LEVELS[1:]:
+                self._connection.execute(adding_up_bills(level, seconds), {**owner, "reference": price.name})
 
     # --- reading -------------------------------------------------------------------------------------------
 
     def cursors(self) -> dict[str, dict[str, object]]:
-        """Return the state from which each source's next increase is counted."""
-        return {
-            source: json.loads(state)
-            for source, state in self._connection.execute("SELECT source, state FROM cursor")
-        }
+        """Return the state from which each source's next increase is counted.
+
+        Raises:
+            HistoryError: It cannot be read; so do all methods below.
+        """
+        return {source: json.loads(state) for source, state in self._read("SELECT source, state FROM cursor")}
 
     def source_totals(self) -> dict[str, SourceTotals]:
         """Return restarts and gaps of each source over the life of the history."""
-        rows = self._connection.execute("SELECT source, restarts, gap_seconds FROM source_total")
+        rows = self._read("SELECT source, restarts, gap_seconds FROM source_total")
         return {source: SourceTotals(restarts=r, gap_seconds=g) for source, r, g in rows}
 
     def prices(self) -> tuple[PriceRow, ...]:
         """Return all accepted prices, oldest first."""
-        rows = self._connection.execute("SELECT * FROM price ORDER BY valid_from_utc_seconds")
         names = [column.name for column in fields(PriceRow)]
+        rows = self._read(f"SELECT {', '.join(names)} FROM price ORDER BY valid_from_utc_seconds")  # noqa: S608 -- our own names only
         return tuple(PriceRow(**dict(zip(names, row, strict=True))) for row in rows)
 
     def events(self, *, limit: int) -> tuple[Event, ...]:
         """Return the latest events, newest first."""
-        rows = self._connection.execute(
+        rows = self._read(
             "SELECT utc_seconds, kind, subject, text FROM event ORDER BY id DESC LIMIT ?", (limit,)
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
@@ -294,7 +252,7 @@ class History:
 
         Whole hours are taken from the hour level, so that a month costs no more than a day.
         """
-        first_hour = -(-utc_seconds // 3_600) * 3_600
+        first_hour = -(-utc_seconds // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
         source = (
             "(SELECT * FROM minute_{0} WHERE minute >= ? AND minute < ?"
             " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ?)"
@@ -303,70 +261,37 @@ class History:
 
     def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
         usage, money = {}, {}
-        split = len(USAGE_COLUMNS) - len(COST_COLUMNS)
-        for engine, model, *values in self._grouped(
-            source.format("usage"), ("engine", "model"), USAGE_COLUMNS, bounds
-        ):
-            usage[engine, model] = Usage(**dict(zip(USAGE_COLUMNS[:split], values[:split], strict=True)))
-            money[engine, model] = Money(
-                **{c.removesuffix("_cost"): v for c, v in zip(COST_COLUMNS, values[split:], strict=True)}
-            )
-        api = {
-            (engine, model, reference): (observed, none)
-            for engine, model, reference, observed, none in self._grouped(
-                source.format("api"), ("engine", "model", "reference"), API_COLUMNS, bounds
-            )
-        }
-        gpus = {
-            uuid: GpuUse(**dict(zip(GPU_COLUMNS, values, strict=True)))
-            for uuid, *values in self._grouped(source.format("gpu"), ("uuid",), GPU_COLUMNS, bounds)
-        }
-        (host,) = self._grouped(source.format("host"), (), HOST_COLUMNS, bounds)
+        for (engine, model), row in self._grouped("usage", source, bounds):
+            costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
+            usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
+        ((_, host),) = self._grouped("host", source, bounds)
         return Sums(
             usage=usage,
             money=money,
-            api=api,
-            gpus=gpus,
-            host=HostUse(**dict(zip(HOST_COLUMNS, host, strict=True))),
+            api={
+                (engine, model, reference): ApiBill(
+                    **{column.removesuffix("_cost"): value for column, value in row.items()}
+                )
+                for (engine, model, reference), row in self._grouped("api", source, bounds)
+            },
+            gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
+            host=HostUse(**host),
         )
 
     def _grouped(
-        self, source: str, key: tuple[str, ...], columns: tuple[str, ...], bounds: tuple[int, ...]
-    ) -> Iterator[tuple[Any, ...]]:
-        values = [f"{'max' if c in _LARGER_WINS else 'sum'}({c})" for c in columns]
-        group = f" GROUP BY {', '.join(key)}" if key else ""
-        return self._connection.execute(
-            f"SELECT {', '.join((*key, *values))} FROM {source}{group}",  # noqa: S608 -- our own names only
+        self, table: str, source: str, bounds: tuple[int, ...]
+    ) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """Yield each owner in a table with the sums of its columns."""
+        owner, columns = TABLES[table]
+        values = [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
+        group = f" GROUP BY {', '.join(owner)}" if owner else ""
+        rows = self._read(
+            f"SELECT {', '.join((*owner, *values))} FROM {source.format(table)}{group}",  # noqa: S608 -- our own names only
             bounds,
         )
+        for row in rows:
+            yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
 
-
-def _adding_statement(table: str, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    names = (*key, *columns)
-    sums = ", ".join(
-        f"{c} = max({c}, excluded.{c})"
-        if c in _LARGER_WINS
-        else f"{c} = coalesce({c} + excluded.{c}, {c}, excluded.{c})"
-        for c in columns
-    )
-    places = ", ".join("?" * len(names))
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 -- our own names only
-        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sums}"
-    )
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def _moved_aside(path: Path) -> Path:
-    """Move a database and its write-ahead files out of the way, under a name that is free."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
+    def _read(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        with self._as_history_error("cannot be read"):
+            return self._connection.execute(statement, values).fetchall()

@@ -1,0 +1,139 @@
+"""The history as a tick uses it: what is written, what waits to be, and what it all adds up to."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import tzinfo
+
+from evenwatt.config import Window
+from evenwatt.economics.cost import PriceBook, model_rule
+from evenwatt.errors import HistoryError
+from evenwatt.ledger import Posting, merged_postings
+from evenwatt.service.pricing import priced
+from evenwatt.service.windows import window_views
+from evenwatt.sinks.history import History
+from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of
+
+__all__ = ["Accounts", "Tell", "price_back"]
+
+Tell = Callable[[str, str, str], None]
+"""Makes an event of a kind, a subject and a text."""
+
+_EVENTS_SHOWN = 20
+
+
+class Accounts:
+    """Writes each tick once, sooner or later, and knows what views show.
+
+    A history that cannot be written or read is a state, told when it begins and ends; never a reason to stop.
+
+    Attributes:
+        totals: Of the life of the history, with the ticks that wait to be written.
+        source_totals: As last read.
+        events: The latest ones, newest first, as last read.
+        windows: As last worked out.
+    """
+
+    def __init__(self, history: History, *, tell: Tell) -> None:
+        """Begin where the history stands.
+
+        Raises:
+            HistoryError: It cannot be read.
+        """
+        self._history = history
+        self._tell = tell
+        self._written = history.totals()
+        self._pending: Posting | None = None
+        self._pending_ticks = 0
+        self._error: str | None = None
+        self._compared_with: PriceBook | None = None
+        self.totals: Sums = self._written
+        self.source_totals = history.source_totals()
+        self.events = history.events(limit=_EVENTS_SHOWN)
+        self.windows: tuple[WindowView, ...] = ()
+
+    @property
+    def health(self) -> HistoryHealth:
+        """Whether ticks reach the disk."""
+        return HistoryHealth(
+            path=str(self._history.path),
+            up=self._error is None,
+            pending_ticks=self._pending_ticks,
+            error=self._error,
+        )
+
+    def post(self, posting: Posting, book: PriceBook) -> None:
+        """Write a tick with those that could not be written before, in one transaction."""
+        waiting = posting if self._pending is None else merged_postings(self._pending, posting)
+        tick = priced(waiting, book)
+        self.totals = sums_with(self._written, tick)
+        try:
+            self._history.write(tick)
+        except HistoryError as error:
+            self._pending = waiting
+            self._pending_ticks += 1
+            self._fail(f"{error}; ticks are kept in memory until it can be written", error)
+            return
+        if self._pending is not None:
+            kept = self._pending_ticks
+            self._pending, self._pending_ticks, self._error = None, 0, None
+            self._tell(
+                "history_back", "history", f"the history is written again; {kept} ticks were kept in memory"
+            )
+        self._written = self.totals
+
+    def look_up(
+        self,
+        book: PriceBook,
+        windows: Iterable[Window],
+        *,
+        now_utc_seconds: float,
+        zone: tzinfo,
+        capacities: Mapping[str, float],
+    ) -> None:
+        """Take what views show from the history; while ticks wait to be written, it stays as it was.
+
+        Args:
+            book: Its references are compared with the tokens so far, once for each new book.
+            windows: As `window_views` takes them, like all that follows.
+            now_utc_seconds: Where they end.
+            zone: In which the month begins.
+            capacities: By engine, tokens per second.
+        """
+        if self._pending is not None:
+            return
+        try:
+            if book is not self._compared_with:
+                price_back(self._history, book, self._written)
+                self._compared_with = book
+            self.totals = self._written = self._history.totals()
+            self.source_totals = self._history.source_totals()
+            self.events = self._history.events(limit=_EVENTS_SHOWN)
+            self.windows = window_views(
+                self._history, windows, now_utc_seconds=now_utc_seconds, zone=zone, capacities=capacities
+            )
+        except HistoryError as error:
+            self._fail(f"{error}; what it adds up to is shown as it was", error)
+        else:
+            self._error = None
+
+    def _fail(self, told: str, error: HistoryError) -> None:
+        if self._error is None:
+            self._tell("history_down", "history", told)
+        self._error = str(error)
+
+
+def price_back(history: History, book: PriceBook, totals: Sums) -> None:
+    """Compare tokens with references that they were not, or not all, compared with when they were served.
+
+    Raises:
+        HistoryError: It cannot be written; it can be done again.
+    """
+    names = dict.fromkeys(price.name for price in book.references)
+    for (engine, model), usage in totals.usage.items():
+        rule = model_rule(book, model)
+        tokens = tokens_of(usage).total_tokens
+        for name in names:
+            is_compared = rule.references is None or name in rule.references
+            bill = totals.api.get((engine, model, name), ApiBill())
+            if is_compared and bill.tokens != tokens:
+                dated = [price for price in book.references if price.name == name]
+                history.price_back(dated, engine=engine, model=model, token_ratio=rule.token_ratio)

@@ -1,0 +1,130 @@
+"""What is said to SQLite: a tick as rows, and the statements that add them up."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+
+from evenwatt.economics.api import ReferencePrice
+from evenwatt.ledger import GpuUse, HostUse, Usage
+from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
+from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
+from evenwatt.units import TOKENS_PER_MTOK
+
+__all__ = [
+    "LARGER_WINS",
+    "PRICE_BACK",
+    "Row",
+    "adding",
+    "adding_up_bills",
+    "at_level",
+    "rows_of",
+    "token_prices",
+]
+
+LARGER_WINS: Final = frozenset({"estimated", "restarted"})
+"""Flags: of several rows the larger one stands. All other columns add up."""
+
+Row = tuple[Any, ...]
+"""What SQLite takes and gives: keys first, then columns."""
+
+_usage_values = attrgetter(*(column.name for column in fields(Usage)))
+_money_values = attrgetter(*(column.removesuffix("_cost") for column in COST_COLUMNS))
+_bill_values = attrgetter(*(column.name for column in fields(ApiBill)))
+_gpu_values = attrgetter(*(column.name for column in fields(GpuUse)))
+_host_values = attrgetter(*(column.name for column in fields(HostUse)))
+
+
+def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:
+    """Return the rows of a tick by table, each led by its minute."""
+    posting = priced.posting
+    return {
+        "usage": [
+            (*key, *_usage_values(row), *_money_values(money_of(priced.costs.get(key))))
+            for key, row in posting.usage.items()
+        ],
+        "api": [
+            (*key, *_bill_values(bill_of(cost, posting.usage[key[:3]]))) for key, cost in priced.api.items()
+        ],
+        "gpu": [(*key, *_gpu_values(row)) for key, row in posting.gpus.items()],
+        "host": [(minute, *_host_values(row)) for minute, row in posting.hosts.items()],
+    }
+
+
+def at_level(rows: Iterable[Row], table: str, seconds: int | None) -> Iterator[Row]:
+    """Yield rows with the time that a level knows in place of the minute."""
+    timeless = () if TABLES[table][0] else (1,)
+    for minute, *values in rows:
+        yield (*(timeless if seconds is None else (minute // seconds * seconds,)), *values)
+
+
+def _key(level: str, table: str) -> tuple[str, ...]:
+    owner = TABLES[table][0]
+    return (level, *owner) if level != "total" else owner or ("one",)
+
+
+@cache
+def adding(level: str, table: str) -> str:
+    """Return the statement that adds a row to the one of its key; NULL plus 3 is 3."""
+    key, columns = _key(level, table), TABLES[table][1]
+    names = (*key, *columns)
+    sums = ", ".join(
+        f"{c} = max({c}, excluded.{c})"
+        if c in LARGER_WINS
+        else f"{c} = coalesce({c} + excluded.{c}, {c}, excluded.{c})"
+        for c in columns
+    )
+    places = ", ".join("?" * len(names))
+    return (
+        f"INSERT INTO {level}_{table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 -- our own names only
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sums}"
+    )
+
+
+def token_prices(price: ReferencePrice, token_ratio: float) -> dict[str, object]:
+    """Return what `PRICE_BACK` takes of a price, but for its end: money for each token counted here."""
+    scale = token_ratio / TOKENS_PER_MTOK
+    cached = price.cached_input_per_mtok
+    return {
+        "reference": price.name,
+        "begin": price.valid_from_utc_seconds,
+        "input": price.input_per_mtok * scale,
+        "cached": (price.input_per_mtok if cached is None else cached) * scale,
+        "output": price.output_per_mtok * scale,
+    }
+
+
+PRICE_BACK: Final = """
+    WITH served AS (
+        SELECT minute, coalesce(input_tokens, 0) AS computed, cached_input_tokens AS cached,
+            coalesce(output_tokens, 0) AS output,
+            coalesce(input_tokens, 0) + coalesce(cached_input_tokens, 0)
+                + coalesce(output_tokens, 0) AS tokens
+        FROM minute_usage
+        WHERE engine = :engine AND model = :model AND minute >= :begin AND minute < :end
+    )
+    INSERT OR REPLACE INTO minute_api (minute, engine, model, reference,
+        tokens, no_cache_cost, observed_tokens, observed_cache_cost)
+    SELECT minute, :engine, :model, :reference,
+        tokens, (computed + coalesce(cached, 0)) * :input + output * :output,
+        iif(cached IS NULL, 0, tokens), computed * :input + cached * :cached + output * :output
+    FROM served
+    WHERE tokens > 0 AND tokens IS NOT (
+        SELECT priced.tokens FROM minute_api AS priced
+        WHERE priced.minute = served.minute
+            AND (engine, model, reference) = (:engine, :model, :reference))
+"""
+"""Prices the minutes of a price whose bill is not for all of their tokens."""
+
+
+def adding_up_bills(level: str, seconds: int | None) -> str:
+    """Return the statement that makes a level's bills what those of its minutes add up to."""
+    time = "" if seconds is None else f"minute / {seconds} * {seconds},"
+    sums = ", ".join(f"sum({column})" for column in API_COLUMNS)
+    return (
+        f"INSERT OR REPLACE INTO {level}_api ({', '.join((*_key(level, 'api'), *API_COLUMNS))})"  # noqa: S608 -- our own names only
+        f" SELECT {time} engine, model, reference, {sums} FROM minute_api"
+        " WHERE (engine, model, reference) = (:engine, :model, :reference)"
+        f" GROUP BY {time} engine, model, reference"
+    )
