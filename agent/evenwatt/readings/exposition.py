@@ -72,7 +72,10 @@ def checked_page(body: bytes) -> bytes:
         )
     if not page.endswith((b"\n", b"\n# EOF")):
         last = page[page.rfind(b"\n") + 1 :]
-        raise SourceContractError(f"the page is cut short: it ends in '{printable(last)}' without a line end")
+        raise SourceContractError(
+            f"the page is cut short: it ends in '{printable(last)}' without a line end. "
+            "It is read again at the next tick"
+        )
     return page
 
 
@@ -192,4 +195,7 @@ def _unescaped(value: str) -> str:
 
 def _line_error(lines: bytes, found: re.Match[bytes], fault: str) -> SourceContractError:
     number = lines.count(b"\n", 0, found.start(1))
-    return SourceContractError(f"line {number} of the page is '{printable(found[1])}'; {fault}")
+    return SourceContractError(
+        f"line {number} of the page is '{printable(found[1])}'; {fault}. "
+        "Does something rewrite the page on its way?"
+    )

@@ -33,12 +33,13 @@ _MOST_BYTES = 8 * 2**20
 """What is read from one connection at most, headers included, and what a compressed body may grow to."""
 _READ_BYTES = 64 * 2**10
 _LEAST_SECONDS = 1e-3
+_WHOSE = "is this the address of the engine itself?"
 _NOT_READY_STATUSES = frozenset({429, 502, 503, 504})
 _STATUS_ADVICE: Mapping[int, str] = MappingProxyType(
     {
         401: "it asks for a key: set `api_key` for this engine",
         403: "it refuses this key: check `api_key` of this engine",
-        404: "is this the address of the engine itself?",
+        404: _WHOSE,
     }
 )
 
@@ -74,8 +75,11 @@ class Answer:
             target = printable(shown_url(self.headers["location"]).encode())
             raise SourceContractError(f"{said}. It points to {target}: configure that address if it is right")
         hint = advice.get(self.status) or _STATUS_ADVICE.get(self.status)
+        if hint is None:
+            failed = self.status >= http.client.INTERNAL_SERVER_ERROR
+            hint = "it failed; see its log" if failed else _WHOSE
         kind = SourceUnavailable if self.status in _NOT_READY_STATUSES else SourceContractError
-        raise kind(f"{said}: {hint}" if hint else said)
+        raise kind(f"{said}: {hint}")
 
 
 class HttpClient:
@@ -122,9 +126,7 @@ class HttpClient:
             ) as response:
                 body = b"".join(response.raw.stream(_READ_BYTES, decode_content=False))
         except _TooLarge as exc:
-            raise SourceContractError(
-                f"{shown} sends more than {_MOST_BYTES} bytes; is this the address of the engine itself?"
-            ) from exc
+            raise SourceContractError(f"{shown} sends more than {_MOST_BYTES} bytes; {_WHOSE}") from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as exc:
             raise _translated(exc, shown, deadline_seconds) from exc
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -256,9 +258,7 @@ def _translated(exc: Exception, shown: str, deadline_seconds: float) -> SourceEr
         return SourceUnavailable(f"{shown} cannot be reached ({root.strerror}); is the engine running there?")
     if isinstance(root, ConnectionError | http.client.IncompleteRead):
         return SourceUnavailable(f"{shown} hung up before the end of its answer; is it restarting?")
-    return SourceContractError(
-        f"{shown} does not answer in HTTP ({type(root).__name__}); is this the address of the engine itself?"
-    )
+    return SourceContractError(f"{shown} does not answer in HTTP ({type(root).__name__}); {_WHOSE}")
 
 
 def _decompressed(body: bytes, encoding: str, shown: str) -> bytes:
@@ -273,9 +273,9 @@ def _decompressed(body: bytes, encoding: str, shown: str) -> bytes:
     try:
         plain = unzip.decompress(body, _MOST_BYTES)
     except zlib.error as exc:
-        raise SourceContractError(f"{shown} says it is {encoding}, and is not") from exc
+        raise SourceContractError(f"{shown} says it is {encoding}, and is not; {_WHOSE}") from exc
     if unzip.unconsumed_tail:
-        raise SourceContractError(f"{shown} is more than {_MOST_BYTES} bytes when uncompressed")
+        raise SourceContractError(f"{shown} is more than {_MOST_BYTES} bytes when uncompressed; {_WHOSE}")
     if not unzip.eof or unzip.unused_data:
         raise SourceContractError(f"{shown} is cut short: its {encoding} data does not end with the body")
     return plain
