@@ -83,8 +83,8 @@ class _Worker:
         """Take down that a question is still unanswered."""
         if self.asked_at is not None:
             silent_seconds = clock.boot_seconds() - self.asked_at
-            silence = f"no answer for {silent_seconds:.1f} s; see whether it hangs. It is asked again once it answers"
-            self._become(replace(self.health, up=False, error=f"{self.source.address}: {silence}"))
+            silence = f"{self.source.address}: no answer for {silent_seconds:.1f} s; see whether it hangs"
+            self._become(replace(self.health, up=False, error=silence))
 
     def _become(self, health: SourceHealth) -> None:
         """Change state; told once for each change."""

@@ -1,0 +1,203 @@
+"""A history is opened by one agent alone, refused where it holds something else, set aside where corrupt."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from evenwatt.errors import HistoryError, HistoryInUse
+from evenwatt.sinks.history import History, writer_pid
+from sink_fixtures import HOUR, served, tick
+
+HOLD = """
+import sys
+from pathlib import Path
+from evenwatt.sinks.history import History
+history = History(Path(sys.argv[1]), currency="EUR")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where the history is."""
+    return tmp_path / "deep" / "history.db"
+
+
+@pytest.fixture
+def other_agent(path):
+    """A process that writes the history, until its standard input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "open\n"
+        yield process
+
+
+def opened(path, **options):
+    """Open a history and return it, closed at the end of a `with`."""
+    return closing(History(path, **{"currency": "EUR", **options}))
+
+
+def filled(path):
+    """Begin a history with one tick, and close it."""
+    with opened(path) as history:
+        history.write(tick({(HOUR, "chat", "small"): served()}))
+
+
+def test_its_folder_is_made(path):
+    """A history is begun where nothing is yet, and nothing is set aside."""
+    with opened(path) as history:
+        assert path.exists()
+        assert history.set_aside is None
+
+
+def test_a_second_agent_is_refused_with_the_first_ones_pid(path, other_agent):
+    """Two agents on one history would count twice: the second hears who the first is."""
+    with pytest.raises(HistoryInUse, match=f"PID {other_agent.pid}") as error:
+        History(path, currency="EUR")
+
+    assert error.value.pid == other_agent.pid
+    assert writer_pid(path) == other_agent.pid
+
+
+def test_a_dead_agent_holds_nothing(path, other_agent):
+    """The lock of an agent that was killed is free at once."""
+    other_agent.kill()
+    other_agent.wait()
+
+    assert writer_pid(path) is None
+    with opened(path):
+        assert writer_pid(path) == os.getpid()
+
+
+def test_nobody_writes_a_history_that_is_not_there(path):
+    """Where there is no history there is no writer."""
+    assert writer_pid(path) is None
+    with opened(path):
+        pass
+    assert writer_pid(path) is None
+
+
+def test_a_refused_agent_leaves_the_lock_alone(path, other_agent):
+    """Asking does not take the PID of the holder away."""
+    for _ in range(2):
+        with pytest.raises(HistoryInUse):
+            History(path, currency="EUR")
+
+    assert writer_pid(path) == other_agent.pid
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"currency": "USD"}, "its money is in EUR, the configuration says currency: USD"),
+        ({"simulated": True}, "holds measured readings, and simulated ones are never mixed"),
+    ],
+)
+def test_a_history_of_something_else_is_refused(path, options, words):
+    """Money of another currency, or made-up readings, do not come to what is there; nothing stays locked."""
+    filled(path)
+    with pytest.raises(HistoryError, match=words):
+        History(path, **{"currency": "EUR", **options})
+
+    with opened(path) as history:
+        assert history.totals().usage
+
+
+def test_a_newer_history_is_refused(path):
+    """A schema step that is not known here is told by its name, with the file and what to do."""
+    filled(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at)"
+            " VALUES ('evenwatt', 'm999_more', '')"
+        )
+    with pytest.raises(HistoryError, match="newer evenwatt") as error:
+        History(path, currency="EUR")
+
+    assert str(path) in str(error.value)
+    assert "m999_more" in str(error.value)
+    assert writer_pid(path) is None
+
+
+def test_a_file_that_is_no_database_is_set_aside(path):
+    """What cannot be read is kept under a name that is free, and a new history is begun."""
+    path.parent.mkdir()
+    for number in (1, 2):
+        path.write_bytes(b"not a database: " * 100 + b"%d" % number)
+        with opened(path) as history:
+            assert history.set_aside == path.with_name(f"history.db.corrupt-{number}")
+            assert not history.totals().usage
+
+    for number in (1, 2):
+        assert path.with_name(f"history.db.corrupt-{number}").read_bytes().endswith(b"%d" % number)
+
+
+def damage(path):
+    """Overwrite the middle of a database."""
+    with path.open("r+b") as file:
+        file.seek(8 * 4_096)
+        file.write(b"\xff" * 8 * 4_096)
+
+
+def test_a_database_that_is_damaged_within_is_set_aside(path):
+    """Damage in the middle of the file is found at the start, and not by a tick."""
+    filled(path)
+    damage(path)
+
+    with opened(path) as history:
+        assert history.set_aside == path.with_name("history.db.corrupt-1")
+        history.write(tick({(HOUR, "chat", "small"): served()}))
+
+
+def test_the_files_beside_a_corrupt_database_go_with_it(path):
+    """While somebody else reads it, the write-ahead files stay with the database that they belong to."""
+    filled(path)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("SELECT * FROM setting").fetchall()
+        damage(path)
+        with opened(path) as history:
+            history.write(tick({(HOUR, "chat", "small"): served()}))
+
+            assert path.with_name("history.db.corrupt-1-shm").exists()
+            assert path.with_name("history.db.corrupt-1-wal").exists()
+            assert history.totals().usage
+
+
+def test_a_history_that_cannot_be_opened_is_not_set_aside(path):
+    """What is in the way, and no corrupt database, is left where it is, and named."""
+    path.mkdir(parents=True)
+    with pytest.raises(HistoryError, match="cannot be opened") as error:
+        History(path, currency="EUR")
+
+    assert str(path) in str(error.value)
+    assert path.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    """A file where the folder should be is told with the path."""
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "history.db"
+    with pytest.raises(HistoryError, match="its folder cannot be made") as error:
+        History(path, currency="EUR")
+
+    assert str(path) in str(error.value)
+
+
+def test_a_locked_history_is_told_at_the_start(path):
+    """A database that another program holds stops the start in words, and is not taken for corrupt."""
+    filled(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(HistoryError, match="database is locked"):
+            History(path, currency="EUR")
+        other.execute("ROLLBACK")
+
+    with opened(path) as history:
+        assert history.set_aside is None
+        assert history.totals().usage

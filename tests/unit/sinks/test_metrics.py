@@ -1,0 +1,199 @@
+"""The metrics page: public names and labels, what is not known is absent, and no name breaks a line."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from evenwatt.economics.cost import Costs
+from evenwatt.ledger import SourceTotals
+from evenwatt.readings.exposition import bounded_text
+from evenwatt.sinks.metrics import METRICS, render_metrics
+from evenwatt.snapshot import ALL, HistoryHealth, ReferenceView, Sums
+from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
+
+
+def samples(shown, name=None):
+    """Return the samples of a page as a reader of Prometheus understands them: by name and labels."""
+    families = text_string_to_metric_families(render_metrics(shown).decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("evenwatt_") and name in (None, sample.name.removeprefix("evenwatt_"))
+    }
+
+
+def value(shown, name, **labels):
+    """Return one sample; None where it is absent."""
+    return samples(shown).get((f"evenwatt_{name}", tuple(sorted(labels.items()))))
+
+
+def test_every_metric_is_shown_with_its_labels():
+    """A machine of which everything is known shows each public name, with its documented labels."""
+    rows = {
+        (HOUR, "chat", "small"): served(requests_completed=3),
+        (HOUR + MINUTE, "chat", "small"): idle(),
+    }
+    labels = {}
+    for name, pairs in samples(snapshot(rows)):
+        labels.setdefault(name, set()).add(tuple(sorted(label for label, _ in pairs)))
+
+    assert labels == {spec.name: {tuple(sorted(spec.labels))} for spec in METRICS.values()}
+
+
+def test_numbers_arrive():
+    """Tokens, energy, money and prices are what the snapshot says."""
+    shown = snapshot()
+    chat = {"engine": "chat", "model": "small"}
+
+    assert value(shown, "tokens_total", type="cached_input", **chat) == 500_000
+    assert value(shown, "energy_joules_total", state="active", **chat) == 6_000.0
+    assert value(shown, "cost_total", component="hardware", **chat) == pytest.approx(0.06)
+    assert value(shown, "api_cost_total", reference="flat", cache="none", **chat) == pytest.approx(2.0)
+    assert value(shown, "api_cost_total", reference="flat", cache="observed", **chat) == pytest.approx(1.55)
+    assert value(shown, "gpu_energy_joules_total", gpu="0", uuid="GPU-a") == 6_000.0
+    assert value(shown, "cost_per_mtok", window="1h", basis="full", tokens="total", **chat) == pytest.approx(
+        0.0606 / 1.6
+    )
+    assert (
+        value(shown, "capacity_tokens_per_second", engine="chat", model=ALL, source="configured") == 50_000.0
+    )
+    assert value(shown, "money_info", currency="EUR") == 1.0
+    assert value(shown, "simulated") == 0.0
+
+
+def test_what_is_not_known_is_absent():
+    """No series stands for a value that nobody told: no 0, no NaN."""
+    unknown = gpu(
+        fault="lost",
+        power_watts=None,
+        power_limit_watts=None,
+        utilization_ratio=None,
+        memory_used_bytes=None,
+        memory_bytes=None,
+        temperature_celsius=None,
+    )
+    shown = snapshot(
+        {(HOUR, "chat", "small"): idle(idle_loaded_joules=None)},
+        gpus=(unknown,),
+        counter_power_ratios={},
+        engines=(engine_view(up=False, requests_running=None, requests_waiting=None),),
+        sources=(),
+        electricity_price_per_kwh=None,
+        cost_per_hour=Costs(hardware=3.6),
+    )
+    names = {name.removeprefix("evenwatt_") for name, _ in samples(shown)}
+
+    assert value(shown, "gpu_up", gpu="0", uuid="GPU-a") == 0.0
+    assert value(shown, "cost_per_hour", component="hardware") == 3.6
+    assert value(shown, "cost_per_hour", component="energy") is None
+    assert not names & {
+        "tokens_total",
+        "requests_total",
+        "energy_joules_total",
+        "cost_per_mtok",
+        "break_even_ratio",
+        "break_even_load_ratio",
+        "gpu_power_watts",
+        "gpu_temperature_celsius",
+        "gpu_energy_counter_power_ratio",
+        "engine_requests_running",
+        "capacity_tokens_per_second",
+        "electricity_price_per_kwh",
+        "source_last_success_timestamp_seconds",
+    }
+    assert b"NaN" not in render_metrics(shown).replace(b"# ", b"")
+
+
+def test_never_is_infinite():
+    """A break-even that no load reaches is +Inf."""
+    window = snapshot().windows[0]
+    never = ReferenceView(
+        reference="flat",
+        price_per_mtok=1.0,
+        price_per_mtok_no_cache=1.0,
+        ratio=0.1,
+        break_even_load_ratio=math.inf,
+    )
+    shown = snapshot(windows=(replace(window, rows=(replace(window.rows[0], references=(never,)),)),))
+
+    assert (
+        value(shown, "break_even_load_ratio", engine="chat", model="small", reference="flat", window="1h")
+        == math.inf
+    )
+
+
+def test_flaws_that_never_happened_are_zero():
+    """A counter that began at its first increase would hide it: restarts and gaps begin at 0."""
+    shown = snapshot(source_totals={"agent": SourceTotals(gap_seconds=5.0)})
+
+    assert value(shown, "engine_restarts_total", engine="chat") == 0.0
+    assert value(shown, "gap_seconds_total", source="chat") == 0.0
+    assert value(shown, "gap_seconds_total", source="agent") == 5.0
+
+
+def test_a_gpu_that_is_not_read_keeps_its_series():
+    """The energy so far stays under the same labels while the GPU says nothing."""
+    shown = snapshot(gpus=())
+
+    assert value(shown, "gpu_energy_joules_total", gpu="0", uuid="GPU-a") == 6_000.0
+    assert value(shown, "gpu_power_watts", gpu="0", uuid="GPU-a") is None
+    assert (
+        value(snapshot(gpus=(), gpu_indexes={}), "gpu_energy_joules_total", gpu="", uuid="GPU-a") == 6_000.0
+    )
+
+
+def test_a_new_history_has_no_sums():
+    """Without a tick there are no counters, and the page is still a page."""
+    shown = snapshot(
+        {},
+        totals=Sums(),
+        source_totals={},
+        windows=(),
+        engines=(),
+        gpus=(),
+        sources=(),
+        counter_power_ratios={},
+    )
+    names = {name for name, _ in samples(shown)}
+
+    assert not any(name.endswith("_total") for name in names)
+    assert "evenwatt_build_info" in names
+
+
+def test_a_history_that_is_down_shows():
+    """Ticks that wait to be written are counted."""
+    health = HistoryHealth(path="/h", up=False, pending_ticks=3, error="disk full")
+    shown = snapshot(history=health, config_reload_ok=False, simulated=True)
+
+    assert value(shown, "history_up") == 0.0
+    assert value(shown, "history_pending_ticks") == 3.0
+    assert value(shown, "config_last_reload_successful") == 0.0
+    assert value(shown, "simulated") == 1.0
+
+
+@settings(deadline=None)
+@given(st.text(min_size=1, max_size=300))
+def test_any_model_name_comes_through(name):
+    """Whatever an engine calls its model is one label of one line, and read back as it was."""
+    bounded = bounded_text(name)
+    shown = snapshot({(HOUR, "chat", bounded): served()}, windows=())
+    labels = {dict(pairs)["model"] for metric, pairs in samples(shown, "tokens_total") if metric}
+
+    assert labels == {bounded}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['"} 1\nevenwatt_cost_total{engine="x"', "a\\", 'a\\"b', "a\nb", "a\\nb", "", "\u2028", "\x00", "#"],
+)
+def test_hostile_model_names_come_through(name):
+    """Quotes, backslashes and line ends in a name neither end its label nor begin another series."""
+    found = samples(snapshot({(HOUR, "chat", name): served()}), "tokens_total")
+
+    assert {dict(pairs)["model"] for _, pairs in found} == {name}
+    assert len(found) == 3

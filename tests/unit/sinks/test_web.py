@@ -1,0 +1,153 @@
+"""The port: finished pages, nothing but reading, and nothing that is too old shown as the present."""
+
+import socket
+from contextlib import closing
+
+import pytest
+import requests
+
+from engine_process import loopback_session
+from evenwatt.clock import boot_seconds
+from evenwatt.errors import EvenwattError
+from evenwatt.service.publishing import first_pages, pages
+from evenwatt.sinks.web import Page, Pages, WebServer
+from sink_fixtures import snapshot
+
+PAGE = Page(body=b"hello\n", content_type="text/plain; charset=utf-8")
+PATHS = ["/", "/api/v1/status", "/healthz", "/metrics", "/readyz"]
+
+
+@pytest.fixture
+def server():
+    """A server on a free port, with nothing to show yet."""
+    with closing(WebServer(host="127.0.0.1", port=0)) as started:
+        yield started
+
+
+def ask(server, path, method="GET"):
+    """Return the answer to one request."""
+    with loopback_session() as session:
+        return session.request(method, f"http://127.0.0.1:{server.port}{path}", timeout=5)
+
+
+def published(server, *, age_seconds=0.0, **page):
+    """Publish one page that was finished some time ago."""
+    finished = Page(body=PAGE.body, content_type=PAGE.content_type, **page)
+    server.publish(Pages(by_path={"/page": finished}, boot_seconds=boot_seconds() - age_seconds))
+
+
+def test_a_page_is_answered_as_it_was_published(server):
+    """Body, type and status come as they are; the next publication takes their place."""
+    server.publish(Pages(by_path={"/page": PAGE}))
+    answer = ask(server, "/page")
+
+    assert (answer.status_code, answer.content) == (200, b"hello\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+    published(server, status=503)
+    assert ask(server, "/page").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/page/", "//page", "/..%2fpage", "/%00", "/page.html"])
+def test_a_path_that_is_not_there_names_those_that_are(server, path):
+    """404 lists the pages, and repeats nothing of what was asked."""
+    server.publish(Pages(by_path={"/page": PAGE, "/other": PAGE}))
+    answer = ask(server, path)
+
+    assert answer.status_code == 404
+    assert answer.text == "nothing at this path; there are: /other, /page\n"
+
+
+def test_head_is_get_without_a_body(server):
+    """HEAD tells what GET would bring."""
+    published(server)
+    answer = ask(server, "/page", "HEAD")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == "6"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_can_be_changed(server, method):
+    """Only reading is allowed, at any path."""
+    published(server)
+
+    assert ask(server, "/page", method).status_code == 405
+    assert ask(server, "/nothing", method).status_code == 405
+
+
+def test_a_page_that_is_too_old_is_not_shown(server):
+    """When ticks end, what was true once is no longer answered."""
+    published(server, age_seconds=9.0, stale_after_seconds=10.0)
+    assert ask(server, "/page").status_code == 200
+
+    published(server, age_seconds=61.0, stale_after_seconds=60.0)
+    answer = ask(server, "/page")
+
+    assert (answer.status_code, answer.text) == (503, "the last tick finished 61 s ago\n")
+
+
+def test_before_the_first_tick_it_is_alive_and_not_ready(server):
+    """Health is there at once; what needs a tick says that it waits for one."""
+    server.publish(first_pages())
+
+    assert {path: ask(server, path).status_code for path in PATHS} == {
+        "/": 200,
+        "/healthz": 200,
+        "/readyz": 503,
+        "/metrics": 503,
+        "/api/v1/status": 503,
+    }
+
+
+def test_a_snapshot_has_all_its_pages(server):
+    """After a tick every page is there, and each is too old after the same time but for the way to them."""
+    finished = pages(snapshot(simulated=True), stale_after_seconds=60.0)
+    server.publish(finished)
+
+    assert sorted(finished.by_path) == PATHS
+    assert {ask(server, path).status_code for path in PATHS} == {200}
+    assert ask(server, "/api/v1/status").json()["simulated"] is True
+    assert "SIMULATED" in ask(server, "/").text
+    assert ask(server, "/metrics").headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+    server.publish(Pages(by_path=finished.by_path, boot_seconds=boot_seconds() - 61.0))
+    assert {path: ask(server, path).status_code for path in PATHS if path != "/"} == dict.fromkeys(
+        PATHS[1:], 503
+    )
+
+
+def test_an_address_in_use_stops_the_start():
+    """A port that somebody listens on is told at once, with the setting to change."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EvenwattError, match=f"cannot listen on 127.0.0.1:{port}") as error:
+            WebServer(host="127.0.0.1", port=port)
+
+    assert "server.listen" in str(error.value)
+
+
+def test_a_closed_server_answers_no_more(server):
+    """After its end nothing listens; closing twice is no error; publishing tells that nobody would read it."""
+    port = server.port
+    server.close()
+    server.close()
+
+    with pytest.raises(requests.ConnectionError):
+        ask(server, "/healthz")
+    with pytest.raises(EvenwattError, match=f"the web server on port {port} has ended"):
+        server.publish(first_pages())
+
+
+def test_its_port_is_free_for_the_next_one(server):
+    """An agent that starts anew finds its port free, connections of clients that stay or not."""
+    published(server)
+    with loopback_session() as session:
+        url = f"http://127.0.0.1:{server.port}/page"
+        assert session.get(url, timeout=5).ok
+        server.close()
+        with closing(WebServer(host="127.0.0.1", port=server.port)) as again:
+            published(again)
+            assert session.get(url, timeout=5).ok
