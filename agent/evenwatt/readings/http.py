@@ -9,19 +9,18 @@ import io
 import socket
 import ssl
 import zlib
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-import requests
-import requests.adapters
 import urllib3
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3.util import parse_url
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceContractError, SourceError, SourceUnavailable
@@ -35,6 +34,14 @@ _READ_BYTES = 64 * 2**10
 _LEAST_SECONDS = 1e-3
 _WHOSE = "is this the address of the engine itself?"
 _NOT_READY_STATUSES = frozenset({429, 502, 503, 504})
+_HEADERS = MappingProxyType(
+    {
+        "Accept": "text/plain; version=0.0.4",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "User-Agent": "evenwatt",
+    }
+)
 _STATUS_ADVICE: Mapping[int, str] = MappingProxyType(
     {
         401: "it asks for a key: set `api_key` for this engine",
@@ -90,20 +97,9 @@ class HttpClient:
     """
 
     def __init__(self, api_key: str | None = None) -> None:
-        self._session = _PlainSession()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.mount("http://", _BoundedAdapter())
-        self._session.mount("https://", _BoundedAdapter())
-        self._session.headers.update(
-            {
-                "Accept": "text/plain; version=0.0.4",
-                "Accept-Encoding": "identity",
-                "Connection": "close",
-                "User-Agent": "evenwatt",
-            }
-        )
-        self._session.auth = None if api_key is None else _Bearer(api_key)
+        self._key_header = {} if api_key is None else {"Authorization": f"Bearer {api_key.strip()}"}
+        self._pools = urllib3.PoolManager()
+        self._pools.pool_classes_by_scheme = {"http": _BoundedPool, "https": _BoundedTlsPool}
 
     def get(self, url: str, deadline_seconds: float) -> Answer:
         """Return what the server answers, whatever the status.
@@ -119,27 +115,34 @@ class HttpClient:
         shown = shown_url(url)
         deadline_seconds = max(deadline_seconds, _LEAST_SECONDS)
         try:
-            with self._session.get(
-                url,
-                timeout=urllib3.Timeout(total=deadline_seconds),  # type: ignore[arg-type]  # documented for HTTPAdapter.send
-                stream=True,
+            address = parse_url(url)
+            pool = self._pools.connection_from_host(address.host, address.port, address.scheme)
+            with pool.urlopen(
+                "GET",
+                address.request_uri,
+                headers={**_HEADERS, **_credentials(address.auth), **self._key_header},
+                timeout=urllib3.Timeout(total=deadline_seconds),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
             ) as response:
-                body = b"".join(response.raw.stream(_READ_BYTES, decode_content=False))
+                body = b"".join(response.stream(_READ_BYTES, decode_content=False))
         except _TooLarge as exc:
             raise SourceContractError(f"{shown} sends more than {_MOST_BYTES} bytes; {_WHOSE}") from exc
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as exc:
+        except (HTTPError, ValueError) as exc:
             raise _translated(exc, shown, deadline_seconds) from exc
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         return Answer(
             url=shown,
-            status=response.status_code,
+            status=response.status,
             headers=response.headers,
             body=_decompressed(body, encoding, shown),
         )
 
     def close(self) -> None:
-        """Let go of what the session holds."""
-        self._session.close()
+        """Let go of what is held open."""
+        self._pools.clear()
 
 
 def shown_url(url: str) -> str:
@@ -151,22 +154,11 @@ def shown_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-class _PlainSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Take a redirect for an answer like any other.
-
-        Even when told not to follow it, requests would look where it leads, and read and decompress the body
-        without bounds.
-        """
-
-
-class _Bearer(requests.auth.AuthBase):
-    def __init__(self, api_key: str) -> None:
-        self._header = f"Bearer {api_key.strip()}"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
-        return request
+def _credentials(auth: str | None) -> dict[str, str]:
+    """Return the header for user and password of a URL."""
+    if auth is None:
+        return {}
+    return {"Authorization": f"Basic {b64encode(unquote(auth).encode('latin-1')).decode('ascii')}"}
 
 
 class _TooLarge(Exception):
@@ -232,12 +224,6 @@ class _BoundedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTlsConnection
 
 
-class _BoundedAdapter(requests.adapters.HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _BoundedPool, "https": _BoundedTlsPool}
-
-
 def _translated(exc: Exception, shown: str, deadline_seconds: float) -> SourceError:
     """Return a foreign exception in our words.
 
@@ -246,7 +232,7 @@ def _translated(exc: Exception, shown: str, deadline_seconds: float) -> SourceEr
     root: BaseException = exc
     while root.__context__ is not None:
         root = root.__context__
-    if isinstance(exc, (InvalidSchema, InvalidURL, MissingSchema, UnicodeError)):
+    if isinstance(exc, LocationValueError | UnicodeError):
         return SourceUnavailable(f"{shown} cannot be asked ({type(exc).__name__}); check its URL and key")
     if isinstance(root, TimeoutError):
         return SourceUnavailable(

@@ -1,11 +1,12 @@
 """How commands talk to the agent that runs: by its port to see, by signals to ask."""
 
+import http.client
 import os
 from pathlib import Path
 from typing import Any
 
 import psutil
-import requests
+import urllib3
 
 from evenwatt import clock
 from evenwatt.config import Address, Settings
@@ -30,16 +31,15 @@ def running_status(listen: Address) -> dict[str, Any]:
     address = Address(host=_ANY_HOST.get(listen.host, listen.host), port=listen.port)
     url = f"http://{address}/api/v1/status"
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(url, timeout=_TIMEOUT_SECONDS)
-        answer.raise_for_status()
+        answer = urllib3.request("GET", url, timeout=_TIMEOUT_SECONDS, retries=False)
+        if answer.status != http.client.OK:
+            said = answer.data[:100].decode(errors="replace").strip()
+            raise _unreachable(url, f"HTTP {answer.status}: {said}")
         document = answer.json()
-    except (requests.RequestException, ValueError) as error:
-        raise AgentUnreachable(
-            f"no running agent answers at {url} ({_reason(error)}). Start it with `evenwatt run`, or name "
-            "the configuration that it runs with: --config FILE"
-        ) from error
+    except urllib3.exceptions.NewConnectionError as error:
+        raise _unreachable(url, "nothing listens there") from error
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise _unreachable(url, str(error)) from error
     if not isinstance(document, dict) or "sources" not in document:
         raise AgentUnreachable(f"what answers at {url} is not evenwatt; see server.listen")
     return document
@@ -91,9 +91,8 @@ def _agent_pid(history: Path) -> int:
     return pid
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.ConnectionError):
-        return "nothing listens there"
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code}: {error.response.text.strip()[:100]}"
-    return str(error) or type(error).__name__
+def _unreachable(url: str, reason: str) -> AgentUnreachable:
+    return AgentUnreachable(
+        f"no running agent answers at {url} ({reason}). Start it with `evenwatt run`, or name the "
+        "configuration that it runs with: --config FILE"
+    )

@@ -130,7 +130,7 @@ def test_an_address_in_use_stops_the_start():
 
 
 def test_a_closed_server_answers_no_more(server):
-    """After its end nothing listens; closing twice is no error; publishing tells that nobody would read it."""
+    """After its end nothing listens; closing twice is no error; publishing tells that nobody reads it."""
     port = server.port
     server.close()
     server.close()
