@@ -112,8 +112,10 @@ class Accounts:
             )
         except HistoryError as error:
             self._fail(f"{error}; what it adds up to is shown as it was", error)
-        else:
+            return
+        if self._error is not None:
             self._error = None
+            self._tell("history_back", "history", "the history is read again")
 
     def _fail(self, told: str, error: HistoryError) -> None:
         if self._error is None:

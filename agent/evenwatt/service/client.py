@@ -2,7 +2,7 @@
 
 import http.client
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import psutil
@@ -80,7 +80,7 @@ def _agent_pid(history: Path) -> int:
             f"no agent writes {history}; name the configuration that it runs with: --config FILE"
         )
     try:
-        is_agent = any("evenwatt" in word for word in psutil.Process(pid).cmdline())
+        is_agent = any(PurePath(word).name == "evenwatt" for word in psutil.Process(pid).cmdline())
     except psutil.Error:
         is_agent = False
     if not is_agent:

@@ -1,4 +1,4 @@
-"""Prices are accepted once, dated and told; the catalogue is never waited for, and what it says later counts from then."""
+"""Prices are accepted once, dated and told; the catalogue is never waited for."""
 
 import logging
 import sqlite3
@@ -79,7 +79,7 @@ def locked(history):
 
 
 def test_the_first_price_stands_for_all_time_before_it(history):
-    """A reference that is new is priced from the beginning of time, with the day on which that was accepted."""
+    """A reference that is new is priced from the beginning of time, and says when that was accepted."""
     catalogue = Catalogue(OfferedPrices(rows=(row(),)))
     keeper = PriceKeeper(history, CATALOGUE, fetch=catalogue)
 

@@ -1,5 +1,6 @@
 """From settings to the price book: every way of having hardware and labour, and what is assumed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -131,7 +132,7 @@ def test_only_configured_references_are_in_the_book():
 
 
 def test_written_prices_are_offered_as_of_now():
-    """Prices that the configuration writes out are offered; those of the catalogue are asked for elsewhere."""
+    """Prices that the configuration writes out are offered, and no others."""
     settings = settings_of(
         "references: [openai:gpt-4o-mini, {name: flat, input: 1, cached_input: 0.1, output: 5}]"
     )
@@ -187,9 +188,7 @@ def test_what_is_written_is_not_assumed():
 
 def test_a_tick_is_priced_minute_by_minute():
     """Each minute costs what holds when it begins; idle minutes have no API bill."""
-    dearer = FLAT.__class__(
-        name="flat", valid_from_utc_seconds=HOUR + 1.0, input_per_mtok=2.0, output_per_mtok=10.0
-    )
+    dearer = replace(FLAT, valid_from_utc_seconds=HOUR + 1.0, input_per_mtok=2.0, output_per_mtok=10.0)
     rows = {
         (HOUR, "chat", "small"): served(),
         (HOUR + MINUTE, "chat", "small"): served(),
@@ -210,6 +209,6 @@ def test_time_that_was_down_is_not_paid_for_where_it_is_given_back():
     rows = {
         (HOUR, "chat", "small"): idle(idle_loaded_seconds=None, idle_empty_seconds=60.0, down_seconds=45.0)
     }
-    book = book_with(base=BOOK.__class__(hardware=Rented(rent_per_hour=3.6, is_active_only=True)))
+    book = replace(BOOK, hardware=Rented(rent_per_hour=3.6, is_active_only=True))
 
     assert priced(posting(rows), book).costs[HOUR, "chat", "small"].costs.hardware == pytest.approx(0.015)

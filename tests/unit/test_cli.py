@@ -1,0 +1,136 @@
+"""Commands from outside: what they print, their exit codes, and no traceback for what a user can mend."""
+
+import socket
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from evenwatt import __version__
+
+COMMAND_SECONDS = 60.0
+CLOSED = 'server: {listen: "127.0.0.1:1"}\nhistory: {path: %s}\n'
+
+
+def evenwatt(*arguments, **options):
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "evenwatt", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A function that writes a configuration and returns its path."""
+
+    def written(text):
+        path = tmp_path / "config.yaml"
+        path.write_text(dedent(text))
+        return path
+
+    return written
+
+
+def test_version():
+    """The version is printed, and nothing else."""
+    told = evenwatt("--version")
+
+    assert (told.returncode, told.stdout, told.stderr) == (0, f"evenwatt {__version__}\n", "")
+
+
+def test_without_a_command_the_commands_are_listed():
+    """Help names every command that there is."""
+    told = evenwatt()
+
+    for command in ("run", "demo", "check-config", "status", "gpu"):
+        assert f"  {command} " in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("command", [["run"], ["demo"], ["check-config"], ["status"], ["gpu", "release"]])
+def test_a_wrong_configuration_is_told_by_every_command(config, command):
+    """All faults at once with their places, exit code 2, and no traceback."""
+    path = config("windows: [24x]\nelectricity: {pue: 0.5}\n")
+    told = evenwatt(*command, "--config", path)
+
+    assert told.returncode == 2
+    lines = told.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{path}:1: windows")
+    assert lines[1].startswith(f"{path}:2: electricity.pue")
+
+
+def test_a_right_configuration_says_what_is_assumed(config):
+    """Exit code 0; what nobody wrote is told with the line to write."""
+    path = config("electricity: {price_per_kwh: 0.25}\n")
+    told = evenwatt("check-config", "--config", path)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith(f"{path}: right\n")
+    assert "price_per_kwh" not in told.stdout
+    assert "to make it true: hardware: {purchase_price: PRICE, lifetime_years: 3}" in told.stdout
+
+
+def test_no_configuration_is_right_too(tmp_path):
+    """Without a file all defaults hold, and it says so."""
+    told = evenwatt("check-config", env={"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
+
+    assert told.returncode == 0
+    assert told.stdout.startswith("no configuration file; all defaults\n")
+
+
+def test_a_missing_file_is_told(tmp_path):
+    """A configuration that is not there is a fault with exit code 2."""
+    told = evenwatt("check-config", "--config", tmp_path / "none.yaml")
+
+    assert told.returncode == 2
+    assert "there is no such file" in told.stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["gpu", "release"], ["gpu", "resume"]])
+def test_commands_need_an_agent_that_runs(config, tmp_path, command):
+    """Where no agent answers, one sentence says where it was looked for and what to do."""
+    told = evenwatt(*command, "--config", config(CLOSED % (tmp_path / "h.db")))
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("evenwatt: no running agent answers at http://127.0.0.1:1/api/v1/status")
+    assert "evenwatt run" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_told(config, tmp_path):
+    """An agent that cannot listen ends with one sentence after its log, and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        path = config(
+            f'server: {{listen: "{listen}"}}\nhistory: {{path: {tmp_path / "h.db"}}}\nengines: []\n'
+        )
+        told = evenwatt("run", "--no-simulation", "--config", path)
+
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].startswith(f"evenwatt: server.listen: cannot listen on {listen}")
+    assert "Traceback" not in told.stderr
+
+
+def test_a_recording_that_is_none_is_told(config, tmp_path):
+    """`demo --replay` of something else says what it found, and no traceback."""
+    (tmp_path / "notes.txt").write_text("hello\n")
+    path = config(CLOSED % (tmp_path / "h.db"))
+    told = evenwatt("demo", "--replay", tmp_path / "notes.txt", "--config", path)
+
+    assert told.returncode == 1
+    assert str(tmp_path / "notes.txt") in told.stderr.splitlines()[-1]
+    assert "Traceback" not in told.stderr
+
+
+def test_an_unknown_command_is_told():
+    """Typing errors are answered with exit code 2."""
+    told = evenwatt("statsu")
+
+    assert told.returncode == 2
+    assert "statsu" in told.stderr
