@@ -49,7 +49,10 @@ def _costs(costs: Costs) -> dict[str, float | None]:
 
 def _money(snapshot: Snapshot, key: tuple[str, str]) -> Mapping[str, Any]:
     money = snapshot.totals.money.get(key)
-    return {} if money is None else {f"{name}_cost": value for name, value in asdict(money).items()}
+    if money is None:
+        return {}
+    costs = {**asdict(money.whole_costs), "idle_loaded": money.idle_loaded, "idle_empty": money.idle_empty}
+    return {f"{name}_cost": value for name, value in costs.items()}
 
 
 def _gpu(snapshot: Snapshot, gpu: GpuReading) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def _row(row: WindowRow) -> dict[str, Any]:
         "engine": row.engine,
         "model": row.model,
         "tokens": asdict(row.tokens),
-        "cost": _costs(row.money.costs),
+        "cost": _costs(row.money.whole_costs),
         "idle_cost": {"idle_loaded": row.money.idle_loaded, "idle_empty": row.money.idle_empty},
         "cost_per_mtok": {
             f"{basis.value}_{base.value}": value for (basis, base), value in row.cost_per_mtok.items()

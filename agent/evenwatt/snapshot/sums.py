@@ -41,7 +41,11 @@ class PricedPosting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money:
-    """Sums of money; None where nothing of it is known."""
+    """Sums of money; None where nothing of it is known.
+
+    Attributes:
+        unpriced_seconds: The machine's time in these sums for which no hardware price was known.
+    """
 
     hardware: float | None = None
     energy: float | None = None
@@ -49,11 +53,17 @@ class Money:
     other: float | None = None
     idle_loaded: float | None = None
     idle_empty: float | None = None
+    unpriced_seconds: float | None = None
 
     @property
     def costs(self) -> Costs:
-        """The same by component."""
+        """What is known of it, by component."""
         return Costs(hardware=self.hardware, energy=self.energy, labour=self.labour, other=self.other)
+
+    @property
+    def whole_costs(self) -> Costs:
+        """The same, without hardware where its price became known only midway: a part is not the whole."""
+        return replace(self.costs, hardware=None) if self.unpriced_seconds else self.costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +111,12 @@ def tokens_of(usage: Usage) -> Tokens:
     )
 
 
-def money_of(costs: MinuteCosts | None) -> Money:
+def money_of(costs: MinuteCosts | None, usage: Usage) -> Money:
     """Return what one row cost; nothing is known of a row that was not priced."""
     if costs is None:
         return Money()
+    held = (usage.active_seconds, usage.idle_loaded_seconds, usage.idle_empty_seconds)
+    seconds = sum(value for value in held if value is not None)
     return Money(
         hardware=costs.costs.hardware,
         energy=costs.costs.energy,
@@ -112,6 +124,7 @@ def money_of(costs: MinuteCosts | None) -> Money:
         other=costs.costs.other,
         idle_loaded=costs.idle.get(State.IDLE_LOADED),
         idle_empty=costs.idle.get(State.IDLE_EMPTY),
+        unpriced_seconds=seconds if seconds and costs.costs.hardware is None else None,
     )
 
 
@@ -133,7 +146,7 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     money = dict(sums.money)
     for (minute, engine, model), row in posting.usage.items():
         _add_to(usage, (engine, model), row)
-        added = money_of(priced.costs.get((minute, engine, model)))
+        added = money_of(priced.costs.get((minute, engine, model)), row)
         money[engine, model] = _money_sum(money.get((engine, model), Money()), added)
     api = dict(sums.api)
     for (minute, engine, model, reference), cost in priced.api.items():

@@ -126,7 +126,7 @@ def _row(
     load = _load(tokens, capacity, seconds)
     window = _window_sums(usage, money, tokens)
     per_mtok = {
-        (basis, base): cost_per_mtok(money.costs, tokens, basis=basis, base=base)
+        (basis, base): cost_per_mtok(money.whole_costs, tokens, basis=basis, base=base)
         for basis in Basis
         for base in TokenBase
     }
@@ -158,7 +158,7 @@ def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
     idle_joules = [value for value in joules[1:] if value is not None]
     known = [value for value in joules if value is not None]
     return WindowSums(
-        costs=money.costs,
+        costs=money.whole_costs,
         tokens=tokens,
         seconds=idle_seconds + (usage.active_seconds or 0.0),
         down_seconds=usage.down_seconds or 0.0,
@@ -179,16 +179,14 @@ def _references(
         bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
         if all(bills[key].tokens == tokens for key, tokens in served.items()):
             no_cache = _whole_sum([bill.no_cache for bill in bills.values()])
-            is_observed = all(bills[key].observed_tokens == tokens for key, tokens in served.items())
-            observed = _whole_sum([bill.observed_cache for bill in bills.values()]) if is_observed else None
-            views.append(_reference_view(reference, no_cache, observed, window, line))
+            comparable = _whole_sum([_comparable(bills[key], tokens) for key, tokens in served.items()])
+            views.append(_reference_view(reference, no_cache, comparable, window, line))
     return tuple(views)
 
 
 def _reference_view(
-    reference: str, no_cache: float | None, observed: float | None, window: WindowSums, line: CostLine | None
+    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: CostLine | None
 ) -> ReferenceView:
-    bill = no_cache if observed is None else observed
     price = api_price_per_mtok(bill, window.tokens)
     return ReferenceView(
         reference=reference,
@@ -197,6 +195,11 @@ def _reference_view(
         ratio=break_even_ratio(bill, window.costs.full),
         break_even_load_ratio=break_even_load(line, price),
     )
+
+
+def _comparable(bill: ApiBill, tokens: float) -> float | None:
+    """Return the bill with the observed cache hits where the engine told them all, else without any."""
+    return bill.observed_cache if bill.observed_tokens == tokens else bill.no_cache
 
 
 def _whole_sum(values: list[float | None]) -> float | None:

@@ -1,13 +1,14 @@
 """What a window says: from sums alone, and only where everything it needs is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from evenwatt.economics.effective import Basis, TokenBase
 from evenwatt.ledger import Usage
-from evenwatt.snapshot import ALL, Sums, window_view
-from sink_fixtures import FLAT, HOUR, MINUTE, book_with, idle, rule, served, sums_of
+from evenwatt.snapshot import ALL, Sums, sums_with, window_view
+from sink_fixtures import FLAT, HOUR, MINUTE, book_with, idle, rule, served, sums_of, tick
 
 FULL_TOTAL = (Basis.FULL, TokenBase.TOTAL)
 SMALL = (HOUR, "chat", "small")
@@ -83,15 +84,34 @@ def test_both_bounds_of_an_api_are_shown():
     [
         {SMALL: served(cached=None)},
         {SMALL: served(), (HOUR + MINUTE, "chat", "small"): served(cached=None)},
-        {SMALL: served(), LARGE: served(cached=None)},
     ],
-    ids=["never told", "not told at first", "told of one model"],
+    ids=["never told", "not told at first"],
 )
 def test_cache_hits_that_were_not_all_told_are_compared_without(rows):
-    """A bill with the observed cache for a part of the tokens is not the bill for all of them."""
+    """A bill with the observed cache for a part of a model's tokens is not the bill for all of them."""
     (reference,) = view_of(sums_of(rows)).row("chat").references
 
     assert reference.price_per_mtok == reference.price_per_mtok_no_cache
+
+
+def test_cache_hits_count_for_the_models_that_tell_them():
+    """One model that does not tell its hits takes nothing from those of another."""
+    (reference,) = view_of(sums_of({SMALL: served(), LARGE: served(cached=None)})).row("chat").references
+
+    assert reference.price_per_mtok == pytest.approx((1.55 + 1.5) / 2.7)
+    assert reference.price_per_mtok_no_cache == pytest.approx((2.0 + 1.5) / 2.7)
+
+
+def test_a_hardware_price_that_came_midway_leaves_the_full_cost_out():
+    """What was priced for a part of the window is not the hardware cost of all of it."""
+    unpriced = replace(book_with(FLAT), hardware=None)
+    before = sums_of({SMALL: served()}, book=unpriced)
+    row = view_of(sums_with(before, tick({(HOUR + MINUTE, "chat", "small"): served()}))).row("chat")
+
+    assert row.money.hardware == pytest.approx(0.06)
+    assert row.money.unpriced_seconds == pytest.approx(60.0)
+    assert (Basis.FULL, TokenBase.TOTAL) not in row.cost_per_mtok
+    assert (Basis.ENERGY, TokenBase.TOTAL) in row.cost_per_mtok
 
 
 def test_an_api_that_one_model_was_not_compared_with_is_left_out_of_the_sum():

@@ -26,7 +26,7 @@ _M001_USAGE = """
     active_seconds REAL, idle_loaded_seconds REAL, idle_empty_seconds REAL, down_seconds REAL,
     estimated INTEGER, restarted INTEGER,
     hardware_cost REAL, energy_cost REAL, labour_cost REAL, other_cost REAL,
-    idle_loaded_cost REAL, idle_empty_cost REAL"""
+    idle_loaded_cost REAL, idle_empty_cost REAL, unpriced_seconds REAL"""
 _M001_API = """
     engine TEXT NOT NULL, model TEXT NOT NULL, reference TEXT NOT NULL,
     tokens INTEGER, no_cache_cost REAL, observed_tokens INTEGER, observed_cache_cost REAL"""

@@ -35,6 +35,7 @@ COST_COLUMNS: Final = (
     "other_cost",
     "idle_loaded_cost",
     "idle_empty_cost",
+    "unpriced_seconds",
 )
 API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_cache_cost")
 """Each cost with the tokens that it is for, so that a bill for a part is never taken for the whole."""

@@ -41,7 +41,7 @@ def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:
     posting = priced.posting
     return {
         "usage": [
-            (*key, *_usage_values(row), *_money_values(money_of(priced.costs.get(key))))
+            (*key, *_usage_values(row), *_money_values(money_of(priced.costs.get(key), row)))
             for key, row in posting.usage.items()
         ],
         "api": [
