@@ -64,7 +64,9 @@ LABELS: Mapping[str, str] = {
     "outcome": "`completed`, `aborted`, `failed`",
     "reference": "the API model that is compared with, as in `references`",
     "setting": "the key of the configuration that nobody wrote",
-    "source": "`nvml`, `agent` or an engine's name; of a capacity: where it comes from, `configured` or `simulated`",
+    "source": (
+        "`nvml`, `agent` or an engine's name; of a capacity: where it comes from, `configured` or `simulated`"
+    ),
     "state": (
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "
         "the engine was"
