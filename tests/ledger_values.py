@@ -54,7 +54,7 @@ def engine(moment, *models, name="chat", signals=None, started=None, running=Non
         kind="vllm",
         moment=moment,
         epoch=Epoch(
-            signals={"start_time": "1"} if signals is None else signals,
+            signals={"header": name} if signals is None else signals,
             started_boot_seconds=None if started is None else UPTIME + started,
         ),
         models=models,

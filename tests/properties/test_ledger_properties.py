@@ -64,7 +64,7 @@ class TrueEngine:
             kind="vllm",
             moment=moment,
             epoch=Epoch(
-                signals={"process": str(self.number)} if self.has_identity else {},
+                signals={"process": f"{self.name} {self.number}"} if self.has_identity else {},
                 started_boot_seconds=moment.boot_seconds - (now - self.started) if self.tells_start else None,
             ),
             models=tuple(

@@ -101,11 +101,12 @@ class Ledger:
         self._machine: MachineCursor | None = None if machine is None else stored_machine(machine)
         self._engines: dict[str, EngineCursor] = {}
         self._gpus: dict[str, GpuCursor] = {}
+        self._twins: set[str] = set()
         for key, value in cursors.items():
-            if key.startswith(engine_key("")):
+            if value and key.startswith(engine_key("")):
                 engine = stored_engine(value)
                 self._engines[engine.engine] = engine
-            elif key.startswith(gpu_key("")):
+            elif value and key.startswith(gpu_key("")):
                 gpu = stored_gpu(value)
                 self._gpus[gpu.uuid] = gpu
 
@@ -141,10 +142,11 @@ class Ledger:
             engines: All engines known now, also those that said nothing.
         """
         journal = Journal(moment)
+        readings = self._without_twins(journal, readings)
         before = self._machine
         machine = MachineCursor(first=moment, last=moment) if before is None else replace(before, last=moment)
         increases = {
-            reading.engine: self._fold_engine(journal, reading, machine.first)
+            reading.engine: self._fold_engine(journal, reading, machine.first, engines)
             for reading in readings
             if isinstance(reading, EngineReading)
         }
@@ -167,18 +169,45 @@ class Ledger:
         journal.cursor(MACHINE_KEY, self._machine.stored())
         return journal.posting()
 
+    def _without_twins(self, journal: Journal, readings: Sequence[Reading]) -> list[Reading]:
+        """Leave out an engine whose process was read under another name in this tick: it counts only once."""
+        kept: list[Reading] = []
+        names: dict[str, str] = {}
+        for reading in readings:
+            process = reading.epoch.signals.get("process") if isinstance(reading, EngineReading) else None
+            if process is not None and isinstance(reading, EngineReading):
+                first = names.setdefault(process, reading.engine)
+                if first != reading.engine:
+                    if reading.engine not in self._twins:
+                        self._twins.add(reading.engine)
+                        journal.event(narration.engine_twin(reading.engine, first))
+                    continue
+            kept.append(reading)
+        return kept
+
     def _is_gap(self, span: Span) -> bool:
         return span.length_seconds > self._rules.gap_after_seconds
 
     # --- engines -------------------------------------------------------------------------------------------
 
     def _fold_engine(
-        self, journal: Journal, reading: EngineReading, watching_since: Moment
+        self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
     ) -> EngineIncrease:
         name = reading.engine
         before = self._engines.get(name)
         known = self._models.get(name, frozenset())
-        increase = engine_increase(before, reading, watching_since=watching_since, known_models=known)
+        increase = engine_increase(
+            before,
+            reading,
+            watching_since=watching_since,
+            known_models=known,
+            others=[cursor for engine, cursor in self._engines.items() if engine not in engines],
+        )
+        if increase.renamed_from is not None:
+            # Its counters go on under the new name: were it to come back under the old one, so do they.
+            del self._engines[increase.renamed_from]
+            journal.cursor(engine_key(increase.renamed_from), {})
+            journal.event(narration.engine_renamed(name, increase.renamed_from))
         if increase.folded:
             journal.event(narration.models_folded(name, increase.folded))
         self._engines[name] = increase.cursor

@@ -14,6 +14,7 @@ __all__ = [
     "MACHINE_KEY",
     "CounterState",
     "CrossCheck",
+    "EarlierProcess",
     "EngineCursor",
     "GpuCursor",
     "MachineCursor",
@@ -81,6 +82,14 @@ class CounterState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierProcess:
+    """Where the counters of a process stood that answered under an engine's name before."""
+
+    signals: Mapping[str, str]
+    models: Mapping[str, CounterState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineCursor:
     """An engine's last good reading.
 
@@ -89,6 +98,10 @@ class EngineCursor:
         models: Counters by the name that the engine uses, so that one which leaves the page is told from
             one that fell, also where several share a label.
         labels: Names that are labels of their own; once given, for ever.
+        is_doubted: Counters fell on the last page though nothing else speaks of a restart; that page is not
+            in this cursor, and is believed if the next one says the same.
+        earlier: Other processes that answered under this name before, newest first: where one comes back (two
+            replicas behind one address, a switch back), it is counted on from where it stood.
     """
 
     engine: str
@@ -97,6 +110,8 @@ class EngineCursor:
     models: Mapping[str, CounterState]
     labels: frozenset[str]
     was_running: bool = False
+    is_doubted: bool = False
+    earlier: tuple["EarlierProcess", ...] = ()
 
     def label(self, model: str) -> str:
         """Return the label under which a model is booked."""
@@ -110,16 +125,12 @@ class EngineCursor:
             "signals": dict(self.signals),
             "labels": sorted(self.labels),
             "was_running": self.was_running,
-            "models": {
-                name: {
-                    "input": state.input_tokens,
-                    "output": state.output_tokens,
-                    "cached": state.cached_input_tokens,
-                    "requests": dict(state.requests),
-                    "excess": state.input_excess_tokens,
-                }
-                for name, state in self.models.items()
-            },
+            "is_doubted": self.is_doubted,
+            "models": _stored_models(self.models),
+            "earlier": [
+                {"signals": dict(process.signals), "models": _stored_models(process.models)}
+                for process in self.earlier
+            ],
         }
 
 
@@ -200,16 +211,12 @@ def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
         signals=value["signals"],
         labels=frozenset(value["labels"]),
         was_running=value["was_running"],
-        models={
-            name: CounterState(
-                input_tokens=state["input"],
-                output_tokens=state["output"],
-                cached_input_tokens=state["cached"],
-                requests=state["requests"],
-                input_excess_tokens=state["excess"],
-            )
-            for name, state in value["models"].items()
-        },
+        is_doubted=value["is_doubted"],
+        models=_models(value["models"]),
+        earlier=tuple(
+            EarlierProcess(signals=process["signals"], models=_models(process["models"]))
+            for process in value["earlier"]
+        ),
     )
 
 
@@ -228,6 +235,32 @@ def stored_gpu(value: Mapping[str, Any]) -> GpuCursor:
         fault=value["fault"],
         cross_check=CrossCheck(**value["cross_check"]),
     )
+
+
+def _stored_models(models: Mapping[str, CounterState]) -> dict[str, object]:
+    return {
+        name: {
+            "input": state.input_tokens,
+            "output": state.output_tokens,
+            "cached": state.cached_input_tokens,
+            "requests": dict(state.requests),
+            "excess": state.input_excess_tokens,
+        }
+        for name, state in models.items()
+    }
+
+
+def _models(value: Mapping[str, Any]) -> dict[str, CounterState]:
+    return {
+        name: CounterState(
+            input_tokens=state["input"],
+            output_tokens=state["output"],
+            cached_input_tokens=state["cached"],
+            requests=state["requests"],
+            input_excess_tokens=state["excess"],
+        )
+        for name, state in value.items()
+    }
 
 
 def _stored_moment(moment: Moment) -> list[object]:

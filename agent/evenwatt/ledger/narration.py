@@ -15,7 +15,9 @@ __all__ = [
     "energy_disagreement",
     "energy_refused",
     "energy_source_changed",
+    "engine_renamed",
     "engine_restart",
+    "engine_twin",
     "first_sight",
     "gap",
     "gpu_fault",
@@ -31,6 +33,17 @@ def first_sight(engine: str, cursor: EngineCursor) -> Told:
     tokens = sum(state.logical_input_tokens + state.output_tokens for state in cursor.models.values())
     text = f"first seen with {tokens:,} tokens already counted; they are the baseline and not booked"
     return "first_sight", engine, text
+
+
+def engine_renamed(engine: str, before: str) -> Told:
+    """Tell that a process is counted on under another name."""
+    return "engine_renamed", engine, f"was {before} until now; its counters go on under the new name"
+
+
+def engine_twin(engine: str, other: str) -> Told:
+    """Tell of an engine that is read under two names."""
+    text = f"is the same process as {other}, which is counted; this name is not, remove one of the two"
+    return "engine_twin", engine, text
 
 
 def engine_restart(engine: str, last: Moment, increase: EngineIncrease) -> Told:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from evenwatt.ledger.cursors import CounterState, EngineCursor
+from evenwatt.ledger.cursors import CounterState, EarlierProcess, EngineCursor
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.model import DEFAULT_MODEL, OTHER_MODEL, EngineReading, ModelCounters, Moment
 
@@ -15,7 +15,14 @@ MODELS_PER_ENGINE = 200
 _START_RESOLUTION_SECONDS = 0.01
 """The kernel tells a start rounded down to its clock tick; no engine has served a token by the next one."""
 
+_OLDER_SECONDS = 1.0
+_OLDER_ELSEWHERE_SECONDS = 60.0
+"""By how much a process must be older than the last reading to be no restart; clocks of hosts differ."""
+
+_EARLIER_PROCESSES = 4
+
 _PAGE_SIGNALS = ("start_time", "header", "created")
+_PROCESS_SIGNALS = ("start_time", "header", "process")
 _KERNEL_SIGNALS = ("process", "listener", "boot")
 
 
@@ -46,6 +53,7 @@ class EngineIncrease:
             reading cannot be known.
         ran_before: Requests were running at the last reading.
         folded: Names that share `OTHER_MODEL` from now on, as there are more models than labels; told once.
+        renamed_from: The name under which this process was counted until now.
     """
 
     span: Span | None
@@ -54,11 +62,27 @@ class EngineIncrease:
     restarted: bool
     ran_before: bool
     folded: tuple[str, ...]
+    renamed_from: str | None = None
 
     @property
     def moved(self) -> bool:
         """Whether any counter moved."""
         return not all(model.is_nothing for model in self.models.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Basis:
+    """What an increase is counted from.
+
+    Attributes:
+        span: Over which it lies; None: there is nothing to count from, the reading is a baseline.
+        counters: Where they stood at its beginning; a model that is not there stood at zero.
+    """
+
+    span: Span | None
+    counters: Mapping[str, CounterState]
+    restarted: bool = False
+    renamed_from: str | None = None
 
 
 def engine_increase(
@@ -67,6 +91,7 @@ def engine_increase(
     *,
     watching_since: Moment,
     known_models: frozenset[str],
+    others: Iterable[EngineCursor] = (),
 ) -> EngineIncrease:
     """Return what an engine did between its last reading and this one.
 
@@ -76,15 +101,18 @@ def engine_increase(
         watching_since: The first moment of the history: a process that started later counts from zero,
             an older one is only a baseline.
         known_models: Labels that this engine has in the history although it has no cursor; they never fold.
+        others: Last readings of engines that are not there any more: one of them may have been renamed.
     """
-    span, before, restarted = _counted_from(cursor, reading, watching_since)
+    basis = _basis(cursor, reading, watching_since, others)
+    fell = {now.model for now in reading.models if _fell(basis.counters.get(now.model, CounterState()), now)}
+    if cursor is not None and fell and _is_doubtful(cursor, reading):
+        return _doubted(cursor, reading)
     increases: dict[str, ModelIncrease] = {}
-    states = dict(before)
+    states = dict(basis.counters)
     for now in reading.models:
-        earlier = before.get(now.model, CounterState())
-        if _fell(earlier, now):
-            earlier, restarted = CounterState(), True
-        increases[now.model], states[now.model] = _increase(earlier, now)
+        zero = CounterState()
+        before = zero if now.model in fell else basis.counters.get(now.model, zero)
+        increases[now.model], states[now.model] = _increase(before, now)
     given = known_models - {DEFAULT_MODEL} if cursor is None else cursor.labels
     after = EngineCursor(
         engine=reading.engine,
@@ -93,28 +121,98 @@ def engine_increase(
         models=states,
         labels=_labels(increases, given),
         was_running=bool(reading.requests_running),
+        earlier=_earlier(cursor, reading),
     )
     return EngineIncrease(
-        span=span,
-        models={} if span is None else _by_label(increases, after),
+        span=basis.span,
+        models={} if basis.span is None else _by_label(increases, after),
         cursor=after,
-        restarted=restarted,
+        restarted=basis.restarted or bool(fell),
         ran_before=cursor is not None and cursor.was_running,
         folded=() if OTHER_MODEL in given else tuple(sorted(increases.keys() - after.labels)),
+        renamed_from=basis.renamed_from,
     )
 
 
-def _counted_from(
-    cursor: EngineCursor | None, reading: EngineReading, watching_since: Moment
-) -> tuple[Span | None, Mapping[str, CounterState], bool]:
-    """Return over what time an increase lies, the counters at its beginning, and whether they began anew."""
+def _basis(
+    cursor: EngineCursor | None,
+    reading: EngineReading,
+    watching_since: Moment,
+    others: Iterable[EngineCursor],
+) -> _Basis:
+    now, signals = reading.moment, reading.epoch.signals
     began = _counting_began(reading, watching_since)
     if cursor is None:
-        return None if began is None else span_between(began, reading.moment), {}, False
-    if is_same_epoch(cursor.signals, reading.epoch.signals):
-        return span_between(cursor.moment, reading.moment), cursor.models, False
+        for other in others:
+            if _is_known_process(other.signals, signals, also_by_kernel=True):
+                span = span_between(other.moment, now)
+                return _Basis(span=span, counters=other.models, renamed_from=other.engine)
+        return _Basis(span=None if began is None else span_between(began, now), counters={})
+    if is_same_epoch(cursor.signals, signals):
+        return _Basis(span=span_between(cursor.moment, now), counters=cursor.models)
+    for process in cursor.earlier:
+        if _is_known_process(process.signals, signals, also_by_kernel=False):
+            return _Basis(span=span_between(cursor.moment, now), counters=process.models)
+    if not _is_one_process(cursor.signals, signals) and _is_older(reading, cursor.moment):
+        return _Basis(span=None, counters={})
     start = began if began is not None and _is_later(began, cursor.moment) else cursor.moment
-    return span_between(start, reading.moment), {}, True
+    return _Basis(span=span_between(start, now), counters={}, restarted=True)
+
+
+def _is_known_process(before: Mapping[str, str], after: Mapping[str, str], *, also_by_kernel: bool) -> bool:
+    """Return whether two readings surely come from one process, by evidence that both have.
+
+    Under one name the page's word is enough, as a listener may be a proxy; under two names the kernel must
+    not contradict it.
+    """
+    page = [name for name in _PAGE_SIGNALS if name in before and name in after]
+    kernel = ["process"] if "process" in before and "process" in after else []
+    names = [*page, *kernel] if also_by_kernel else page or kernel
+    return bool(names) and all(before[name] == after[name] for name in names)
+
+
+def _is_one_process(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Return whether a process made its counters anew while it lived on."""
+    return any(name in before and before[name] == after.get(name) for name in _PROCESS_SIGNALS)
+
+
+def _is_older(reading: EngineReading, than: Moment) -> bool:
+    """Return whether the process surely began before a moment, so that it is no restart since then."""
+    started, start_time = reading.epoch.started_boot_seconds, reading.epoch.signals.get("start_time")
+    if started is not None:
+        is_this_boot = reading.moment.boot_id == than.boot_id
+        return is_this_boot and started + _OLDER_SECONDS < than.boot_seconds
+    return start_time is not None and float(start_time) + _OLDER_ELSEWHERE_SECONDS < than.utc_seconds
+
+
+def _is_doubtful(cursor: EngineCursor, reading: EngineReading) -> bool:
+    """Return whether counters that fell are to be seen twice: everything else says that nothing restarted."""
+    is_known = _is_known_process(cursor.signals, reading.epoch.signals, also_by_kernel=False)
+    return is_known and not cursor.is_doubted
+
+
+def _doubted(cursor: EngineCursor, reading: EngineReading) -> EngineIncrease:
+    """Return that nothing is counted of a page, and that the cursor stays where it was."""
+    return EngineIncrease(
+        span=span_between(reading.moment, reading.moment),
+        models={},
+        cursor=replace(cursor, is_doubted=True, was_running=bool(reading.requests_running)),
+        restarted=False,
+        ran_before=cursor.was_running,
+        folded=(),
+    )
+
+
+def _earlier(cursor: EngineCursor | None, reading: EngineReading) -> tuple[EarlierProcess, ...]:
+    """Return the processes to remember, without the one that answers now."""
+    if cursor is None:
+        return ()
+    signals = reading.epoch.signals
+    processes = cursor.earlier
+    if cursor.signals and not is_same_epoch(cursor.signals, signals):
+        processes = (EarlierProcess(signals=cursor.signals, models=cursor.models), *processes)
+    others = [p for p in processes if not _is_known_process(p.signals, signals, also_by_kernel=False)]
+    return tuple(others[:_EARLIER_PROCESSES])
 
 
 def is_same_epoch(before: Mapping[str, str], after: Mapping[str, str]) -> bool:

@@ -102,9 +102,9 @@ def test_a_model_that_leaves_the_page_and_returns_is_counted_once(books):
 
 def test_a_restart_is_told_by_its_identity(books):
     """A new process counts in full even where it has overtaken the old one; once, flagged, and in words."""
-    books.fold(at(10), engine(at(10), counters(read=10, wrote=10), signals={"start_time": "1"}))
-    books.fold(at(20), engine(at(20), counters(read=30, wrote=40), signals={"start_time": "2"}))
-    books.fold(at(30), engine(at(30), counters(read=31, wrote=41), signals={"start_time": "2"}))
+    books.fold(at(10), engine(at(10), counters(read=10, wrote=10), signals={"start_time": str(START - 900)}))
+    books.fold(at(20), engine(at(20), counters(read=30, wrote=40), signals={"start_time": str(START)}))
+    books.fold(at(30), engine(at(30), counters(read=31, wrote=41), signals={"start_time": str(START)}))
 
     assert books.tokens() == (31, 41)
     assert books.posted.sources["chat"] == SourceTotals(restarts=1)
@@ -134,9 +134,10 @@ def test_a_restart_is_told_by_a_value_that_fell(books):
     ],
 )
 def test_any_token_counter_that_falls_tells_of_a_restart(books, fallen):
-    """Output, cached input and all input together cannot fall within one process."""
+    """Output, cached input and all input together cannot fall within one process; two pages are believed."""
     books.fold(at(10), engine(at(10), counters(read=100, cached=50, wrote=10)))
     books.fold(at(20), engine(at(20), fallen))
+    books.fold(at(30), engine(at(30), fallen))
 
     assert books.tokens() == (fallen.input_tokens, fallen.output_tokens)
     assert books.posted.sources["chat"].restarts == 1
@@ -145,17 +146,76 @@ def test_any_token_counter_that_falls_tells_of_a_restart(books, fallen):
 def test_a_model_that_falls_alone_leaves_the_others_alone(books):
     """Where each model has a process of its own, only what fell is counted from zero."""
     books.fold(at(10), engine(at(10), counters(wrote=10), counters("large", wrote=10)))
-    books.fold(at(20), engine(at(20), counters(wrote=12), counters("large", wrote=3)))
+    for second in (20, 30):
+        page = counters(wrote=12), counters("large", wrote=3)
+        books.fold(at(second), engine(at(second), *page))
 
     assert books.tokens(model="small") == (0, 2)
     assert books.tokens(model="large") == (0, 3)
     assert books.posted.sources["chat"].restarts == 1
 
 
+def test_a_page_that_falls_and_comes_back_books_nothing_twice(books):
+    """A series that one page lacks is a fault of the page, as long as nothing else speaks of a restart."""
+    for second, wrote in ((10, 1_000), (20, 0), (30, 1_020)):
+        books.fold(at(second), engine(at(second), counters(wrote=wrote)))
+
+    assert books.tokens() == (0, 20)
+    assert "chat" not in books.posted.sources
+
+
+def test_processes_that_take_turns_are_each_counted_on(books):
+    """Two replicas behind one address: each is counted from where it stood, and neither is a restart."""
+    one, two = {"start_time": str(START - 900)}, {"start_time": str(START - 500)}
+    for second, signals, wrote in ((10, one, 1_000), (20, two, 5_000), (30, one, 1_007), (40, two, 5_100)):
+        books.fold(at(second), engine(at(second), counters(wrote=wrote), signals=signals))
+
+    assert books.tokens() == (0, 107)
+    assert "chat" not in books.posted.sources
+
+
+def test_a_process_older_than_the_last_reading_is_a_baseline(books):
+    """Another process that was there before cannot have begun to count since."""
+    books.fold(at(10), engine(at(10), counters(wrote=10), signals={"process": "a"}, started=-50))
+    books.fold(at(20), engine(at(20), counters(wrote=9_000), signals={"process": "b"}, started=5))
+    books.fold(at(30), engine(at(30), counters(wrote=9_005), signals={"process": "b"}, started=5))
+
+    assert books.tokens() == (0, 5)
+    assert len(books.events("first_sight")) == 2
+
+
+def test_a_renamed_engine_is_counted_on(books):
+    """The same process under another name books no token twice, also when it gets its old name back."""
+    for second, name, wrote in ((10, "found", 50), (20, "chat", 60), (30, "chat", 65), (40, "found", 70)):
+        books = Books(engines=(name,), posted=books.posted)
+        page = counters(wrote=wrote)
+        books.fold(at(second), engine(at(second), page, name=name, signals={"process": "7"}, started=5))
+
+    assert books.tokens("found") == (0, 55)
+    assert books.tokens("chat") == (0, 15)
+    assert len(books.events("engine_renamed")) == 2
+
+
+def test_one_process_under_two_names_counts_once():
+    """The first name of a tick is read; the second is told of once and counts nothing."""
+    books = Books(engines=("chat", "twin"))
+    books.fold(at(0))
+    for second, wrote in ((10, 50), (20, 60)):
+        both = [
+            engine(at(second), counters(wrote=wrote), name=name, signals={"process": "7"}, started=5)
+            for name in ("chat", "twin")
+        ]
+        books.fold(at(second), *both)
+
+    assert books.tokens("chat") == (0, 60)
+    assert books.tokens("twin") == (None, None)
+    assert len(books.events("engine_twin")) == 1
+
+
 def test_a_restart_lies_between_the_start_of_the_process_and_its_reading(books):
     """What a new process counted is booked where that process ran, not where the old one did."""
-    books.fold(at(0), engine(at(0), signals={"start_time": "1"}))
-    books.fold(at(600), engine(at(600), counters(wrote=9), signals={"start_time": "2"}, started=540))
+    books.fold(at(0), engine(at(0), signals={"start_time": str(START - 900)}))
+    books.fold(at(600), engine(at(600), counters(wrote=9), signals={"start_time": str(START)}, started=540))
 
     minutes = {key[0] for key, row in books.posted.usage.items() if row.output_tokens is not None}
     assert minutes == {START + 540}
@@ -165,8 +225,8 @@ def test_a_restart_lies_between_the_start_of_the_process_and_its_reading(books):
 
 def test_a_restart_without_a_page_of_counters_is_flagged_all_the_same(books):
     """An engine that has restarted and counted nothing yet shows the restart."""
-    books.fold(at(10), engine(at(10), counters(wrote=10), signals={"start_time": "1"}))
-    books.fold(at(20), engine(at(20), signals={"start_time": "2"}))
+    books.fold(at(10), engine(at(10), counters(wrote=10), signals={"start_time": str(START - 900)}))
+    books.fold(at(20), engine(at(20), signals={"start_time": str(START)}))
 
     assert books.posted.usage[START, "chat", ""].restarted == 1
     assert books.posted.sources["chat"].restarts == 1
@@ -174,7 +234,7 @@ def test_a_restart_without_a_page_of_counters_is_flagged_all_the_same(books):
 
 def test_after_a_restart_a_lazy_series_counts_from_zero(books):
     """What the old process had counted is forgotten with it, also of models the new page lacks at first."""
-    old, new = {"start_time": "1"}, {"start_time": "2"}
+    old, new = {"start_time": str(START - 900)}, {"start_time": str(START)}
     books.fold(at(10), engine(at(10), counters(wrote=10), signals=old))
     books.fold(at(20), engine(at(20), signals=new))
     books.fold(at(30), engine(at(30), counters(wrote=12), signals=new))
@@ -183,7 +243,7 @@ def test_after_a_restart_a_lazy_series_counts_from_zero(books):
     assert books.posted.sources["chat"].restarts == 1
 
 
-PAGE = {"start_time": "1", "created": "1"}
+PAGE = {"start_time": str(START - 900), "created": "1"}
 KERNEL = {"process": "boot-1 7 70", "boot": "boot-1"}
 
 
@@ -194,7 +254,9 @@ KERNEL = {"process": "boot-1 7 70", "boot": "boot-1"}
         pytest.param(
             PAGE | KERNEL, PAGE | {"process": "boot-1 8 80"}, False, id="a proxy in front restarted"
         ),
-        pytest.param(PAGE | KERNEL, PAGE | KERNEL | {"start_time": "2"}, True, id="the engine restarted"),
+        pytest.param(
+            PAGE | KERNEL, PAGE | KERNEL | {"start_time": str(START)}, True, id="the engine restarted"
+        ),
         pytest.param(PAGE, PAGE | {"created": "2"}, True, id="counters were made anew in one process"),
         pytest.param({"header": "5"}, {"header": "6"}, True, id="another start header"),
         pytest.param({"header": "5"}, {"header": "5"}, False, id="the same start header"),
@@ -204,7 +266,7 @@ KERNEL = {"process": "boot-1 7 70", "boot": "boot-1"}
         pytest.param({"boot": "boot-1"}, {"boot": "boot-2"}, True, id="another boot"),
         pytest.param(PAGE, KERNEL, False, id="evidence of different kinds says nothing"),
         pytest.param({}, {}, False, id="no evidence says nothing"),
-        pytest.param({"start_time": "1"}, PAGE, False, id="new evidence beside the old"),
+        pytest.param({"start_time": str(START - 900)}, PAGE, False, id="new evidence beside the old"),
     ],
 )
 def test_who_counts_is_told_by_the_best_evidence_that_both_readings_have(books, before, after, is_restart):

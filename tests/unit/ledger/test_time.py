@@ -148,7 +148,7 @@ def test_suspend_is_time_in_which_nobody_looked(chat):
 def test_a_reboot_is_down_up_to_the_boot(chat):
     """Between the last moment and the boot the machine was off as far as is known; nothing was in memory."""
     moment = at(300, boot="boot-2", uptime=60)
-    chat.fold(moment, engine(moment, counters(wrote=5), signals={"start_time": "2"}, running=1))
+    chat.fold(moment, engine(moment, counters(wrote=5), signals={"header": "2"}, running=1))
 
     assert chat.host_seconds == 300
     assert sum(row.down_seconds for row in hosts(chat).values()) == 240
