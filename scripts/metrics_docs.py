@@ -20,9 +20,10 @@ was released once keeps its meaning.
 * A series whose value is not known is absent. It is never 0 for that reason, and never NaN.
 * Counters (`_total`) hold the sum over the life of the history. They go on where they were after a restart of
   the agent, of an engine or of the machine, so `rate()` and `increase()` see no reset.
-* Divide sums of increases; never average ratios. What a million tokens cost in a week, over any servers and
-  as far as the components are known:
-  `1e6 * sum(increase(evenwatt_cost_total[7d])) / sum(increase(evenwatt_tokens_total[7d]))`.
+* Divide sums of increases; never average ratios. What a million tokens cost in a week, over any servers:
+  `1e6 * sum(increase(evenwatt_cost_total[7d])) / sum(increase(evenwatt_tokens_total[7d]))`. This adds up the
+  components that are known: a server whose `hardware` or `energy` series is absent is missing that part, and
+  then `evenwatt_cost_per_mtok{basis="full"}` is absent too.
 * Money is in the currency of `evenwatt_money_info`, whatever the metric.
 * `process_*` are the agent's own CPU, memory and files, as every Prometheus client gives them.
 """

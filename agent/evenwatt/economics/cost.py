@@ -117,7 +117,7 @@ class MinuteCosts:
     """What a part of the machine cost in one minute.
 
     Attributes:
-        idle: Of that, what is known of the cost of each idle state it was in.
+        idle: Of that, what is known of the cost of each idle state it was in; None without a hardware price.
     """
 
     costs: Costs
@@ -149,7 +149,7 @@ def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, St
     by_state = {state: _use_costs(book, utc_seconds, use) for state, use in uses.items()}
     return MinuteCosts(
         costs=summed_costs(by_state.values()),
-        idle={state: by_state[state].known for state in _IDLE_STATES if state in uses},
+        idle={state: _idle_cost(by_state[state]) for state in _IDLE_STATES if state in uses},
     )
 
 
@@ -195,6 +195,11 @@ def _use_costs(book: PriceBook, utc_seconds: float, use: StateUse) -> Costs:
         labour=labour_cost_per_second(book.labour, month_hours=book.month_hours) * use.seconds,
         other=other_cost_per_second(book.other, month_hours=book.month_hours) * use.seconds,
     )
+
+
+def _idle_cost(costs: Costs) -> float | None:
+    # Joules may be read apart from the seconds they belong to: their lack must not take the time's part.
+    return None if costs.hardware is None else costs.known
 
 
 def _known_sum(values: Iterable[float | None]) -> float | None:

@@ -12,14 +12,18 @@ __all__ = ["print_status", "summary_line"]
 
 _UNKNOWN = "-"
 _LEGEND = (
-    "per Mtok: own full cost, or the API's price at the same mix. ratio: the API's bill over own cost; below "
-    "1 the API was cheaper. even at: the load from which own tokens are cheaper. -: not known"
+    "per Mtok: own full cost and, indented, the API's price at the same mix. energy: its part in that. "
+    "API/own: the API's bill over own cost; below 1 the API was cheaper. even at: the load from which "
+    "own tokens are cheaper; needs capacity_tokens_per_second. -: not known"
 )
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
-_WINDOW_COLUMNS = ("per Mtok", "energy", "load", "ratio", "even at")
+_WINDOW_COLUMNS = ("per Mtok", "energy", "load", "API/own", "even at")
 _TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to"})
 _GIB = 2**30
+_LEAST_RATIO = 0.001
+_WHOLE_RATIO = 0.995
+"""A window that misses less is as good as whole."""
 
 
 def summary_line(snapshot: Snapshot) -> str:
@@ -32,15 +36,24 @@ def summary_line(snapshot: Snapshot) -> str:
     parts.append(f"{up}/{len(snapshot.engines)} engines up")
     if snapshot.cost_per_hour.full is not None:
         parts.append(f"{snapshot.cost_per_hour.full:.4f} {snapshot.currency}/h")
-    parts += [_window_words(window, snapshot.currency) for window in snapshot.windows]
+    told = [_window_words(window, snapshot.currency) for window in snapshot.windows]
+    # A history younger than a window says in it what it says in a shorter one.
+    parts += [words for number, words in enumerate(told) if not number or _differs(snapshot, number)]
     marked = "SIMULATED  " if snapshot.simulated else ""
     return marked + "  ".join(part for part in parts if part)
+
+
+def _differs(snapshot: Snapshot, number: int) -> bool:
+    return snapshot.windows[number].rows != snapshot.windows[number - 1].rows
 
 
 def _window_words(window: WindowView, currency: str) -> str:
     row = window.row()
     cost = None if row is None else row.cost_per_mtok.get((Basis.FULL, TokenBase.TOTAL))
-    return "" if cost is None else f"{window.name} {cost:.4f} {currency}/Mtok"
+    if cost is None:
+        return ""
+    so_far = "" if window.coverage_ratio >= _WHOLE_RATIO else " so far"
+    return f"{window.name}{so_far} {cost:.4f} {currency}/Mtok"
 
 
 def print_status(document: Mapping[str, Any]) -> None:
@@ -60,15 +73,30 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
-    for window in document["windows"]:
-        watched = _percent(window["coverage_ratio"])
-        title = f"last {window['window']} ({watched} watched)"
+    for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
     if document["windows"]:
         console.print(_LEGEND, style="dim")
     for assumption in document["assumptions"]:
-        console.print(f"assumed: {_clean(assumption['text'])}")
-        console.print(f"    to make it true: {_clean(assumption['line_to_write'])}", style="dim")
+        console.print(f"not written: {_clean(assumption['text'])}")
+        console.print(f"    to write, with your value: {_clean(assumption['line_to_write'])}", style="dim")
+
+
+def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield windows with their titles; those that say the same, as the history is younger, as one."""
+    groups: list[list[dict[str, Any]]] = []
+    for window in windows:
+        if groups and groups[-1][0]["rows"] == window["rows"]:
+            groups[-1].append(window)
+        else:
+            groups.append([window])
+    for group in groups:
+        names = ", ".join(window["window"] for window in group)
+        watched = group[0]["coverage_ratio"]
+        if watched >= _WHOLE_RATIO:
+            yield f"last {names}", group[0]
+        else:
+            yield f"last {names}: {_duration(watched * group[0]['seconds'])} of it watched", group[0]
 
 
 def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -92,12 +120,15 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     at = datetime.fromtimestamp(document["utc_seconds"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield f"evenwatt {document['version']}, as of {at}; money in {currency}"
     hour = document["cost_per_hour"]
-    parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy", "labour", "other", "full")]
-    yield f"accruing per hour: {', '.join(parts)}"
+    parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy")]
+    parts += [f"{name} {_number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
+    yield f"accruing an hour: {_number(hour['full'], 4)} ({', '.join(parts)})"
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
     state = "written" if history["up"] else kept
     yield f"history: {history['path']}, {state}"
+    if not document["gpus"] and not document["gpus_released"]:
+        yield "no GPU is metered: without their energy there is no full cost; the log says why"
     if document["gpus_released"]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:
@@ -115,7 +146,7 @@ def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for gpu in document["gpus"]:
         if gpu["fault"] is not None:
-            yield f"{gpu['index']}  {gpu['fault']}", *(_UNKNOWN,) * 6
+            yield f"{gpu['index']}  {gpu['fault']}", *(_UNKNOWN,) * (len(_GPU_COLUMNS) - 1)
             continue
         energy = gpu["energy_joules"]
         yield (
@@ -197,7 +228,16 @@ def _number(value: float | None, digits: int, unit: str = "") -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return _UNKNOWN if ratio is None else f"{ratio:.1%}"
+    if ratio is None:
+        return _UNKNOWN
+    return "<0.1%" if 0 < ratio < _LEAST_RATIO else f"{ratio:.1%}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _gibibytes(value: int | None) -> str:

@@ -177,7 +177,11 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec("simulated", "1 where readings are simulated or replayed, and nothing here was measured."),
         _spec("build_info", "Constant 1; the version.", "version"),
         _spec("money_info", "Constant 1; the currency of all costs and prices.", "currency"),
-        _spec("assumed_info", "Constant 1 for each setting that was assumed, as nobody wrote it.", "setting"),
+        _spec(
+            "assumed_info",
+            "Constant 1 for each setting that decides the cost and that nobody wrote.",
+            "setting",
+        ),
     )
 }
 

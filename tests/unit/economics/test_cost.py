@@ -60,7 +60,7 @@ def test_unknown_hardware_price_leaves_the_full_cost_unknown():
 
     assert minute.costs == Costs(hardware=None, energy=pytest.approx(1.50), labour=0.0, other=0.0)
     assert minute.costs.full is None
-    assert minute.idle == {State.IDLE_LOADED: pytest.approx(0.50)}
+    assert minute.idle == {State.IDLE_LOADED: None}
 
 
 @pytest.mark.parametrize(
