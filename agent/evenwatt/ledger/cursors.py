@@ -163,6 +163,7 @@ class GpuCursor:
         last_power: The newest power sample, from which the trapezoid goes on within one boot.
         owners: Engines that used it when last known; kept while they are down.
         fault: Why it gave nothing at its last reading.
+        is_doubted: The last value of its energy counter did not fit and is not in here; the next one decides.
     """
 
     uuid: str
@@ -174,6 +175,7 @@ class GpuCursor:
     last_power_boot_id: str = ""
     owners: tuple[str, ...] = ()
     fault: str | None = None
+    is_doubted: bool = False
     cross_check: CrossCheck = CrossCheck()
 
     def stored(self) -> dict[str, object]:
@@ -192,6 +194,7 @@ class GpuCursor:
             "last_power_boot_id": self.last_power_boot_id,
             "owners": list(self.owners),
             "fault": self.fault,
+            "is_doubted": self.is_doubted,
             "cross_check": asdict(self.cross_check),
         }
 
@@ -233,6 +236,7 @@ def stored_gpu(value: Mapping[str, Any]) -> GpuCursor:
         last_power_boot_id=value["last_power_boot_id"],
         owners=tuple(value["owners"]),
         fault=value["fault"],
+        is_doubted=value["is_doubted"],
         cross_check=CrossCheck(**value["cross_check"]),
     )
 

@@ -73,7 +73,7 @@ def energy_increase(
     elif reading.energy_joules is None:
         return EnergyIncrease(parts=(), cursor=after)
     else:
-        after = replace(after, moment=reading.moment, energy_joules=reading.energy_joules)
+        after = replace(after, moment=reading.moment, energy_joules=reading.energy_joules, is_doubted=False)
         increase = _counted(cursor, reading, reading.energy_joules, watching_since, after)
     is_first = cursor is None or cursor.moment is None
     was_counted = cursor is not None and cursor.energy_joules is not None
@@ -110,10 +110,21 @@ def _counted(
         before, since = cursor.energy_joules, cursor.moment
     span = span_between(since, now)
     joules = energy_joules - before
-    if joules > _plausible_joules(reading, span):
+    is_refused = joules > _plausible_joules(reading, span)
+    if (was_reset or is_refused) and cursor is not None and _is_doubtful(cursor, reading):
+        # One value that does not fit may be a glitch, and a cursor moved onto it would take the next for one.
+        held = replace(after, moment=cursor.moment, energy_joules=cursor.energy_joules, is_doubted=True)
+        return EnergyIncrease(parts=(), cursor=held)
+    if is_refused:
         return EnergyIncrease(parts=(), cursor=after, refused_joules=joules)
     part = EnergyPart(span=span, energy_joules=joules)
     return EnergyIncrease(parts=(part,), cursor=after, counter_was_reset=was_reset)
+
+
+def _is_doubtful(cursor: GpuCursor, reading: GpuReading) -> bool:
+    """Return whether a value that does not fit has to be seen twice: nothing else speaks of a new counter."""
+    is_this_boot = cursor.moment is not None and cursor.moment.boot_id == reading.moment.boot_id
+    return is_this_boot and not cursor.is_doubted
 
 
 def _plausible_joules(reading: GpuReading, span: Span) -> float:

@@ -100,24 +100,34 @@ def test_a_gpu_first_seen_in_a_later_boot_counts_from_that_boot(books):
 
 @pytest.mark.parametrize(
     ("limit", "joules", "is_booked"),
-    [(100.0, 3_500.0, True), (100.0, 3_501.0, False), (None, 32_000.0, True), (None, 32_001.0, False)],
+    [(100.0, 3_500.0, True), (100.0, 5_001.0, False), (None, 32_000.0, True), (None, 62_001.0, False)],
 )
 def test_a_jump_that_no_card_can_draw_is_refused(books, limit, joules, is_booked):
     """More than 1.5 times the limit (2,000 W where it is not told) and some slack is not believed."""
-    books.fold(at(10), gpus(gpu(at(10), 1_000.0, power_limit_watts=limit)))
-    books.fold(at(20), gpus(gpu(at(20), 1_000.0 + joules, power_limit_watts=limit)))
+    for second, counted in ((10, 0.0), (20, joules), (30, joules)):
+        books.fold(at(second), gpus(gpu(at(second), 1_000.0 + counted, power_limit_watts=limit)))
 
     assert books.gpu_joules == (joules if is_booked else 0)
     assert told(books) == ([] if is_booked else ["energy_refused"])
 
 
 def test_after_a_refused_jump_counting_goes_on_from_there(books):
-    """A refused value is a new baseline."""
-    books.fold(at(10), gpus(gpu(at(10), 1_000.0)))
-    books.fold(at(20), gpus(gpu(at(20), 1e9)))
-    books.fold(at(30), gpus(gpu(at(30), 1e9 + 500)))
+    """A value that is refused twice is a new baseline."""
+    for second, joules in ((10, 1_000.0), (20, 1e9), (30, 1e9 + 500), (40, 1e9 + 900)):
+        books.fold(at(second), gpus(gpu(at(second), joules)))
 
-    assert books.gpu_joules == 500
+    assert books.gpu_joules == 400
+
+
+@pytest.mark.parametrize("glitch", [0.0, 1e9], ids=["down", "up"])
+def test_one_value_that_does_not_fit_loses_and_invents_nothing(books, glitch):
+    """A counter that is wrong once and right again is counted as if it had never been."""
+    for second, joules in ((10, 50_000.0), (20, glitch), (30, 52_000.0)):
+        books.fold(at(second), gpus(gpu(at(second), joules)))
+        books = books.reopened()
+
+    assert books.gpu_joules == 2_000
+    assert told(books) == []
 
 
 def test_a_counter_that_fails_for_a_while_loses_nothing(books):
