@@ -32,6 +32,7 @@ from evenwatt.config.values import (
     Timezone,
     Window,
     WindowText,
+    engine_place,
     number,
     refused,
     unexpected,
@@ -52,12 +53,13 @@ __all__ = [
 
 def _repeated(entries: Iterable[tuple[KeyPath, Hashable, str]]) -> dict[KeyPath, str]:
     """Return the faults of entries (path, identity, as shown) that were there before."""
-    seen: set[Hashable] = set()
+    seen: dict[Hashable, str] = {}
     faults: dict[KeyPath, str] = {}
     for path, identity, shown in entries:
         if identity in seen:
-            faults[path] = f"got {shown}, the same as an earlier one; keep one of them"
-        seen.add(identity)
+            earlier = "an earlier one" if seen[identity] == shown else seen[identity]
+            faults[path] = f"got {shown}, the same as {earlier}; keep one of them"
+        seen.setdefault(identity, shown)
     return faults
 
 
@@ -266,7 +268,8 @@ class Settings(Section):
             ((index, "name"), engine.name, engine.name) for index, engine in enumerate(engines or ())
         )
         urls = _repeated(
-            ((index, "url"), engine.url, engine.url) for index, engine in enumerate(engines or ())
+            ((index, "url"), engine_place(engine.url), engine.url)
+            for index, engine in enumerate(engines or ())
         )
         _refuse(names | urls)
         return engines

@@ -7,6 +7,7 @@ knows what it is. Nothing here knows where in the file a value stood.
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from ipaddress import IPv6Address
@@ -40,6 +41,7 @@ __all__ = [
     "Timezone",
     "Window",
     "WindowText",
+    "engine_place",
     "number",
     "refused",
     "unexpected",
@@ -51,7 +53,9 @@ EXPECTED = "expected"
 REFUSED = "refused"
 """The error type of values that are right by themselves and cannot hold together."""
 
-_RESERVED_ENGINE_NAMES = frozenset({"all", "machine", "nvml", "unallocated"})
+_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "machine", "nvml", "unallocated"})
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL_CHARACTERS = 64
 _LONGEST_WINDOW_SECONDS = 366 * SECONDS_PER_DAY
 _PORTS = range(1, 65_536)
@@ -232,6 +236,23 @@ def _parse_url(text: str) -> str | None:
     is_plain = text.isascii() and text.isprintable() and not any(mark in text for mark in " @?#\\")
     has_place = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     return text.rstrip("/") if is_plain and has_place else None
+
+
+def engine_place(url: str) -> tuple[str, int, str]:
+    """Return the host, port and path of an engine, the same for all ways to write its URL.
+
+    The names of this machine are one host; the default port, letter case and /metrics make no difference.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    with suppress(ValueError):  # a name, or an address of a kind to come
+        host = str(IPv6Address(host))
+    path = parts.path.rstrip("/").removesuffix("/metrics").rstrip("/")
+    return (
+        "localhost" if host in _LOOPBACK_HOSTS else host,
+        parts.port or _DEFAULT_PORTS[parts.scheme],
+        path,
+    )
 
 
 _MonthHours = Literal[730, 720]

@@ -1,13 +1,14 @@
 """What has to be known of one kind of engine to read it: a table that its module fills in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import ModelCounters
-from evenwatt.readings.exposition import Sample, token_count
+from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count
 
-__all__ = ["Adapter", "token_sum", "tokens_of_both"]
+__all__ = ["Adapter", "refuse_sums_too_large", "token_sum", "tokens_of_both"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +64,25 @@ def tokens_of_both(input_tokens: int | None, output_tokens: int | None) -> tuple
             "counts in a way that is not known here"
         )
     return input_tokens, output_tokens
+
+
+def refuse_sums_too_large(models: Iterable[ModelCounters]) -> None:
+    """Hold what all models of a page add up to within what a single counter may say.
+
+    Models may be counted as one further on, so a bound for each of them would not be enough.
+
+    Raises:
+        SourceContractError: The sum of a kind of tokens, or of the requests, is above 2**53.
+    """
+    sums: Counter[str] = Counter()
+    for model in models:
+        sums["input tokens"] += model.input_tokens
+        sums["cached input tokens"] += model.cached_input_tokens or 0
+        sums["output tokens"] += model.output_tokens
+        sums["requests"] += sum(model.requests.values())
+    for what, count in sums.items():
+        if count > LARGEST_COUNT:
+            raise SourceContractError(
+                f"the series of the page add up to {count} {what}; expected at most 2**53. "
+                "The engine's page is wrong, and nothing of it is counted"
+            )

@@ -3,10 +3,14 @@
 Rates only: the library's own calculation takes token counts for those of one request, so that sums over many
 requests would be billed at the long-context tier.
 
-Run as a module it answers requests on its standard input, which is how `fetch_in_subprocess` uses it.
+Run as a module, with the PID of its parent, it answers requests on its standard input and ends with that
+parent, which is how `fetch_in_subprocess` uses it.
 """
 
+import ctypes
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -39,6 +43,8 @@ _CATALOGUE = "genai-prices"
 _BATCH = {"processing": "batch"}
 _HALF_HOURS = tuple(timedelta(minutes=30 * number) for number in range(48))
 _NAMED_ALTERNATIVES = 3
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that the kernel sends when the parent dies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +160,7 @@ def fetch_in_subprocess(
         SourceContractError: The child's answer cannot be read.
     """
     # -P: a file named like a module in the working directory must not be imported in its place.
-    command = [sys.executable, "-P", "-m", "evenwatt.readings.api_prices"]
+    command = [sys.executable, "-P", "-m", "evenwatt.readings.api_prices", str(os.getpid())]
     try:
         child = subprocess.run(  # noqa: S603 - our own interpreter and module, no shell
             command,
@@ -268,5 +274,13 @@ def _answer(text: str) -> str:
     return json.dumps(asdict(FetchedRates(rates=tuple(rates), faults=tuple(faults))), default=str)
 
 
+def _end_with_parent(pid: int) -> None:
+    """Have the kernel kill this process when its parent dies, however that dies and whatever hangs here."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != pid:  # it died before it was asked
+        sys.exit(f"its parent, PID {pid}, is gone")
+
+
 if __name__ == "__main__":
+    _end_with_parent(int(sys.argv[1]))
     sys.stdout.write(_answer(sys.stdin.read()))

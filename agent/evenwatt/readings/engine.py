@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import DEFAULT_MODEL, EngineReading, Epoch, Moment
-from evenwatt.readings.adapter import Adapter
+from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples, whole_gauge
 from evenwatt.readings.http import HttpClient, shown_url
 from evenwatt.readings.llamacpp import LLAMACPP
@@ -111,6 +111,7 @@ class EngineSource:
         served_name = self._served_name(adapter, epoch.signals, ends_boot_seconds)
         with self._address_in_errors():
             models = adapter.models(samples, served_name)
+            refuse_sums_too_large(models)
         self._adapter = adapter
         return EngineReading(
             engine=self.name,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from evenwatt.errors import SourceContractError
 
 __all__ = [
+    "LARGEST_COUNT",
     "Sample",
     "bounded_text",
     "checked_page",
@@ -28,7 +29,9 @@ __all__ = [
 _SHOWN_CHARACTERS = 120
 _TEXT_CHARACTERS = 256
 _DIGEST_CHARACTERS = 16
-_LARGEST_COUNT = 2.0**53
+
+LARGEST_COUNT = 2.0**53
+"""Where the numbers of a page cease to be exact."""
 
 _QUOTED = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SAMPLE = re.compile(
@@ -109,7 +112,7 @@ def token_count(sample: Sample) -> int:
         SourceContractError: The value is not a whole number from 0 up to 2**53, where a page's numbers cease
             to be exact.
     """
-    if not (0 <= sample.value <= _LARGEST_COUNT and sample.value.is_integer()):
+    if not (0 <= sample.value <= LARGEST_COUNT and sample.value.is_integer()):
         raise SourceContractError(
             f"counter {sample.name} is {sample.value}; expected a whole number from 0 up. "
             "The engine's page is wrong, and nothing of it is counted"
@@ -120,7 +123,7 @@ def token_count(sample: Sample) -> int:
 def whole_gauge(samples: Iterable[Sample], name: str) -> int | None:
     """Return the sum of a gauge of whole things over its series; None where it is absent or no count."""
     values = [sample.value for sample in samples if sample.name == name]
-    if not values or not all(0 <= value <= _LARGEST_COUNT for value in values):
+    if not values or not all(0 <= value <= LARGEST_COUNT for value in values):
         return None
     return int(sum(values))
 

@@ -5,10 +5,12 @@ A thread of its own with its own event loop; the writer hands over finished page
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -16,6 +18,13 @@ from evenwatt import clock
 from evenwatt.errors import EvenwattError
 
 __all__ = ["Page", "Pages", "WebServer"]
+
+_log = logging.getLogger("evenwatt")
+
+_MOST_CONNECTIONS = 64
+"""Far more than scrapers and people have, and so few that engines and the history never lack descriptors."""
+_PATIENCE_SECONDS = 10.0
+_COMPLAINT_SECONDS = 60.0
 
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -50,17 +59,25 @@ class Pages:
 class WebServer:
     """Serves the pages that it was last given.
 
+    A client that says nothing, or half a request, costs a connection for a while and nothing else.
+
     Attributes:
         port: Where it listens; a free one where 0 was asked for.
     """
 
-    def __init__(self, *, host: str, port: int) -> None:
+    def __init__(self, *, host: str, port: int, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Listen at once, so that an address in use stops the start and not the first scrape.
+
+        Args:
+            host: To listen at.
+            port: To listen at; 0: a free one.
+            patience_seconds: How long a connection may go without a whole request.
 
         Raises:
             EvenwattError: The address cannot be listened on.
         """
         self._host, self._port = host, port
+        self._patience_seconds = patience_seconds
         self._pages = Pages()
         started: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="web", daemon=True)
@@ -101,14 +118,19 @@ class WebServer:
 
     async def _serve(self, started: "Future[int]") -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_Complaints())
         application = web.Application(client_max_size=1024)
         application.router.add_get("/{path:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5, handle_signals=False)
+        runner = web.AppRunner(application, shutdown_timeout=0.5, handle_signals=False)
+        await runner.setup()
+        server = cast("web.Server", runner.server)
         try:
-            await runner.setup()
-            await web.TCPSite(runner, self._host, self._port).start()
-            started.set_result(runner.addresses[0][1])
-            await self._closing.wait()
+            listening = await self._loop.create_server(
+                lambda: _Connection(server, self._patience_seconds), self._host, self._port
+            )
+            with contextlib.closing(listening):
+                started.set_result(listening.sockets[0].getsockname()[1])
+                await self._closing.wait()
         finally:
             await runner.cleanup()
 
@@ -116,6 +138,36 @@ class WebServer:
         page = _page(self._pages, request.path)
         headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
         return web.Response(body=page.body, status=page.status, headers=headers)
+
+
+class _Connection(web.RequestHandler):
+    """One client; closed at once where there are too many, and when it sends no whole request in time."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: web.Server, patience_seconds: float) -> None:
+        super().__init__(
+            server, loop=asyncio.get_running_loop(), keepalive_timeout=patience_seconds, access_log=None
+        )
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self._server.connections) > _MOST_CONNECTIONS:
+            self.force_close()
+
+
+class _Complaints:
+    """Logs what went wrong in the loop, once in a while: without descriptors that is a hundred times a second."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def __call__(self, _loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        if clock.boot_seconds() < self._quiet_until:
+            return
+        self._quiet_until = clock.boot_seconds() + _COMPLAINT_SECONDS
+        _log.warning("web server: %s: %r", context["message"], context.get("exception"))
 
 
 def _page(pages: Pages, path: str) -> Page:

@@ -164,6 +164,7 @@ def test_a_value_that_its_key_cannot_take_is_refused(key, value):
         "name: machine, url: http://a",
         "name: nvml, url: http://a",
         "name: all, url: http://a",
+        "name: agent, url: http://a",
         "name: a, url: a",
         "name: a, url: 'http://'",
         "name: a, url: 'http://a:0'",
@@ -258,7 +259,7 @@ def test_an_engine_that_could_not_be_read_is_refused(engine):
             "models.x.references[0]",
             "got c:d, expected a name from references: a:b",
         ),
-        ("windows: [24h, 1d]", "windows[1]", "got 1d, the same as an earlier one; keep one of them"),
+        ("windows: [24h, 1d]", "windows[1]", "got 1d, the same as 24h; keep one of them"),
         (
             "other: [{name: a, per_month: 1}, {name: a, per_month: 2}]",
             "other[1].name",
@@ -328,3 +329,32 @@ def test_references_that_are_at_fault_do_not_blame_the_models():
     faults = faults_in('references: [oops]\nmodels: {"*": {references: [openai:gpt-4o]}}\n')
 
     assert len(faults) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("http://127.0.0.1:8000", "http://localhost:8000"),
+        ("http://LOCALHOST:8000", "http://[::1]:8000"),
+        ("http://[::1]:8000", "http://[0:0:0:0:0:0:0:1]:8000"),
+        ("http://a", "http://a:80"),
+        ("https://a", "https://a:443"),
+        ("http://a", "http://A/metrics"),
+        ("http://a/b/", "http://a/b/metrics/"),
+        ("http://[v1.a:b]", "http://[v1.A:b]:80"),
+    ],
+)
+def test_one_engine_under_two_addresses_is_told(first, second):
+    """Two ways to write one address would count every token twice; the fault shows both."""
+    faults = faults_in(f'engines: [{{name: a, url: "{first}"}}, {{name: b, url: "{second}"}}]')
+
+    (fault,) = faults
+    assert f"engines[1].url: got {second.rstrip('/')}, the same as {first.rstrip('/')}; keep one" in fault
+
+
+@pytest.mark.parametrize("other", ["http://a:8001", "https://a", "http://b:8000", "http://a:8000/b"])
+def test_engines_at_different_addresses_are_several(other):
+    """Another port, host or path is another engine."""
+    settings = settings_of(f'engines: [{{name: a, url: "http://a:8000"}}, {{name: b, url: "{other}"}}]')
+
+    assert [engine.url for engine in settings.engines] == ["http://a:8000", other]

@@ -1,10 +1,15 @@
 """The catalogue of API prices: what it holds, what it hides, and how it is asked without being kept."""
 
+import fcntl
+import os
 import subprocess
 import sys
+import termios
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import psutil
 import pytest
 
 from evenwatt.economics.api import ReferencePrice, api_cost, reference_price_from_usd
@@ -211,3 +216,52 @@ def test_python_that_is_gone_is_said_to(monkeypatch):
 
     with pytest.raises(SourceUnavailable, match=r"'/nonexistent/python' did not start \(No such file"):
         fetch_in_subprocess([HAIKU])
+
+
+PARENT = """
+import os, subprocess, sys, time
+command = [sys.executable, "-P", "-m", "evenwatt.readings.api_prices", str(os.getpid())]
+print(subprocess.Popen(command).pid, flush=True)
+time.sleep(300)
+"""
+
+
+def test_a_child_that_hangs_ends_with_its_parent():
+    """A child that waits for ever is killed by the kernel when its parent is killed."""
+    asked, ask = os.pipe()
+    os.write(ask, b"[")  # the beginning of requests that never end
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=asked, stdout=subprocess.PIPE) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        while unread_bytes(asked):  # until the child waits for more
+            time.sleep(0.01)
+        parent.kill()
+    try:
+        child.wait(timeout=10)
+        is_gone = True
+    except psutil.TimeoutExpired:
+        is_gone = child.status() == psutil.STATUS_ZOMBIE  # dead, where nobody buries orphans
+        child.kill()
+    finally:
+        os.close(asked)
+        os.close(ask)
+
+    assert is_gone
+
+
+def unread_bytes(descriptor: int) -> int:
+    """Return how much of what was written into a pipe nobody has read."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_a_child_without_its_parent_does_nothing():
+    """A child whose parent has died before it could be tied to it ends at once."""
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "evenwatt.readings.api_prices", "1"],
+        input="[]",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "its parent, PID 1, is gone" in ended.stderr

@@ -324,3 +324,48 @@ def test_listener_without_a_process_is_known_by_its_only_socket(listener, signal
 def test_fingerprint(page, kind):
     """An engine is known by lines that begin with its prefix, never by a label or a longer name."""
     assert fingerprint(page) == kind
+
+
+VLLM_LINE = 'vllm:{name}{{model_name="{model}",engine="{engine}"{more}}} {value}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "what"),
+    [
+        ("prompt_tokens_total", "", "input tokens"),
+        ("prompt_tokens_cached_total", "", "cached input tokens"),
+        ("generation_tokens_total", "", "output tokens"),
+        ("request_success_total", ',finished_reason="stop"', "requests"),
+    ],
+)
+@pytest.mark.parametrize("models", [1, 2], ids=["one model", "two models"])
+def test_counts_that_add_up_beyond_reason_are_an_error(source, name, more, what, models):
+    """Each series may say 2**53, the sum over a page's series and models no more: it would not be exact."""
+    counters = dict.fromkeys(("prompt_tokens_total", "generation_tokens_total"), 0) | {name: 2**53}
+    page = "# TYPE vllm:prompt_tokens_total counter\n" + "".join(
+        VLLM_LINE.format(
+            name=key, model=number % models, engine=number, more=more if key == name else "", value=value
+        )
+        for number in range(2)
+        for key, value in counters.items()
+    )
+    if what == "cached input tokens":
+        page = page.replace("prompt_tokens_total{", 'prompt_tokens_by_source_total{source="local_compute",')
+        page = page.replace("prompt_tokens_cached_total{", 'prompt_tokens_by_source_total{source="cache",')
+    with PageServer({"/metrics": (200, {}, page.encode())}) as server:
+        error = error_of(source(server.url))
+
+    assert f"add up to {2**54} {what}; expected at most 2**53" in error
+    assert server.url in error
+
+
+def test_a_counter_may_stand_at_its_bound(source):
+    """A page that adds up to exactly 2**53 tokens of a kind is read."""
+    page = "".join(
+        VLLM_LINE.format(name=name, model="m", engine=0, more="", value=2**53)
+        for name in ("prompt_tokens_total", "generation_tokens_total")
+    )
+    with PageServer({"/metrics": (200, {}, page.encode())}) as server:
+        (model,) = source(server.url).read().models
+
+    assert model.output_tokens == 2**53

@@ -1,7 +1,10 @@
 """The port: finished pages, nothing but reading, and nothing that is too old shown as the present."""
 
+import os
+import resource
 import socket
-from contextlib import closing
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 import requests
@@ -151,3 +154,85 @@ def test_its_port_is_free_for_the_next_one(server):
         with closing(WebServer(host="127.0.0.1", port=server.port)) as again:
             published(again)
             assert session.get(url, timeout=5).ok
+
+
+@contextmanager
+def half_requests(server, count):
+    """Open connections that begin a request and never end it."""
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.settimeout(5)
+            with suppress(ConnectionError):
+                client.sendall(b"GET /pa")
+            clients.append(client)
+        yield clients
+
+
+def is_closed(client):
+    """Return whether the server has ended a connection."""
+    try:
+        return client.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def wait_until(condition, seconds=5.0):
+    """Wait for a condition."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_no_more_than_64_connections_are_kept(server):
+    """A crowd of half requests takes 64 descriptors; whoever comes after is sent away at once."""
+    with half_requests(server, 80) as clients:
+        wait_until(lambda: sum(map(is_closed, clients)) == 16)
+        for client in clients:
+            client.close()
+    published(server)
+
+    assert ask(server, "/page").status_code == 200
+
+
+def test_half_a_request_is_not_waited_for():
+    """A connection without a whole request is closed in time, trickling or not; another client is served."""
+    with closing(WebServer(host="127.0.0.1", port=0, patience_seconds=0.5)) as server:
+        published(server)
+        with half_requests(server, 3) as clients:
+            began = time.monotonic()
+            while not is_closed(clients[0]):
+                assert time.monotonic() - began < 5.0
+                with suppress(ConnectionError):
+                    clients[0].sendall(b"g")
+                time.sleep(0.05)
+            took_seconds = time.monotonic() - began
+            wait_until(lambda: all(map(is_closed, clients)))
+
+        assert took_seconds >= 0.4
+        assert ask(server, "/page").status_code == 200
+
+
+def test_a_lack_of_descriptors_is_told_in_one_line(server, caplog):
+    """Where no connection can be accepted the log has a line about it, not a hundred a second."""
+    client = socket.socket()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    with client:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            client.connect(("127.0.0.1", server.port))
+            wait_until(lambda: caplog.records)
+            time.sleep(1.2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    (told,) = caplog.records
+
+    assert told.getMessage().startswith("web server: socket.accept() out of system resource")
+    assert told.exc_info is None
+    wait_until(lambda: ask(server, "/page").status_code == 404)

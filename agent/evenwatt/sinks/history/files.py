@@ -6,7 +6,7 @@ from typing import Final
 
 from evenwatt.sinks.history.schema import bring_up_to_date
 
-__all__ = ["connected", "moved_aside"]
+__all__ = ["connected", "file_identity", "moved_aside"]
 
 _LOCKED_SECONDS = 1.0
 """How long a tick waits for another program that holds the database; then it is written with the next one."""
@@ -41,6 +41,15 @@ def connected(path: Path) -> sqlite3.Connection | None:
         raise
     connection.close()
     return None
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what a path leads to; None where that is nothing."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def moved_aside(path: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evenwatt.errors import HistoryError, HistoryInUse
 
-__all__ = ["WriterLock", "writer_pid"]
+__all__ = ["WriterLock", "lock_path", "writer_pid"]
 
 
 class WriterLock:
@@ -16,7 +16,7 @@ class WriterLock:
     """
 
     def __init__(self, history: Path) -> None:
-        path = _lock_path(history)
+        path = lock_path(history)
         try:
             self._file = path.open("a+", encoding="ascii")
         except OSError as error:
@@ -47,7 +47,7 @@ class WriterLock:
 
 def writer_pid(history: Path) -> int | None:
     """Return the PID of the agent that writes a history now; None where there is none."""
-    path = _lock_path(history)
+    path = lock_path(history)
     try:
         with path.open("r", encoding="ascii") as file:
             try:
@@ -59,7 +59,8 @@ def writer_pid(history: Path) -> int | None:
     return None
 
 
-def _lock_path(history: Path) -> Path:
+def lock_path(history: Path) -> Path:
+    """Return the file that the writer of a history locks."""
     return history.with_name(history.name + ".lock")
 
 

@@ -16,8 +16,8 @@ from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import GpuUse, HostUse, Posting, SourceTotals, Usage
 from evenwatt.model import Event
-from evenwatt.sinks.history.files import connected, moved_aside
-from evenwatt.sinks.history.lock import WriterLock
+from evenwatt.sinks.history.files import connected, file_identity, moved_aside
+from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.schema import COST_COLUMNS, LEVELS, TABLES
 from evenwatt.sinks.history.statements import (
     LARGER_WINS,
@@ -70,19 +70,9 @@ class History:
                 the other kind.
         """
         self.path = path
-        with self._as_history_error("its folder cannot be made"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = WriterLock(path)
-        try:
-            self._connection, self.set_aside = self._opened()
-        except BaseException:
-            self._lock.close()
-            raise
-        try:
-            self._claim(currency, simulated=simulated)
-        except BaseException:
-            self.close()
-            raise
+        self._currency = currency
+        self._readings = "simulated" if simulated else "measured"
+        self._open()
 
     def close(self) -> None:
         """Close the database and let go of the lock."""
@@ -93,10 +83,70 @@ class History:
     def _as_history_error(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError) as error:
             raise HistoryError(f"{self.path}: {what}: {error}") from error
 
     # --- opening -------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._is_open = False
+        with self._as_history_error("its folder cannot be made"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and not self.path.is_file():
+            raise HistoryError(
+                f"{self.path}: is no regular file, and a history is one; set history.path to the path of a "
+                "file in a folder of the agent's own"
+            )
+        self._lock = WriterLock(self.path)
+        try:
+            self._connection, self.set_aside = self._opened()
+        except BaseException:
+            self._lock.close()
+            raise
+        try:
+            self._claim()
+        except BaseException:
+            self.close()
+            raise
+        self._files = self._files_now()
+        self._is_open = True
+
+    def _files_now(self) -> dict[Path, tuple[int, int] | None]:
+        """Return what the paths of the database and of its lock lead to now."""
+        with self._as_history_error("cannot be looked up"):
+            return {path: file_identity(path) for path in (self.path, lock_path(self.path))}
+
+    def _hold(self) -> None:
+        """Refuse to write into files that nobody would find again.
+
+        Where they are gone the history is begun anew, so that what failed now is written there next time; it
+        fails first, so that it is told. Another file in their place is left alone: it may be another agent's,
+        or a copy in which some of what waits to be written is counted already.
+
+        Raises:
+            HistoryError: They are gone, or others.
+        """
+        if self._is_open:
+            changed = {
+                path: identity
+                for path, identity in self._files_now().items()
+                if identity != self._files[path]
+            }
+            if not changed:
+                return
+            if any(changed.values()):
+                names = " and ".join(map(str, changed))
+                raise HistoryError(
+                    f"{names}: replaced while in use, by another file that may count the same; stop this "
+                    "agent, see that the right file is there, without the -wal and -shm of another, and "
+                    "start it again"
+                )
+            self.close()
+            self._is_open = False
+        self._open()
+        raise HistoryError(
+            f"{self.path}: deleted while in use; opened anew, to be written with the next tick"
+        )
 
     def _opened(self) -> tuple[sqlite3.Connection, Path | None]:
         """Open the database; a corrupt one is moved aside, and its new path is returned."""
@@ -110,10 +160,10 @@ class History:
             raise HistoryError(f"{self.path}: what is written there does not come back; check the disk")
         return connection, aside
 
-    def _claim(self, currency: str, *, simulated: bool) -> None:
+    def _claim(self) -> None:
         """Write down whose money and readings a new history holds; refuse one that holds others."""
-        readings = "simulated" if simulated else "measured"
-        with self._writing():
+        currency, readings = self._currency, self._readings
+        with self._transaction():
             self._connection.executemany(
                 "INSERT OR IGNORE INTO setting VALUES (?, ?)",
                 (("currency", currency), ("readings", readings)),
@@ -148,6 +198,13 @@ class History:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        """Run a block as one transaction on files that are still in their place."""
+        self._hold()
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         """Run a block as one transaction."""
         with self._as_history_error("cannot be written"):
             try:

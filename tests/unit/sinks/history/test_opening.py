@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -169,14 +170,15 @@ def test_the_files_beside_a_corrupt_database_go_with_it(path):
             assert history.totals().usage
 
 
-def test_a_history_that_cannot_be_opened_is_not_set_aside(path):
-    """What is in the way, and no corrupt database, is left where it is, and named."""
-    path.mkdir(parents=True)
-    with pytest.raises(HistoryError, match="cannot be opened") as error:
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_regular_file_is_no_history(path, make):
+    """What is in the way is told for what it is and left where it is, without a lock beside it."""
+    path.parent.mkdir()
+    make(path)
+    with pytest.raises(HistoryError, match=r"history\.db: is no regular file.*; set history\.path"):
         History(path, currency="EUR")
 
-    assert str(path) in str(error.value)
-    assert path.is_dir()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -1,12 +1,13 @@
 """Ticks add up in every level of the history, all of a tick or nothing."""
 
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from evenwatt.errors import HistoryError
+from evenwatt.errors import HistoryError, HistoryInUse
 from evenwatt.ledger import GpuUse, HostUse, SourceTotals, Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history import History
@@ -189,6 +190,92 @@ def test_a_locked_history_is_written_later(history, path):
     history.write(priced)
 
     assert history.totals() == sums_with(Sums(), priced)
+
+
+def test_a_count_beyond_the_database_is_told(history):
+    """A number that SQLite cannot hold fails in words like any other fault, and leaves nothing."""
+    with pytest.raises(HistoryError, match=r"history\.db: cannot be written: .*too large"):
+        history.write(tick({(HOUR, "chat", "small"): served(wrote=2**63)}))
+
+    assert history.totals() == Sums()
+
+
+# --- files that do not stay -------------------------------------------------------------------------------
+
+
+def deleted(path, *suffixes):
+    """Delete files of a history."""
+    for suffix in suffixes:
+        path.with_name(path.name + suffix).unlink()
+
+
+@pytest.mark.parametrize("suffixes", [("",), ("", "-wal", "-shm"), ("", "-wal", "-shm", ".lock")])
+def test_a_deleted_history_is_begun_anew(history, path, suffixes):
+    """A tick on a database that is gone fails in words; tried again, it is in a new one with its cursors."""
+    history.write(tick({(HOUR, "chat", "small"): served()}))
+    deleted(path, *suffixes)
+    waiting = tick({(HOUR, "chat", "large"): served()}, cursors={"chat": {"number": 1}})
+    with pytest.raises(HistoryError, match=r"history\.db: deleted while in use; opened anew"):
+        history.write(waiting)
+    history.write(waiting)
+
+    assert history.totals() == sums_with(Sums(), waiting)
+    assert RecordedHistory(path).cursor("chat") == {"number": 1}
+
+
+def test_a_deleted_folder_is_made_again(path):
+    """A history whose whole folder is gone is begun anew in a new one."""
+    folder = path.with_name("deep")
+    priced = tick({(HOUR, "chat", "small"): served()})
+    with closing(History(folder / "history.db", currency="EUR")) as history:
+        shutil.rmtree(folder)
+        with pytest.raises(HistoryError, match="deleted while in use"):
+            history.write(priced)
+        history.write(priced)
+
+        assert RecordedHistory(folder / "history.db").tokens("chat") == (1_000_000, 500_000, 100_000)
+
+
+def test_a_history_that_cannot_be_begun_anew_is_tried_again(path):
+    """While there is no place for a new history a tick fails in words; it is written once there is."""
+    folder = path.with_name("deep")
+    priced = tick({(HOUR, "chat", "small"): served()})
+    with closing(History(folder / "history.db", currency="EUR")) as history:
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        for _ in range(2):
+            with pytest.raises(HistoryError, match="its folder cannot be made"):
+                history.write(priced)
+        folder.unlink()
+        with pytest.raises(HistoryError, match="deleted while in use"):
+            history.write(priced)
+        history.write(priced)
+
+        assert history.totals() == sums_with(Sums(), priced)
+
+
+def test_a_deleted_lock_is_taken_anew(history, path):
+    """Without its lock file a history could be opened by a second agent, so it is locked again."""
+    priced = tick({(HOUR, "chat", "small"): served()})
+    history.write(priced)
+    deleted(path, ".lock")
+    with pytest.raises(HistoryError, match="deleted while in use"):
+        history.write(priced)
+
+    with pytest.raises(HistoryInUse):
+        History(path, currency="EUR")
+    assert history.totals() == sums_with(Sums(), priced)
+
+
+def test_a_replaced_history_is_left_alone(history, path):
+    """A second agent's history in the place of a deleted one is never written by the first."""
+    deleted(path, "", "-wal", "-shm", ".lock")
+    with closing(History(path, currency="EUR")) as second:
+        for _ in range(2):
+            with pytest.raises(HistoryError, match=r"history\.db\.lock: replaced while in use"):
+                history.write(tick({(HOUR, "chat", "small"): served()}))
+
+        assert second.totals() == Sums()
 
 
 def test_a_history_that_cannot_be_read_says_so(history, path):
