@@ -56,13 +56,17 @@ class History:
         set_aside: Where a corrupt one of the same name was moved to when this was opened.
     """
 
-    def __init__(self, path: Path, *, currency: str, simulated: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, currency: str, simulated: bool = False, machine: str | None = None
+    ) -> None:
         """Open or begin a history.
 
         Args:
             path: The database file; its folder is made when it is not there.
             currency: Of all money in it.
             simulated: Whether its readings are made up; measured ones are never mixed with them.
+            machine: The identity of this machine, where it has one. A history that comes from another one
+                goes on without its cursors: the counters that they were read from are not here.
 
         Raises:
             HistoryInUse: Another agent writes it.
@@ -72,6 +76,8 @@ class History:
         self.path = path
         self._currency = currency
         self._readings = "simulated" if simulated else "measured"
+        self._machine = machine
+        self.was_moved = False
         self._open()
 
     def close(self) -> None:
@@ -169,6 +175,13 @@ class History:
                 (("currency", currency), ("readings", readings)),
             )
             held = dict(self._connection.execute("SELECT name, value FROM setting"))
+            if self._machine is not None and held.get("machine", self._machine) != self._machine:
+                self._connection.execute("DELETE FROM cursor")
+                self.was_moved = True
+            if self._machine is not None:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO setting VALUES ('machine', ?)", (self._machine,)
+                )
         if held["currency"] != currency:
             raise HistoryError(
                 f"{self.path}: its money is in {held['currency']}, the configuration says currency: "

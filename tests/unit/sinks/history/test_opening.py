@@ -203,3 +203,20 @@ def test_a_locked_history_is_told_at_the_start(path):
     with opened(path) as history:
         assert history.set_aside is None
         assert history.totals().usage
+
+
+def test_a_history_of_another_machine_goes_on_without_its_cursors(tmp_path):
+    """Counters that were read elsewhere are no place to count from here; what was booked stays."""
+    path = tmp_path / "history.db"
+    with closing(History(path, currency="EUR", machine="one")) as history:
+        history.write(tick({(HOUR, "chat", "small"): served()}, cursors={"engine:chat": {"a": 1}}))
+    with closing(History(path, currency="EUR", machine="one")) as history:
+        assert history.cursors() == {"engine:chat": {"a": 1}}
+        assert not history.was_moved
+
+    with closing(History(path, currency="EUR", machine="two")) as history:
+        assert history.cursors() == {}
+        assert history.was_moved
+        assert history.totals().usage["chat", "small"].output_tokens == 100_000
+    with closing(History(path, currency="EUR", machine="two")) as history:
+        assert not history.was_moved
