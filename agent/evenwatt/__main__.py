@@ -1,8 +1,23 @@
 """`python -m evenwatt` and the `evenwatt` command."""
 
-from evenwatt.cli import main
+import signal
+import sys
 
 __all__ = ["main"]
+
+_AGENT_COMMANDS = (["run"], ["demo"])
+
+
+def main() -> None:
+    """Run a command; an agent that only just starts is not ended by a signal that is no request to end."""
+    if sys.argv[1:2] in _AGENT_COMMANDS:
+        # `Control` does this too, and listens to them later; it takes half a second to import.
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+    from evenwatt.cli import main as run_command  # noqa: PLC0415 -- not before the signals are ignored
+
+    run_command()
+
 
 if __name__ == "__main__":
     main()

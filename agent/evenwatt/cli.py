@@ -109,11 +109,18 @@ def run(
     control.install()
     recorder = None if record is None else Recorder(record)
     with real_or_simulated_agent(
-        settings, config_path=config, may_simulate=simulation and record is None, recorder=recorder
+        settings,
+        config_path=config,
+        may_simulate=simulation and record is None,
+        recorder=recorder,
+        is_stopping=lambda: control.stopping,
     ) as agent:
         _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
         ending = agent.run(control, after_tick=_Summary())
-    if ending is not Ending.STOPPED:
+    if ending is Ending.STOPPED:
+        return
+    control.uninstall()
+    if not control.stopping:
         _log.info("starting anew: %s", ending.value)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 -- ourselves
 

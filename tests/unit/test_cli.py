@@ -1,13 +1,20 @@
 """Commands from outside: what they print, their exit codes, and no traceback for what a user can mend."""
 
+import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from agent_process import AgentProcess
 from evenwatt import __version__
+from fake_machine import events, source
+
+pytest_plugins = ["machine_fixtures"]
 
 COMMAND_SECONDS = 60.0
 CLOSED = 'server: {listen: "127.0.0.1:1"}\nhistory: {path: %s}\n'
@@ -134,3 +141,64 @@ def test_an_unknown_command_is_told():
 
     assert told.returncode == 2
     assert "statsu" in told.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_an_agent_that_starts_is_not_ended_by_other_signals(tmp_path, number):
+    """What is no request to end does not end an agent that does not listen to it yet."""
+    agent = AgentProcess(
+        tmp_path,
+        {"engines": []},
+        environment={"PYTHONPROFILEIMPORTTIME": "1"},
+        arguments=("--no-simulation",),
+    )
+    try:
+        agent.start()
+        agent.wait_for(lambda: "evenwatt.errors" in agent.log.read_text())
+        agent.signal(number)
+        agent.wait_until_ready()
+
+        assert agent.stop() == 0
+    finally:
+        agent.kill()
+
+
+def listens_to(pid, number):
+    """Return whether a process has a handler of its own for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (caught,) = [line.split()[1] for line in lines if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+def test_a_driver_that_hangs_at_the_start_does_not_keep_the_agent(machine):
+    """SIGTERM ends an agent in time that still waits for the driver's first word."""
+    machine.scenario.rules.append("stuck nvmlInitWithFlags")
+    machine.scenario.write()
+    agent = machine.agent({})
+    try:
+        agent.start()
+        agent.wait_for(lambda: listens_to(agent.pid, signal.SIGTERM))
+        time.sleep(0.5)
+
+        assert agent.get("/healthz", raises=False) == 0
+        assert agent.stop(seconds=5.0) == 0
+    finally:
+        agent.kill()
+
+
+def test_a_release_that_the_driver_keeps_waiting_is_told(machine):
+    """`gpu release` while a GPU call hangs fails at once in words; the status says that the wish waits."""
+    with machine.agent({}) as agent:
+        machine.gpus[0].stick("nvmlDeviceGetPowerUsage")
+        machine.scenario.write()
+        agent.wait_for(lambda: "no answer for" in (source(agent, "nvml")["error"] or ""))
+        began = time.monotonic()
+        told = evenwatt("gpu", "release", "--config", agent.config)
+        took_seconds = time.monotonic() - began
+        agent.wait_for(lambda: events(agent, "gpus_release_waits"))
+
+        assert told.returncode == 1
+        assert "the driver hangs" in told.stderr
+        assert took_seconds < 10.0
+        assert agent.metric("evenwatt_gpus_released") == 0
+        assert events(agent, "gpus_released") == []

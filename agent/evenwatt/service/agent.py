@@ -24,7 +24,7 @@ from evenwatt.service.engines import EngineRoster
 from evenwatt.service.prices import PriceKeeper
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
-from evenwatt.service.workers import Crew
+from evenwatt.service.workers import Crew, is_silence
 from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History
 from evenwatt.sinks.web import WebServer
@@ -161,11 +161,12 @@ class Agent:
                     control.wait(max(next_tick - clock.boot_seconds(), 0.0))
             self.tick(is_last=True)
         self._say_what_was_not_written()
-        return ending or Ending.STOPPED
+        return Ending.STOPPED if control.stopping or ending is None else ending
 
     def tick(self, *, is_last: bool = False) -> Ending | None:
         """Read, fold, price, write, publish; once. Return why to end, if there is a reason."""
-        self._roster.follow(self._tell)
+        if not is_last:
+            self._roster.follow(self._tell)
         if self._prices.follow():
             self._rebuild_book()
         deadline_seconds = _STOPPING_SECONDS if is_last else self._settings.sampling.deadline_seconds
@@ -215,16 +216,24 @@ class Agent:
             self.reload()
             return True
         if self._nvml is not None and control.take(RELEASE_SIGNAL):
-            self._nvml.request_release()
-            self._tell(
-                "gpus_released", "nvml", "the GPUs are let go on request; they are not metered until resumed"
-            )
+            self._release(self._nvml)
             return True
         if self._nvml is not None and control.take(RESUME_SIGNAL):
             self._nvml.request_resume()
             self._tell("gpus_resumed", "nvml", "the GPUs are taken up again")
             return True
         return False
+
+    def _release(self, nvml: NvmlSource) -> None:
+        """Let the GPUs go with the next reading; where the driver hangs, only once it answers."""
+        nvml.request_release()
+        health = next(health for health in self._crew.health if health.source == nvml.name)
+        if is_silence(health.error):
+            text = f"asked to let go of the GPUs, which is done as soon as the driver answers: {health.error}"
+            self._tell("gpus_release_waits", nvml.name, text)
+        else:
+            text = "the GPUs are let go on request; they are not metered until resumed"
+            self._tell("gpus_released", nvml.name, text)
 
     def reload(self) -> None:
         """Take the configuration anew; where it is wrong the old one stays in force."""

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,6 +13,7 @@ from evenwatt import clock
 from evenwatt.config import Address, Settings
 from evenwatt.errors import AgentUnreachable
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL
+from evenwatt.service.workers import is_silence
 from evenwatt.sinks.history import writer_pid
 
 __all__ = ["ask_for_gpus", "running_status"]
@@ -49,10 +51,11 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
     """Ask the running agent to let the GPUs go, or to take them up; return its PID once it has.
 
     Raises:
-        AgentUnreachable: There is none, it may not be signalled, or it did not do it in time.
+        AgentUnreachable: There is none, it may not be signalled, its driver hangs, or it did not do it in
+            time.
     """
     document = running_status(settings.server.listen)
-    if not any(source["kind"] == "nvml" for source in document["sources"]):
+    if not _driver_errors(document):
         raise AgentUnreachable("the running agent meters no GPU, so there is none to let go of or take up")
     pid = _agent_pid(settings.history.path)
     try:
@@ -65,11 +68,28 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
         raise AgentUnreachable(f"the agent (PID {pid}) has ended meanwhile") from error
     until = clock.boot_seconds() + _WAIT_SECONDS
     while clock.boot_seconds() < until:
-        if running_status(settings.server.listen)["gpus_released"] == released:
+        document = running_status(settings.server.listen)
+        if document["gpus_released"] == released:
             return pid
+        if released:
+            _refuse_to_wait_for_silence(document, pid)
         clock.sleep(_POLL_SECONDS)
     verb = "let go of the GPUs" if released else "taken the GPUs up"
     raise AgentUnreachable(f"the agent (PID {pid}) has not {verb} within {_WAIT_SECONDS:.0f} s; see its log")
+
+
+def _driver_errors(document: Mapping[str, Any]) -> list[str | None]:
+    """Return why the agent's sources of GPUs are down, each None while it is up; empty without GPUs."""
+    return [source["error"] for source in document["sources"] if source["kind"] == "nvml"]
+
+
+def _refuse_to_wait_for_silence(document: Mapping[str, Any], pid: int) -> None:
+    for error in _driver_errors(document):
+        if is_silence(error):
+            raise AgentUnreachable(
+                f"the driver hangs, and nobody can let go of its GPUs meanwhile ({error}). The agent (PID "
+                f"{pid}) does so as soon as the driver answers; if it never does, end the agent"
+            )
 
 
 def _agent_pid(history: Path) -> int:

@@ -14,9 +14,13 @@ RELEASE_SIGNAL = signal.SIGUSR1
 RESUME_SIGNAL = signal.SIGUSR2
 """Take the GPUs up again."""
 
+_GPU_SIGNALS = frozenset({RELEASE_SIGNAL, RESUME_SIGNAL})
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+_REQUEST_SIGNALS = frozenset({signal.SIGHUP, *_GPU_SIGNALS})
+
 
 class Control:
-    """Requests to the agent; each is taken once.
+    """Requests to the agent; each is taken once, and of those about the GPUs only the last one.
 
     Attributes:
         stopping: Whether somebody asked to end.
@@ -32,8 +36,19 @@ class Control:
 
     def install(self) -> None:
         """Listen to this process's signals; from the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RELEASE_SIGNAL, RESUME_SIGNAL):
+        for number in _STOP_SIGNALS | _REQUEST_SIGNALS:
             signal.signal(number, self._on_signal)
+
+    def uninstall(self) -> None:
+        """Listen no more: who asks to end ends the process at once, and other requests are ignored.
+
+        Both hold on in a program that takes this one's place, so that no request to end is ever lost: it
+        came before this and is in `stopping`, or it needs nobody who listens.
+        """
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in _REQUEST_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     def stop(self) -> None:
         """Ask the agent to end."""
@@ -43,6 +58,8 @@ class Control:
 
     def request(self, number: signal.Signals) -> None:
         """Ask for what a signal means."""
+        if number in _GPU_SIGNALS:
+            self._requests.difference_update(_GPU_SIGNALS)
         self._requests.add(number)
         self._wake.put(None)
 
@@ -50,7 +67,7 @@ class Control:
         """Return whether something was asked for since this was last called."""
         if number not in self._requests:
             return False
-        self._requests.remove(number)
+        self._requests.discard(number)  # a signal may have taken it back since
         return True
 
     def wait(self, seconds: float) -> None:
@@ -61,7 +78,7 @@ class Control:
                 self._wake.get_nowait()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number in {signal.SIGTERM, signal.SIGINT}:
+        if number in _STOP_SIGNALS:
             self.stop()
         else:
             self.request(signal.Signals(number))

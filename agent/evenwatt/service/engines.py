@@ -23,7 +23,8 @@ _FIRST_LOOK_SECONDS = 2.0
 class EngineRoster:
     """Keeps the crew's engines in step with the configuration and with what the scout finds.
 
-    A found engine stays when it goes away: its costs go on, and it is the same when it returns.
+    A found engine stays when it goes away: its costs go on, and it is the same when it returns. Only another
+    kind of engine at its address takes its place.
 
     Attributes:
         found_something_real: Whether there is something to meter that was not there at the start.
@@ -125,6 +126,8 @@ class EngineRoster:
 
     def follow(self, tell: Callable[[str, str, str], None]) -> None:
         """Take on what the scout has found since."""
+        if self._scout is not None:
+            self._scout.skip_ports = self._settled_ports
         news = None if self._scout is None else self._scout.news(self._patience_seconds)
         self._patience_seconds = 0.0
         if news is None:
@@ -132,12 +135,21 @@ class EngineRoster:
         self.found_something_real = bool(news.gpus) or (self._is_fixed and bool(news.engines))
         if self._is_fixed or self._settings.engines is not None:
             return
-        known = {engine.url for engine in self._made_from.values()}
         for engine in news.engines:
+            self._make_way_for(engine, tell)
+            known = {known.url for known in self._made_from.values()}
             if engine.name not in self._sources and engine.url not in known:
                 self._found[engine.name] = engine
                 tell("engine_found", engine.name, f"{engine.kind} found at {engine.url}")
         self._take_on_wanted()
+
+    def _make_way_for(self, engine: FoundEngine, tell: Callable[[str, str, str], None]) -> None:
+        """Let go of a found engine that is down where another kind answers; its history stays."""
+        for name, old in tuple(self._found.items()):
+            if old.url == engine.url and old.kind != engine.kind and name not in self._readings:
+                del self._found[name]
+                self._let_go(name)
+                tell("engine_replaced", name, f"not read any more: {engine.kind} answers at {engine.url} now")
 
     def close(self) -> None:
         """Stop looking."""
@@ -156,8 +168,6 @@ class EngineRoster:
                 self._sources[name] = engine_source(engine, deadline)
                 self._made_from[name] = engine
                 self._crew.add(self._sources[name])
-        if self._scout is not None:
-            self._scout.skip_ports = self._known_ports
 
     def _let_go(self, name: str) -> None:
         del self._sources[name], self._made_from[name]
@@ -166,9 +176,13 @@ class EngineRoster:
         self._crew.remove(name)
 
     @property
-    def _known_ports(self) -> frozenset[int]:
-        """The ports of the agent itself and of the engines it knows."""
-        ports = {urlsplit(engine.url).port for engine in self._made_from.values()}
+    def _settled_ports(self) -> frozenset[int]:
+        """The ports of the agent itself and of engines, but not where a found one is down."""
+        ports = {
+            urlsplit(engine.url).port
+            for name, engine in self._made_from.items()
+            if name in self._readings or name not in self._found
+        }
         return frozenset({self._own_port, *(port for port in ports if port is not None)})
 
     def _send_scout(self) -> None:
@@ -180,7 +194,7 @@ class EngineRoster:
             self._scout = Scout(
                 every_seconds=self._settings.sampling.discovery_seconds,
                 wants_gpus=self._wants_gpus,
-                skip_ports=self._known_ports,
+                skip_ports=self._settled_ports,
             )
 
     # --- what they said ------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from evenwatt import clock
 from evenwatt.config import Settings
 from evenwatt.readings.discovery import find_engines
 from evenwatt.readings.nvml import NvmlSource, nvml_available, nvml_installed
@@ -21,17 +22,31 @@ _log = logging.getLogger("evenwatt")
 
 _DRIVER_SECONDS = 10.0
 """A driver that does not answer in this time is metered all the same: its source says that it hangs."""
+_LOOK_SECONDS = 0.1
+"""How soon it is seen, while the driver does not answer, that the agent is to end."""
 
 
 @contextmanager
 def real_or_simulated_agent(
-    settings: Settings, *, config_path: Path | None, may_simulate: bool, recorder: Recorder | None
+    settings: Settings,
+    *,
+    config_path: Path | None,
+    may_simulate: bool,
+    recorder: Recorder | None,
+    is_stopping: Callable[[], bool],
 ) -> Iterator[Agent]:
     """Build the agent for this machine; on simulated readings where there is nothing at all to meter.
 
     Named engines are something to meter, also while they are down.
+
+    Args:
+        settings: As loaded.
+        config_path: Where from; None: the usual places.
+        may_simulate: Whether simulated readings may stand in.
+        recorder: Where each reading is written too.
+        is_stopping: Whether somebody asked to end meanwhile; a driver that hangs is then not waited for.
     """
-    reason = _without_gpus()
+    reason = _without_gpus(is_stopping)
     has_gpus = reason is None or nvml_installed()
     named_or_known = settings.engines is not None or settings.history.path.exists()
     own_port = frozenset({settings.server.listen.port})
@@ -80,7 +95,7 @@ def demo_agent(
         )
 
 
-def _without_gpus() -> str | None:
+def _without_gpus(is_stopping: Callable[[], bool]) -> str | None:
     """Return why there are no GPUs; None where there are, or where the driver hangs."""
     answer: list[str | None] = [None]
 
@@ -89,5 +104,7 @@ def _without_gpus() -> str | None:
 
     thread = threading.Thread(target=ask, name="driver", daemon=True)
     thread.start()
-    thread.join(_DRIVER_SECONDS)
+    until = clock.boot_seconds() + _DRIVER_SECONDS
+    while thread.is_alive() and clock.boot_seconds() < until and not is_stopping():
+        thread.join(_LOOK_SECONDS)
     return answer[0]

@@ -17,11 +17,17 @@ from evenwatt.errors import SourceError
 from evenwatt.model import Reading, SourceHealth
 from evenwatt.readings.source import Source
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "is_silence"]
 
 _log = logging.getLogger("evenwatt")
 
 _NOT_READ = "not read yet"
+_SILENCE = "no answer for"
+
+
+def is_silence(error: str | None) -> bool:
+    """Return whether the error of a source's health says that it still owes an answer."""
+    return error is not None and f": {_SILENCE} " in error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +89,7 @@ class _Worker:
         """Take down that a question is still unanswered."""
         if self.asked_at is not None:
             silent_seconds = clock.boot_seconds() - self.asked_at
-            silence = f"{self.source.address}: no answer for {silent_seconds:.1f} s; see whether it hangs"
+            silence = f"{self.source.address}: {_SILENCE} {silent_seconds:.1f} s; see whether it hangs"
             self._become(replace(self.health, up=False, error=silence))
 
     def _become(self, health: SourceHealth) -> None:

@@ -147,7 +147,10 @@ class _Connection(web.RequestHandler):
 
     def __init__(self, server: web.Server, patience_seconds: float) -> None:
         super().__init__(
-            server, loop=asyncio.get_running_loop(), keepalive_timeout=patience_seconds, access_log=None
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=patience_seconds,
+            access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on; aiohttp expects it
         )
         self._server = server
 
@@ -158,7 +161,7 @@ class _Connection(web.RequestHandler):
 
 
 class _Complaints:
-    """Logs what went wrong in the loop, once in a while: without descriptors that is a hundred times a second."""
+    """Logs what went wrong in the loop, now and then: a lack of descriptors is a hundred faults a second."""
 
     def __init__(self) -> None:
         self._quiet_until = 0.0

@@ -1,12 +1,14 @@
 """The running agent, tick by tick: what it shows, what a reload does, and how it ends."""
 
 import os
+import shutil
 import signal
 from contextlib import contextmanager
 
 import pytest
 import requests
 
+from captured import CAPTURES
 from config_fixtures import settings_of
 from engine_process import free_port, loopback_session
 from evenwatt.config import load
@@ -16,6 +18,7 @@ from evenwatt.service.agent import Agent, Ending
 from evenwatt.service.control import Control
 from evenwatt.service.start import demo_agent
 from evenwatt.sinks.history import History, writer_pid
+from loopback_servers import page_process
 from recorded_history import RecordedHistory
 from scripted_sources import ScriptedSource, reading_of
 
@@ -76,6 +79,15 @@ def status_at(port):
 def site(tmp_path):
     """A site."""
     return Site(tmp_path)
+
+
+@pytest.fixture
+def vllm_process(tmp_path):
+    """A process that is a vLLM server by its command and its page."""
+    script = shutil.copy(CAPTURES.parent / "page_process.py", tmp_path / "vllm")
+    page = CAPTURES / "vllm" / "single-04-prefix.prom.txt"
+    with page_process(page, script=script, arguments=("serve", "org/model")) as (process, _):
+        yield process
 
 
 def kinds(status):
@@ -298,3 +310,26 @@ def test_a_demo_without_a_name_leaves_nothing(tmp_path, monkeypatch):
 
     assert not path.exists()
     assert os.getpid() != writer_pid(path)
+
+
+def test_who_asks_to_stop_as_something_real_is_found_is_obeyed(site, vllm_process):
+    """An agent that is to end does not start anew instead."""
+    control = Control()
+    agent = Agent(
+        load(site.config),
+        gpus=None,
+        engines=[site.engine],
+        history_path=site.history,
+        looks_for_gpus=True,
+        config_path=site.config,
+    )
+
+    def answer():
+        if agent._roster.found_something_real:
+            control.stop()
+        return site.count()
+
+    site.engine.answer = answer
+
+    assert agent.run(control) is Ending.STOPPED
+    assert control.stopping

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +18,17 @@ from loopback_servers import PageServer
 from sink_fixtures import snapshot
 
 STATUS = "/api/v1/status"
+HANGS = "libnvidia-ml.so.1: no answer for 9.1 s; see whether it hangs"
+AN_AGENT = """
+import fcntl, os, signal, sys
+for number in (signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_IGN)
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(os.getpid(), file=file, flush=True)
+print("held", flush=True)
+sys.stdin.read()
+"""
 HOLD = """
 import fcntl, os, sys
 file = open(sys.argv[1], "w")
@@ -39,9 +51,9 @@ def document(**values):
     return json.dumps({**json.loads(render_status(snapshot())), **values}).encode()
 
 
-def gpu_sources():
+def gpu_sources(error=None):
     """Return the sources of an agent that meters GPUs."""
-    return [{"source": "nvml", "kind": "nvml"}]
+    return [{"source": "nvml", "kind": "nvml", "error": error}]
 
 
 def settings_at(address, history):
@@ -117,3 +129,22 @@ def test_another_program_is_never_signalled(tmp_path):
         assert other.poll() is None
         other.stdin.close()
         assert other.wait() == 0
+
+
+def test_a_driver_that_hangs_is_not_waited_for(tmp_path):
+    """A release that cannot happen is told at once, with what hangs and who lets go when it answers."""
+    history = tmp_path / "h.db"
+    command = [sys.executable, "-c", AN_AGENT, f"{history}.lock", "evenwatt"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout.readline() == "held\n"
+        began = time.monotonic()
+        with (
+            answering(200, document(sources=gpu_sources(HANGS), gpus_released=False)) as address,
+            pytest.raises(AgentUnreachable, match="the driver hangs") as error,
+        ):
+            ask_for_gpus(settings_at(address, history), released=True)
+        agent.stdin.close()
+
+    assert time.monotonic() - began < 5.0
+    assert HANGS in str(error.value)
+    assert f"PID {agent.pid}" in str(error.value)

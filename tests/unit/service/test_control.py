@@ -87,3 +87,27 @@ def test_a_storm_of_signals_blocks_nothing(control):
 
     assert taken > 0
     assert not control.take(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("wishes", [(RELEASE_SIGNAL, RESUME_SIGNAL), (RESUME_SIGNAL, RELEASE_SIGNAL)])
+def test_of_two_wishes_about_the_gpus_the_last_one_holds(control, wishes):
+    """Who releases and resumes within one tick, in either order, has the GPUs as he said last."""
+    for number in wishes:
+        send(number)
+
+    assert [number for number in SIGNALS if control.take(number)] == [wishes[-1]]
+
+
+def test_a_request_to_end_is_not_lost_once_nobody_listens(control):
+    """After the end of listening a request to end ends the process, and the others do nothing."""
+    control.uninstall()
+    for number in (signal.SIGHUP, RELEASE_SIGNAL, RESUME_SIGNAL):
+        send(number)
+
+    assert {number: signal.getsignal(number) for number in SIGNALS} == {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_IGN,
+        RELEASE_SIGNAL: signal.SIG_IGN,
+        RESUME_SIGNAL: signal.SIG_IGN,
+    }

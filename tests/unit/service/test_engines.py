@@ -271,3 +271,45 @@ def test_its_own_addresses_are_this_machine():
 
     assert own
     assert all(is_local(f"http://{address}:8000") for address in own)
+
+
+def followed_until(roster, condition, readings=()):
+    """Let a roster follow, with these readings in each tick, until a condition holds; return what it told."""
+    told = []
+    until = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < until
+        roster.follow(lambda *event: told.append(event))
+        roster.note(readings)
+        time.sleep(0.05)
+    return told
+
+
+def test_another_kind_at_the_address_of_a_found_engine_takes_its_place(vllm):
+    """Who is down and whose address another kind answers at is let go of; the other has its own name."""
+    url = f"http://127.0.0.1:{vllm}"
+    old, new = f"llamacpp-{vllm}", f"vllm-{vllm}"
+    stored = {old: {"name": old, "kind": "llamacpp", "url": url, "pid": None}}
+    with roster_of("sampling: {discovery_seconds: 1}", stored=stored) as (roster, crew):
+        assert roster.names == (old,)
+        told = followed_until(roster, lambda: new in roster.names)
+
+        assert old not in roster.names
+        assert crew.names == roster.names
+        assert old not in roster.stored()
+    assert ("engine_replaced", old, f"not read any more: vllm answers at {url} now") in told
+    assert ("engine_found", new, f"vllm found at {url}") in told
+
+
+def test_the_port_of_an_engine_is_looked_at_again_once_it_is_down(vllm):
+    """An engine that answers keeps its address, and one that goes away makes way for another kind."""
+    old = f"llamacpp-{vllm}"
+    stored = {old: {"name": old, "kind": "llamacpp", "url": f"http://127.0.0.1:{vllm}", "pid": None}}
+    with roster_of("sampling: {discovery_seconds: 1}", stored=stored) as (roster, _):
+        roster.note([reading_of(old)])
+        until = time.monotonic() + 2.5
+        followed_until(roster, lambda: time.monotonic() > until, [reading_of(old)])
+        assert old in roster.names
+
+        followed_until(roster, lambda: f"vllm-{vllm}" in roster.names)
+        assert old not in roster.names
