@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evenwatt import __version__
-from evenwatt.errors import ConfigError, EvenwattError
+from evenwatt.errors import ConfigError, EvenwattError, SourceError
 
 if TYPE_CHECKING:
     from evenwatt.service.agent import Agent
@@ -154,12 +154,20 @@ def demo(
 def check_config(config: ConfigOption = None) -> None:
     """Check the configuration: every fault with its line; exit code 2 where there is one."""
     from evenwatt.config import assumptions, find_config, load  # noqa: PLC0415 -- see the module
+    from evenwatt.service.pricing import unknown_references  # noqa: PLC0415
 
     settings = load(config)
     path = config or find_config()
+    try:
+        unknown = unknown_references(settings)
+    except SourceError as error:
+        print(f"not checked: references against the price catalogue: {error}")
+    else:
+        if unknown:
+            raise ConfigError(tuple(f"{path}: references: {fault}" for fault in unknown))
     print("no configuration file; all defaults" if path is None else f"{path}: right")
     for assumption in assumptions(settings):
-        print(f"assumed: {assumption.text}\n  to make it true: {assumption.line_to_write}")
+        print(f"not written: {assumption.text}\n  to write, with your value: {assumption.line_to_write}")
 
 
 @app.command()

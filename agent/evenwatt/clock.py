@@ -9,8 +9,9 @@ from pathlib import Path
 
 from evenwatt.model import Moment
 
-__all__ = ["boot_id", "boot_seconds", "now", "sleep", "utc_seconds"]
+__all__ = ["boot_id", "boot_seconds", "machine_id", "now", "sleep", "utc_seconds"]
 
+_MACHINE_ID_FILE = Path("/etc/machine-id")
 _BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,6 +29,14 @@ _boot_id = _read_boot_id()
 def boot_id() -> str:
     """Return the kernel's random identity of this boot."""
     return _boot_id
+
+
+def machine_id() -> str | None:
+    """Return the identity that systemd gives this machine; None where there is none, as in containers."""
+    try:
+        return _MACHINE_ID_FILE.read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None
 
 
 def boot_seconds() -> float:

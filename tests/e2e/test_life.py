@@ -289,7 +289,7 @@ def test_a_right_configuration_is_called_right(machine):
 
     assert checked.returncode == 0
     assert checked.stdout.startswith(f"{agent.config}: right\n")
-    assert "to make it true: electricity: {price_per_kwh: 0.30}" in checked.stdout
+    assert "to write, with your value: electricity: {price_per_kwh: 0.30}" in checked.stdout
 
 
 def test_ten_faults_are_told_at_once(tmp_path):

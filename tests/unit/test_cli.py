@@ -80,7 +80,7 @@ def test_a_right_configuration_says_what_is_assumed(config):
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith(f"{path}: right\n")
     assert "price_per_kwh" not in told.stdout
-    assert "to make it true: hardware: {purchase_price: PRICE, lifetime_years: 3}" in told.stdout
+    assert "to write, with your value: hardware: {purchase_price: PRICE, lifetime_years: 3}" in told.stdout
 
 
 def test_no_configuration_is_right_too(tmp_path):
@@ -202,3 +202,13 @@ def test_a_release_that_the_driver_keeps_waiting_is_told(machine):
         assert took_seconds < 10.0
         assert agent.metric("evenwatt_gpus_released") == 0
         assert events(agent, "gpus_released") == []
+
+
+def test_a_reference_that_the_catalogue_does_not_know_is_a_fault(config):
+    """A mistyped model is named with its nearest ids, before its comparison is missed."""
+    path = config('references: ["anthropic:claude-haiku-45"]\n')
+    told = evenwatt("check-config", "--config", path)
+
+    assert told.returncode == 2
+    assert "claude-haiku-45" in told.stderr
+    assert "claude-haiku-4-5" in told.stderr

@@ -73,7 +73,7 @@ class Engine(Section):
 
     Attributes:
         gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
-        capacity_tokens_per_second: What it sustains at the usual mix; None: learnt.
+        capacity_tokens_per_second: What it sustains at the usual mix; None: not known, and no load is.
         api_key: For engines that ask for one; sent as a bearer token.
     """
 

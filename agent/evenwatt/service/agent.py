@@ -41,6 +41,9 @@ _STOPPING_SECONDS = 2.0
 """For the last reading; with a write that waits before and after it, it stays below the 5 seconds allowed."""
 
 
+_GOOD_NEWS = frozenset({"config_reloaded", "engine_found", "gpus_resumed", "history_back"})
+
+
 class Ending(StrEnum):
     """Why the agent ended."""
 
@@ -97,7 +100,12 @@ class Agent:
         with ExitStack() as opened:
             if recorder is not None:
                 opened.callback(recorder.close)
-            self._history = History(history_path, currency=settings.currency, simulated=self._simulated)
+            self._history = History(
+                history_path,
+                currency=settings.currency,
+                simulated=self._simulated,
+                machine=clock.machine_id(),
+            )
             opened.callback(self._history.close)
             listen = settings.server.listen
             self._web = WebServer(host=listen.host, port=listen.port)
@@ -117,6 +125,9 @@ class Agent:
             self._tell(
                 "history_corrupt", "history", f"it was corrupt; set aside as {self._history.set_aside}"
             )
+        if self._history.was_moved:
+            text = "it comes from another machine; all counters of this one begin with a baseline"
+            self._tell("history_moved", "history", text)
         self._accounts = Accounts(self._history, tell=self._tell)
         cursors = self._history.cursors()
         if gpus is not None:
@@ -310,7 +321,8 @@ class Agent:
 
     def _tell(self, kind: str, subject: str, text: str) -> None:
         """Log something and keep it as an event with the next tick."""
-        _log.warning("%s: %s", subject, text)
+        level = logging.INFO if kind in _GOOD_NEWS else logging.WARNING
+        _log.log(level, "%s: %s", subject, text)
         self._events.append(Event(utc_seconds=clock.utc_seconds(), kind=kind, subject=subject, text=text))
 
     # --- what views see ------------------------------------------------------------------------------------

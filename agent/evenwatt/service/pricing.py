@@ -14,7 +14,7 @@ from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.errors import SourceError
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
-from evenwatt.readings.api_prices import RateRequest, ReferenceRates, fetch_in_subprocess
+from evenwatt.readings.api_prices import FetchedRates, RateRequest, ReferenceRates, fetch_in_subprocess
 from evenwatt.readings.hardware_presets import preset_for
 from evenwatt.sinks.history import PriceRow
 from evenwatt.snapshot import PricedPosting, tokens_of
@@ -25,6 +25,7 @@ __all__ = [
     "fetched_prices",
     "price_book",
     "priced",
+    "unknown_references",
     "written_prices",
 ]
 
@@ -102,13 +103,9 @@ def written_prices(settings: Settings) -> tuple[PriceRow, ...]:
 
 def fetched_prices(settings: Settings) -> OfferedPrices:
     """Return the catalogue's API prices, as of now; waits for a child process, for half a minute at most."""
-    wanted = [r for r in settings.references if isinstance(r, CatalogueReference)]
-    if not wanted:
-        return OfferedPrices()
     now = clock.utc_seconds()
-    at = datetime.fromtimestamp(now, tz=UTC)
     try:
-        fetched = fetch_in_subprocess(RateRequest(provider=r.provider, model=r.model, at=at) for r in wanted)
+        fetched = _looked_up(settings, now)
     except SourceError as error:
         return OfferedPrices(faults=(str(error),))
     rows, faults = [], list(fetched.faults)
@@ -119,6 +116,23 @@ def fetched_prices(settings: Settings) -> OfferedPrices:
         else:
             rows.append(row)
     return OfferedPrices(rows=tuple(rows), faults=tuple(faults))
+
+
+def unknown_references(settings: Settings) -> tuple[str, ...]:
+    """Return a sentence for each reference that the price catalogue does not know.
+
+    Raises:
+        SourceError: The catalogue could not be asked.
+    """
+    return _looked_up(settings, clock.utc_seconds()).faults
+
+
+def _looked_up(settings: Settings, at_utc_seconds: float) -> FetchedRates:
+    wanted = [r for r in settings.references if isinstance(r, CatalogueReference)]
+    if not wanted:
+        return FetchedRates(rates=(), faults=())
+    at = datetime.fromtimestamp(at_utc_seconds, tz=UTC)
+    return fetch_in_subprocess(RateRequest(provider=r.provider, model=r.model, at=at) for r in wanted)
 
 
 def _price_row(rates: ReferenceRates, utc_seconds: float) -> PriceRow | None:
