@@ -49,7 +49,7 @@ def head(command: Sequence[str]) -> str:
     named = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     processor = "an unnamed processor" if named is None else named[1]
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    system = f"{platform.system()} {platform.release()}"
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
     return f"""\
 # Benchmarks
 
