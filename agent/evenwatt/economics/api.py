@@ -18,7 +18,7 @@ class ReferencePrice:
         name: Of the reference: `anthropic:claude-haiku-4-5`, or the name of a negotiated price.
         valid_from_utc_seconds: Until a later entry of the same name takes over.
         cached_input_per_mtok: None: this API has no price of its own for cached input, and bills it as
-            input; `has_cached_price` says so.
+            input.
     """
 
     name: str
@@ -26,11 +26,6 @@ class ReferencePrice:
     input_per_mtok: float
     output_per_mtok: float
     cached_input_per_mtok: float | None = None
-
-    @property
-    def has_cached_price(self) -> bool:
-        """Whether cached input is cheaper or dearer by a price of its own."""
-        return self.cached_input_per_mtok is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +40,6 @@ class ApiCost:
 
     observed_cache: float | None
     no_cache: float
-
-    @property
-    def comparable(self) -> float:
-        """What our own cost is compared with: the observed cache, else none."""
-        return self.no_cache if self.observed_cache is None else self.observed_cache
 
 
 def reference_price_from_usd(

@@ -26,11 +26,6 @@ class Tokens:
         return self.input_tokens + (self.cached_input_tokens or 0)
 
     @property
-    def computed_tokens(self) -> float:
-        """What the GPUs worked on; an upper bound where the cached input is not known."""
-        return self.input_tokens + self.output_tokens
-
-    @property
     def total_tokens(self) -> float:
         """Input, cached or not, and output."""
         return self.logical_input_tokens + self.output_tokens

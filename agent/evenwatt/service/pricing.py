@@ -140,6 +140,7 @@ def _price_row(rates: ReferenceRates, utc_seconds: float) -> PriceRow | None:
     if standard.input_usd_per_mtok is None or standard.output_usd_per_mtok is None:
         return None
     cached = standard.cached_input_usd_per_mtok
+    by_hour = ", the price of this hour: it varies within the day" if rates.varies_within_day else ""
     return PriceRow(
         reference=f"{rates.provider}:{rates.model}",
         valid_from_utc_seconds=utc_seconds,
@@ -147,7 +148,7 @@ def _price_row(rates: ReferenceRates, utc_seconds: float) -> PriceRow | None:
         input_usd_per_mtok=float(standard.input_usd_per_mtok),
         cached_input_usd_per_mtok=None if cached is None else float(cached),
         output_usd_per_mtok=float(standard.output_usd_per_mtok),
-        source=f"genai-prices {rates.catalogue_version}",
+        source=f"genai-prices {rates.catalogue_version}{by_hour}",
     )
 
 

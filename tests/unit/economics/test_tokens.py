@@ -8,7 +8,6 @@ def test_kinds_are_disjoint_and_add_up():
     tokens = Tokens(input_tokens=100, cached_input_tokens=20, output_tokens=3)
 
     assert tokens.logical_input_tokens == 120
-    assert tokens.computed_tokens == 103
     assert tokens.total_tokens == 123
 
 
@@ -17,5 +16,4 @@ def test_cached_input_that_is_not_told_is_inside_input():
     tokens = Tokens(input_tokens=120, output_tokens=3)
 
     assert tokens.logical_input_tokens == 120
-    assert tokens.computed_tokens == 123
     assert tokens.total_tokens == 123

@@ -93,7 +93,6 @@ def test_model_without_a_cached_price():
     claude_2 = price("anthropic", "claude-2")
 
     assert standard.cached_input_usd_per_mtok is None
-    assert not claude_2.has_cached_price
     assert api_cost(Tokens(cached_input_tokens=MILLION), claude_2).observed_cache == pytest.approx(
         float(standard.input_usd_per_mtok)
     )

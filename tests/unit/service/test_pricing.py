@@ -212,3 +212,13 @@ def test_time_that_was_down_is_not_paid_for_where_it_is_given_back():
     book = replace(BOOK, hardware=Rented(rent_per_hour=3.6, is_active_only=True))
 
     assert priced(posting(rows), book).costs[HOUR, "chat", "small"].costs.hardware == pytest.approx(0.015)
+
+
+def test_a_price_that_varies_within_the_day_says_so():
+    """Where the catalogue has prices by the hour, the row tells that it holds the one of this hour."""
+    (by_hour, flat) = fetched_prices(
+        settings_of("references: ['deepseek:deepseek-v4-pro', 'anthropic:claude-haiku-4-5']")
+    ).rows
+
+    assert "varies within the day" in by_hour.source
+    assert "varies" not in flat.source
