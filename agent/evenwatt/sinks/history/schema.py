@@ -23,6 +23,7 @@ __all__ = [
     "STEPS",
     "TABLES",
     "bring_up_to_date",
+    "missing_steps",
 ]
 
 LEVELS: Final[tuple[tuple[str, int | None], ...]] = (("minute", 60), ("hour", 3_600), ("total", None))
@@ -65,14 +66,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         HistoryError: A newer evenwatt has written it, or a step failed.
         sqlite3.DatabaseError: It is not a database, or damaged.
     """
-    applied = _applied(connection)
-    unknown = sorted(applied - set(STEPS))
-    if unknown:
-        raise HistoryError(
-            f"{path} was written by a newer evenwatt (schema step {unknown[-1]} is not known here); install "
-            "that version again, or give this one a history.path of its own"
-        )
-    if applied >= set(STEPS):
+    if not missing_steps(connection, path):
         return
     # -P: a file named like a module in the working directory must not be imported in its place.
     command = [sys.executable, "-P", "-m", "evenwatt.sinks.history.migrations", str(path)]
@@ -85,6 +79,23 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if child.returncode:
         lines = child.stderr.strip().splitlines() or ["it said nothing"]
         raise HistoryError(f"{path}: its tables could not be brought up to date: {lines[-1]}")
+
+
+def missing_steps(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:
+    """Return the migrations that a database has not seen yet, oldest first.
+
+    Raises:
+        HistoryError: A newer evenwatt has written it.
+        sqlite3.DatabaseError: It is not a database, or damaged.
+    """
+    applied = _applied(connection)
+    unknown = sorted(applied - set(STEPS))
+    if unknown:
+        raise HistoryError(
+            f"{path} was written by a newer evenwatt (schema step {unknown[-1]} is not known here); install "
+            "that version again, or give this one a history.path of its own"
+        )
+    return tuple(step for step in STEPS if step not in applied)
 
 
 def _applied(connection: sqlite3.Connection) -> set[str]:

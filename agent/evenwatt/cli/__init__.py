@@ -1,0 +1,32 @@
+"""The commands for people: arguments, exit codes, and errors in their words.
+
+What a command needs is imported when it runs: `check-config` must not wait for a web server.
+"""
+
+import sys
+
+from evenwatt.cli import (  # isort: skip -- the order in which commands stand in --help
+    agent,  # noqa: F401 -- each adds its commands to `app`
+    status,  # noqa: F401
+    config,  # noqa: F401
+    gpu,  # noqa: F401
+)
+from evenwatt.cli.app import app
+from evenwatt.errors import ConfigError, EvenwattError
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main() -> None:
+    """Run a command; a fault that the user can mend is told in one sentence, without a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        print("\n".join(error.faults), file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    except EvenwattError as error:
+        print(f"evenwatt: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)

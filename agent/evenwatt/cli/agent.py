@@ -1,0 +1,117 @@
+"""`evenwatt run` and `evenwatt demo`: the agent itself."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evenwatt import __version__
+from evenwatt.cli.app import ConfigOption, app
+
+if TYPE_CHECKING:
+    from evenwatt.service.agent import Agent
+
+__all__ = ["demo", "run"]
+
+_log = logging.getLogger("evenwatt")
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    simulation: Annotated[
+        bool,
+        typer.Option(
+            "--simulation/--no-simulation",
+            help="With nothing to meter: run on readings marked SIMULATED, or wait for something real.",
+        ),
+    ] = True,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Also write every (real) reading to this file, for `demo --replay`."
+        ),
+    ] = None,
+) -> None:
+    """Start the agent: meter the GPUs and engines of this machine."""
+    from evenwatt.config import load
+    from evenwatt.readings.recording import Recorder
+    from evenwatt.service.agent import Ending
+    from evenwatt.service.control import Control
+    from evenwatt.service.start import real_or_simulated_agent
+
+    _log_to_stderr()
+    settings = load(config)
+    control = Control()
+    control.install()
+    recorder = None if record is None else Recorder(record)
+    with real_or_simulated_agent(
+        settings,
+        config_path=config,
+        may_simulate=simulation and record is None,
+        recorder=recorder,
+        is_stopping=lambda: control.stopping,
+    ) as agent:
+        _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
+        ending = agent.run(control, after_tick=_Summary())
+    if ending is Ending.STOPPED:
+        return
+    control.uninstall()
+    if not control.stopping:
+        _log.info("starting anew: %s", ending.value)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 -- ourselves
+
+
+@app.command()
+def demo(
+    config: ConfigOption = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Replay readings recorded by `run --record`.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the history here; left out: gone at the end.")
+    ] = None,
+) -> None:
+    """Start the agent on simulated or replayed readings, marked SIMULATED wherever they show."""
+    from evenwatt.config import load
+    from evenwatt.service.control import Control
+    from evenwatt.service.start import demo_agent
+
+    _log_to_stderr()
+    settings = load(config)
+    control = Control()
+    control.install()
+    with demo_agent(settings, config_path=config, replay=replay, history_path=history) as agent:
+        _log.warning("SIMULATED: nothing that this agent shows was measured")
+        _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
+        agent.run(control, after_tick=_Summary())
+
+
+class _Summary:
+    """Says one line a minute where a person looks on."""
+
+    def __init__(self) -> None:
+        self._is_watched = sys.stderr.isatty()
+        self._minute: int | None = None
+
+    def __call__(self, agent: "Agent") -> None:
+        from evenwatt.clock import utc_seconds
+
+        minute = int(utc_seconds() // 60)
+        if self._is_watched and minute != self._minute:
+            self._minute = minute
+            _log.info("%s", agent.summary())
+
+
+def _log_to_stderr() -> None:
+    """Log in plain lines; the journal adds the time by itself."""
+    in_journal = "JOURNAL_STREAM" in os.environ
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(levelname)s %(message)s" if in_journal else "%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )

@@ -1,0 +1,57 @@
+"""The history beside the agent that writes it: what commands read, and the little that they add.
+
+SQLite lets one process write while others read, so a command neither waits for the agent nor holds it up.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from evenwatt.errors import HistoryError
+from evenwatt.sinks.history.reader import HistoryReader
+from evenwatt.sinks.history.schema import missing_steps
+
+__all__ = ["history_beside"]
+
+_LOCKED_SECONDS = 10.0
+"""How long a command waits for the agent's tick to be written; far longer than one takes."""
+
+
+@contextmanager
+def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryReader]:
+    """Open a history that an agent may be writing, without its lock.
+
+    Args:
+        path: Of the database.
+        may_write: Whether small things may be added to it, each in a transaction of its own; what the agent
+            counts is the agent's alone.
+
+    Raises:
+        HistoryError: There is none, it is of another release, or it cannot be read.
+    """
+    if not path.is_file():
+        raise HistoryError(
+            f"{path}: there is no history yet; start the agent (evenwatt run), or see --config"
+        )
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'rw' if may_write else 'ro'}",
+            uri=True,
+            timeout=_LOCKED_SECONDS,
+            isolation_level=None,
+        )
+    except sqlite3.Error as error:
+        raise HistoryError(f"{path}: cannot be opened: {error}") from error
+    try:
+        try:
+            missing = missing_steps(connection, path)
+        except sqlite3.Error as error:
+            raise HistoryError(f"{path}: cannot be read: {error}") from error
+        if missing:
+            raise HistoryError(
+                f"{path}: was written by an older evenwatt; start the agent once, which brings it up to date"
+            )
+        yield HistoryReader(path, connection)
+    finally:
+        connection.close()
