@@ -24,11 +24,13 @@ from evenwatt.config.values import (
     EngineName,
     EngineUrl,
     Gpu,
+    InputMeaning,
     Label,
     ListenAddress,
     Money,
     MonthHours,
     ReferenceName,
+    SeriesName,
     Timezone,
     Window,
     WindowText,
@@ -68,21 +70,51 @@ def _refuse(faults: Mapping[KeyPath, str]) -> None:
         raise refused(faults)
 
 
+class CounterNames(Section):
+    """What the counters of an engine of kind `generic` are called on its page, and what they mean.
+
+    Attributes:
+        output: None: it generates nothing, as an engine for embeddings.
+        input_means: `logical`: the whole prompt; `computed`: without what was reused from a cache.
+        model_label: The label that holds the model's name; None: the engine serves one model without a name.
+    """
+
+    input: SeriesName
+    input_means: InputMeaning
+    output: SeriesName | None = None
+    cached_input: SeriesName | None = None
+    model_label: SeriesName | None = None
+    requests: SeriesName | None = None
+    running: SeriesName | None = None
+    waiting: SeriesName | None = None
+
+
 class Engine(Section):
     """An inference engine to read.
 
     Attributes:
         gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
         capacity_tokens_per_second: What it sustains at the usual mix; None: not known, and no load is.
+        counters: For kind `generic`, and for no other.
         api_key: For engines that ask for one; sent as a bearer token.
     """
 
     name: EngineName
     url: EngineUrl
     kind: EngineKind = "auto"
+    counters: CounterNames | None = None
     gpus: tuple[Gpu, ...] | None = None
     capacity_tokens_per_second: Annotated[float, number(above=0, at_most=10**9)] | None = None
     api_key: ApiKey | None = None
+
+    @model_validator(mode="after")
+    def _names_counters_where_they_are_not_known(self) -> Self:
+        if self.kind == "generic" and self.counters is None:
+            text = "missing; kind generic needs the names of its counters: input, input_means, output"
+            raise refused({("counters",): text})
+        if self.kind != "generic" and self.counters is not None:
+            raise refused({("counters",): f"kind {self.kind} knows its own; remove it, or set kind: generic"})
+        return self
 
     @field_validator("gpus")
     @classmethod

@@ -33,11 +33,13 @@ __all__ = [
     "EngineUrl",
     "Gpu",
     "HardwareMode",
+    "InputMeaning",
     "Label",
     "ListenAddress",
     "Money",
     "MonthHours",
     "ReferenceName",
+    "SeriesName",
     "Timezone",
     "Window",
     "WindowText",
@@ -257,12 +259,36 @@ def engine_place(url: str) -> tuple[str, int, str]:
 
 _MonthHours = Literal[730, 720]
 _HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
-_EngineKind = Literal["vllm", "llamacpp", "auto"]
+_EngineKind = Literal[
+    "auto",
+    "dynamo",
+    "generic",
+    "lemonade",
+    "llamacpp",
+    "lmdeploy",
+    "localai",
+    "nim",
+    "ollama",
+    "sglang",
+    "tei",
+    "tensorrt_llm",
+    "tgi",
+    "triton",
+    "vllm",
+]
+_InputMeaning = Literal["logical", "computed"]
 
 Money = Annotated[float, number(at_least=0, at_most=10**12)]
 MonthHours = Annotated[_MonthHours, _one_of(*get_args(_MonthHours))]
 HardwareMode = Annotated[_HardwareMode, _one_of(*get_args(_HardwareMode))]
 EngineKind = Annotated[_EngineKind, _one_of(*get_args(_EngineKind))]
+InputMeaning = Annotated[_InputMeaning, _one_of(*get_args(_InputMeaning))]
+SeriesName = Annotated[
+    str,
+    _text(
+        r"[a-zA-Z_:][a-zA-Z0-9_:]*", "the name of a series as it stands on the page, such as app_tokens_total"
+    ),
+]
 
 Currency = Annotated[str, _text("[A-Z]{3}", "an ISO 4217 code of three capital letters, such as EUR")]
 EngineName = Annotated[

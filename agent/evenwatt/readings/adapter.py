@@ -1,14 +1,66 @@
 """What has to be known of one kind of engine to read it: a table that its module fills in."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import ModelCounters
-from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count
+from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count, whole_gauge
 
-__all__ = ["Adapter", "refuse_sums_too_large", "token_sum", "tokens_of_both"]
+__all__ = [
+    "Adapter",
+    "Labels",
+    "Series",
+    "disjoint_input",
+    "json_of",
+    "name_in_json",
+    "refuse_sums_too_large",
+    "token_sum",
+    "tokens_of_both",
+]
+
+Labels = Mapping[str, frozenset[str]]
+"""By label, the values that are meant; "" stands for a series without the label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The series of one name that are meant, to be added up: labels that are not named may be anything.
+
+    Attributes:
+        where: Only series with one of these values.
+        but_not: Without those with one of these values.
+    """
+
+    name: str
+    where: Labels = field(default_factory=dict)
+    but_not: Labels = field(default_factory=dict)
+
+    def among(self, samples: Iterable[Sample]) -> list[Sample]:
+        """Return the samples that are meant."""
+        return [sample for sample in samples if sample.name == self.name and self._is_meant(sample)]
+
+    def total(self, samples: Iterable[Sample]) -> int | None:
+        """Return a counter summed over its series; None where the page has none of it.
+
+        Raises:
+            SourceContractError: One of them is not a count.
+        """
+        counts = [token_count(sample) for sample in self.among(samples)]
+        return sum(counts) if counts else None
+
+    def gauge(self, samples: Iterable[Sample]) -> int | None:
+        """Return a gauge of whole things summed over its series; None where it is absent or no count."""
+        return whole_gauge(self.among(samples))
+
+    def _is_meant(self, sample: Sample) -> bool:
+        labels = sample.labels
+        return all(labels.get(name, "") in values for name, values in self.where.items()) and not any(
+            labels.get(name, "") in values for name, values in self.but_not.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,27 +68,33 @@ class Adapter:
     """One kind of engine.
 
     Attributes:
-        kind: Its name, which is also the prefix of its series up to the colon.
+        kind: Its name.
+        prefixes: How names of its series begin; a page that has one of them is its.
         wanted: The names of the samples that the functions below look at.
-        running: The gauge of requests being worked on.
-        waiting: The gauge of requests in the queue.
+        running: The gauge of requests being worked on; None where there is none.
+        waiting: The gauge of requests in the queue; None where there is none.
         models: Translates samples, and the model's name where the page has none, into counters.
         signals: Returns what the page and its headers tell of the identity of the counting process.
         name_paths: Where the name of the model is asked for, in this order, and how it is read out of the
             answer; empty where the page has it.
         unmetered: What it means when the page has none of the engine's series, and what to try.
+        counted: When which tokens are counted, in words: why a short window may see none of a long request.
         status_advice: What to try, by HTTP status.
+        path: Where its page is.
     """
 
     kind: str
+    prefixes: tuple[str, ...]
     wanted: frozenset[str]
-    running: str
-    waiting: str
+    running: Series | None
+    waiting: Series | None
     models: Callable[[Sequence[Sample], str], tuple[ModelCounters, ...]]
     signals: Callable[[Sequence[Sample], Mapping[str, str]], dict[str, str]]
     unmetered: str
+    counted: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
+    path: str = "/metrics"
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:
@@ -47,6 +105,40 @@ def token_sum(samples: Sequence[Sample], name: str) -> int | None:
     """
     counts = [token_count(sample) for sample in samples if sample.name == name]
     return sum(counts) if counts else None
+
+
+def disjoint_input(tokens: int, cached: int | None, *, is_logical: bool) -> tuple[int, int | None]:
+    """Return computed and cached input: the one translation of what engines call prompt tokens.
+
+    Args:
+        tokens: As the engine counts them.
+        cached: Reused ones; None where the engine does not tell, and then they stay inside.
+        is_logical: Whether the reused ones are among `tokens`. The two counters are not read at one instant,
+            so that for a moment there may be more reused ones than all.
+    """
+    if cached is None or not is_logical:
+        return tokens, cached
+    return max(0, tokens - cached), cached
+
+
+def json_of(body: bytes) -> Any:
+    """Return what a JSON body holds; None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def name_in_json(key: str) -> Callable[[bytes], str | None]:
+    """Return the reader of a model's name that stands under a key of a JSON object."""
+
+    def name(body: bytes) -> str | None:
+        match json_of(body):
+            case {**found} if isinstance(found.get(key), str) and found[key]:
+                return str(found[key])
+        return None
+
+    return name
 
 
 def tokens_of_both(input_tokens: int | None, output_tokens: int | None) -> tuple[int, int] | None:

@@ -1,20 +1,21 @@
 """Finds the engines of this machine, for a start without configuration.
 
 A process is taken for an engine by its command line, and believed by its page: each candidate gets one GET of
-/metrics, which loads no model, and nothing else. A port alone is a hint, never an identity.
+its page (one that cannot be seen gets two), which loads no model, and nothing else. A port alone is a hint,
+never an identity.
 """
 
 import http.client
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import psutil
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.readings.engine import fingerprint
+from evenwatt.readings.engines import ADAPTERS, fingerprint
 from evenwatt.readings.exposition import checked_page
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.processes import FORWARDERS
@@ -22,14 +23,30 @@ from evenwatt.readings.sockets import Address, parsed_address
 
 __all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
 
-_HINT_PORTS = (8000, 8080)
-"""Where vLLM and llama-server listen unless told otherwise."""
+_HINT_PORTS = (8000, 8002, 8080, 23333, 30000)
+"""Where engines listen unless told otherwise; a container may hide everything else of them."""
+_UNKNOWN_PATHS = ("/metrics", "/v1/metrics")
+"""Where a program that cannot be seen is asked."""
 _DEADLINE_SECONDS = 1.0
 _MOST_REFUSALS = 2
 """How often a process is asked that answers, but not as an engine: it may still be starting, once."""
 _LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
-_VLLM_COMMAND = re.compile(r"(?:^|[/\s])vllm\s+serve\b|\bvllm\.entrypoints\.|^VLLM::APIServer")
+_COMMANDS = {
+    "vllm": r"(?:^|[/\s])vllm\s+serve\b|\bvllm\.entrypoints\.|^VLLM::APIServer",
+    "sglang": r"\bsglang\.launch_server\b|(?:^|[/\s])sglang\s+serve\b",
+    "lmdeploy": r"(?:^|[/\s])lmdeploy\s+serve\b",
+    "tensorrt_llm": r"(?:^|[/\s])trtllm-serve\b",
+    "tgi": r"(?:^|/)text-generation-router\b",
+    "tei": r"(?:^|/)text-embeddings-router\b",
+    "triton": r"(?:^|/)tritonserver\b",
+    "dynamo": r"\bdynamo\.frontend\b",
+    "localai": r"(?:^|/)local-ai\b",
+    "lemonade": r"(?:^|[/\s])lemonade(?:-server|d|-router)?\s+(?:serve|run)\b|(?:^|/)lemond\b",
+}
+"""By kind, what the command line of its API server looks like."""
+
+_COMMAND_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _COMMANDS.items()}
 _LLAMACPP_PROGRAM = "llama-server"
 _LLAMACPP_SERVER_HEADER = "llama.cpp"
 _LOADER_PROGRAMS = ("ollama", _LLAMACPP_PROGRAM)
@@ -97,9 +114,10 @@ def command_kind(command: Sequence[str]) -> str | None:
 
     The cores and workers of vLLM are other programs here: they listen for each other, and not in HTTP.
     """
-    if _VLLM_COMMAND.search(" ".join(command)):
-        return "vllm"
-    return "llamacpp" if _program(command).startswith(_LLAMACPP_PROGRAM) else None
+    if _program(command).startswith(_LLAMACPP_PROGRAM):
+        return "llamacpp"
+    line = " ".join(command)
+    return next((kind for kind, pattern in _COMMAND_PATTERNS.items() if pattern.search(line)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +125,7 @@ class _Listener:
     address: Address
     port: int
     pid: int | None
+    kind: str | None = None
 
 
 def _candidates() -> dict[int, _Listener]:
@@ -117,12 +136,14 @@ def _candidates() -> dict[int, _Listener]:
     """
     listeners = {port: _Listener(address=_LOOPBACK, port=port, pid=None) for port in _HINT_PORTS}
     listeners |= {listener.port: listener for listener in _listeners()}
-    is_engine = {port: _is_engine(listener.pid) for port, listener in listeners.items()}
-    return {
-        port: listener
-        for port, listener in listeners.items()
-        if is_engine[port] or (is_engine[port] is None and port in _HINT_PORTS)
-    }
+    found = {}
+    for port, listener in listeners.items():
+        program = _program_at(listener.pid)
+        if program.kind is not None and not program.is_child:
+            found[port] = replace(listener, kind=program.kind)
+        elif not program.is_seen and port in _HINT_PORTS:
+            found[port] = listener
+    return found
 
 
 def _listeners() -> Iterator[_Listener]:
@@ -138,20 +159,37 @@ def _listeners() -> Iterator[_Listener]:
     yield from sorted(found, key=lambda listener: listener.address.is_loopback)
 
 
-def _is_engine(pid: int | None) -> bool | None:
-    """Return whether a process is an engine that stays; None where that cannot be told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """What can be told of the program that listens.
+
+    Attributes:
+        is_seen: Whether anything can be told; a forwarder tells nothing of what is behind it.
+        kind: Of the engine whose command line it has.
+        is_child: Whether a program that loads models started it, for as long as one is loaded.
+    """
+
+    is_seen: bool
+    kind: str | None = None
+    is_child: bool = False
+
+
+_UNSEEN = _Program(is_seen=False)
+
+
+def _program_at(pid: int | None) -> _Program:
     if pid is None:
-        return None
+        return _UNSEEN
     try:
         process = psutil.Process(pid)
         command = process.cmdline()
         parent = process.parent()
         if process.name() in FORWARDERS:
-            return None
+            return _UNSEEN
         is_child = parent is not None and _program(parent.cmdline()).startswith(_LOADER_PROGRAMS)
     except psutil.Error:
-        return None
-    return command_kind(command) is not None and not is_child
+        return _UNSEEN
+    return _Program(is_seen=True, kind=command_kind(command), is_child=is_child)
 
 
 def _program(command: Sequence[str]) -> str:
@@ -168,16 +206,20 @@ def _asked(client: HttpClient, listener: _Listener) -> FoundEngine | None:
         f"[{listener.address}]" if isinstance(listener.address, ipaddress.IPv6Address) else listener.address
     )
     url = f"http://{host}:{listener.port}"
-    try:
-        kind = _answer_kind(client.get(f"{url}/metrics", _DEADLINE_SECONDS))
-    except SourceContractError:
-        return None
-    if kind is None:
-        return None
-    return FoundEngine(name=f"{kind}-{listener.port}", kind=kind, url=url, pid=listener.pid)
+    for path in _UNKNOWN_PATHS if listener.kind is None else (ADAPTERS[listener.kind].path,):
+        try:
+            answer = client.get(url + path, _DEADLINE_SECONDS)
+            kind = _answer_kind(answer, listener)
+        except SourceContractError:
+            return None
+        if kind is not None:
+            return FoundEngine(name=f"{kind}-{listener.port}", kind=kind, url=url, pid=listener.pid)
+        if answer.status != http.client.NOT_FOUND:
+            break
+    return None
 
 
-def _answer_kind(answer: Answer) -> str | None:
+def _answer_kind(answer: Answer, listener: _Listener) -> str | None:
     """Return the kind of engine that gave an answer, or None.
 
     Raises:
@@ -185,4 +227,6 @@ def _answer_kind(answer: Answer) -> str | None:
     """
     if answer.status == http.client.OK:
         return fingerprint(checked_page(answer.body))
+    if listener.kind == "sglang" and answer.status == http.client.NOT_FOUND:
+        return listener.kind
     return "llamacpp" if answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER else None

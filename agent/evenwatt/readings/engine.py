@@ -1,6 +1,7 @@
 """An inference engine as a source: one page, read together with the kernel's witness of who served it."""
 
-import re
+import http.client
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -10,30 +11,33 @@ from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import DEFAULT_MODEL, EngineReading, Epoch, Moment
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
-from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples, whole_gauge
-from evenwatt.readings.http import HttpClient, shown_url
-from evenwatt.readings.llamacpp import LLAMACPP
+from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
+from evenwatt.readings.engines.generic import CounterNames, generic_adapter
+from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
+from evenwatt.readings.http import Answer, HttpClient, shown_url
 from evenwatt.readings.processes import Listener, ListenerLookup, is_loopback
-from evenwatt.readings.vllm import VLLM
 
-__all__ = ["ENGINE_KINDS", "EngineSource", "fingerprint"]
+__all__ = ["ENGINE_KINDS", "EngineSource"]
 
-_ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (VLLM, LLAMACPP)})
+_ADVISORS = Counter(status for adapter in ADAPTERS.values() for status in adapter.status_advice)
 _ADVICE = MappingProxyType(
-    {status: text for adapter in _ADAPTERS.values() for status, text in adapter.status_advice.items()}
+    {
+        status: text
+        for adapter in ADAPTERS.values()
+        for status, text in adapter.status_advice.items()
+        if _ADVISORS[status] == 1
+    }
 )
-_ENGINE_LINE = re.compile(rb"^(?:# (?:HELP|TYPE) )?(" + "|".join(_ADAPTERS).encode() + rb"):", re.MULTILINE)
+"""What to try, by HTTP status, where the kind is not known yet and the status speaks of one."""
+
+_PATHS = tuple(dict.fromkeys(adapter.path for adapter in ADAPTERS.values()))
+"""Where a page may be, where the kind is not known yet."""
+
 _ATTEMPTS = 2
 _NOT_FOUND = 404
 
-ENGINE_KINDS = tuple(_ADAPTERS)
+ENGINE_KINDS = tuple(ADAPTERS)
 """The kinds that a source can be told to be."""
-
-
-def fingerprint(page: bytes) -> str | None:
-    """Return the kind of engine whose series a checked page has; None where it has none that is known."""
-    found = _ENGINE_LINE.search(page)
-    return None if found is None else found[1].decode("ascii")
 
 
 class EngineSource:
@@ -43,6 +47,7 @@ class EngineSource:
         name: The engine's identity in the history.
         url: Its address, with or without /metrics at the end.
         kind: One of `ENGINE_KINDS`; None: as the first good page says.
+        counters: The names of the counters of an engine of another kind, in place of `kind`.
         deadline_seconds: What one reading may take, everything included.
         api_key: Sent as a bearer token.
     """
@@ -55,13 +60,13 @@ class EngineSource:
         name: str,
         url: str,
         kind: str | None = None,
+        counters: CounterNames | None = None,
         deadline_seconds: float = 5.0,
         api_key: str | None = None,
     ) -> None:
         self.name = name
         self._base_url = url.rstrip("/").removesuffix("/metrics").rstrip("/")
-        self.address = shown_url(f"{self._base_url}/metrics")
-        self._adapter = None if kind is None else _ADAPTERS[kind]
+        self._adapter = _adapter(kind, counters)
         self._deadline_seconds = deadline_seconds
         self._client = HttpClient(api_key)
         parts = urlsplit(self._base_url)
@@ -73,6 +78,11 @@ class EngineSource:
     def kind(self) -> str:
         """The engine's kind; `engine` until the first good page has told."""
         return "engine" if self._adapter is None else self._adapter.kind
+
+    @property
+    def address(self) -> str:
+        """Where its page is, or is looked for first."""
+        return shown_url(self._base_url + (_PATHS[0] if self._adapter is None else self._adapter.path))
 
     def sample(self) -> None:
         """Do nothing: all that an engine tells is in its page."""
@@ -100,7 +110,7 @@ class EngineSource:
         self._client.close()
 
     def _read_page(self, listener: Listener | None, ends_boot_seconds: float) -> EngineReading:
-        answer = self._client.get(f"{self._base_url}/metrics", ends_boot_seconds - boot_seconds())
+        answer = self._page(ends_boot_seconds)
         moment = now()
         body = answer.ok_body(_ADVICE if self._adapter is None else self._adapter.status_advice)
         with self._address_in_errors():
@@ -119,24 +129,35 @@ class EngineSource:
             moment=moment,
             epoch=epoch,
             models=models,
-            requests_running=whole_gauge(samples, adapter.running),
-            requests_waiting=whole_gauge(samples, adapter.waiting),
+            requests_running=None if adapter.running is None else adapter.running.gauge(samples),
+            requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
             listener_pid=None if listener is None or listener.process is None else listener.process.pid,
         )
 
+    def _page(self, ends_boot_seconds: float) -> Answer:
+        """Return the answer at the page's path; while the kind is not known, at the first that exists."""
+        paths = _PATHS if self._adapter is None else (self._adapter.path,)
+        answers = (
+            self._client.get(self._base_url + path, ends_boot_seconds - boot_seconds()) for path in paths
+        )
+        first = next(answers)
+        if first.status != _NOT_FOUND:
+            return first
+        return next((answer for answer in answers if answer.status == http.client.OK), first)
+
     def _adapter_for(self, page: bytes) -> Adapter:
+        if self._adapter is not None and is_page_of(self._adapter, page):
+            return self._adapter
         kind = fingerprint(page)
-        if self._adapter is None:
-            if kind is None:
-                raise SourceContractError(
-                    f"the page has series of no engine that is known ({', '.join(ENGINE_KINDS)}); if one "
-                    "runs there, set its `kind` to learn what is missing"
-                )
-            return _ADAPTERS[kind]
-        if kind != self._adapter.kind:
+        if self._adapter is not None:
             other = "" if kind is None else f". The page is one of {kind}"
             raise SourceContractError(f"{self._adapter.kind} {self._adapter.unmetered}{other}")
-        return self._adapter
+        if kind is None:
+            raise SourceContractError(
+                f"the page has series of no engine that is known ({', '.join(ENGINE_KINDS)}); if one "
+                "runs there, set its `kind` to learn what is missing, or name its counters with `counters`"
+            )
+        return ADAPTERS[kind]
 
     def _epoch(self, page_signals: dict[str, str], listener: Listener | None, moment: Moment) -> Epoch:
         signals = page_signals | _kernel_signals(listener, moment.boot_id)
@@ -186,6 +207,12 @@ class EngineSource:
             yield
         except SourceContractError as exc:
             raise SourceContractError(f"{self.address}: {exc}") from exc
+
+
+def _adapter(kind: str | None, counters: CounterNames | None) -> Adapter | None:
+    if counters is not None:
+        return generic_adapter(counters)
+    return None if kind is None else ADAPTERS[kind]
 
 
 def _kernel_signals(listener: Listener | None, boot_id: str) -> dict[str, str]:

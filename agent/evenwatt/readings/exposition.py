@@ -120,9 +120,9 @@ def token_count(sample: Sample) -> int:
     return int(sample.value)
 
 
-def whole_gauge(samples: Iterable[Sample], name: str) -> int | None:
+def whole_gauge(samples: Iterable[Sample]) -> int | None:
     """Return the sum of a gauge of whole things over its series; None where it is absent or no count."""
-    values = [sample.value for sample in samples if sample.name == name]
+    values = [sample.value for sample in samples]
     if not values or not all(0 <= value <= LARGEST_COUNT for value in values):
         return None
     return int(sum(values))

@@ -13,6 +13,7 @@ import psutil
 from evenwatt.config.schema import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.engine import EngineSource
+from evenwatt.readings.engines.generic import CounterNames
 from evenwatt.readings.nvml import nvml_available
 
 __all__ = ["Scout", "Sighting", "engine_source", "is_local"]
@@ -23,10 +24,12 @@ _log = logging.getLogger("evenwatt")
 def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> EngineSource:
     """Return the source of an engine that the configuration names, or that was found."""
     api_key = engine.api_key if isinstance(engine, Engine) else None
+    counters = engine.counters if isinstance(engine, Engine) else None
     return EngineSource(
         name=engine.name,
         url=engine.url,
-        kind=None if engine.kind == "auto" else engine.kind,
+        kind=None if engine.kind in {"auto", "generic"} else engine.kind,
+        counters=None if counters is None else CounterNames(**counters.model_dump()),
         deadline_seconds=deadline_seconds,
         api_key=None if api_key is None else api_key.get_secret_value(),
     )

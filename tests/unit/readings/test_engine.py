@@ -12,7 +12,8 @@ from engine_process import EngineProcess, free_port
 from evenwatt.clock import boot_id, boot_seconds
 from evenwatt.errors import SourceContractError, SourceError, SourceUnavailable
 from evenwatt.model import ModelCounters
-from evenwatt.readings.engine import ENGINE_KINDS, EngineSource, _kernel_signals, fingerprint
+from evenwatt.readings.engine import ENGINE_KINDS, EngineSource, _kernel_signals
+from evenwatt.readings.engines import ADAPTERS, fingerprint
 from evenwatt.readings.processes import Listener
 from loopback_servers import PageServer, page_process
 
@@ -146,10 +147,11 @@ def test_kind_is_found_on_the_first_page_and_kept(source):
 @pytest.mark.parametrize("kind", [None, *ENGINE_KINDS])
 def test_page_without_engine_series_is_unmetered(source, kind):
     """A page that has no series of the engine is an error that says what to try, not an idle engine."""
-    with PageServer({"/metrics": (200, {}, PYTHON_PAGE)}) as server:
+    path = "/metrics" if kind is None else ADAPTERS[kind].path
+    with PageServer({path: (200, {}, PYTHON_PAGE)}) as server:
         message = error_of(source(server.url, kind=kind))
 
-    assert message.startswith(f"{server.url}/metrics: ")
+    assert message.startswith(f"{server.url}{path}: ")
     assert ("--disable-log-stats" in message) == (kind == "vllm")
 
 

@@ -38,6 +38,11 @@ def refusal(page):
     return str(caught.value)
 
 
+def _comparable(sample):
+    """Return a sample in a form that equals another one of the same: NaN is not equal to itself."""
+    return sample.name, sorted(sample.labels.items()), repr(float(sample.value))
+
+
 @pytest.mark.parametrize("file", pages(), ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_captured_page_is_read_as_the_library_reads_it(file):
     """Every sample of a real page has the labels and the value that prometheus_client finds."""
@@ -52,7 +57,7 @@ def test_captured_page_is_read_as_the_library_reads_it(file):
 
     samples = read(page, frozenset(sample.name for sample in library))
 
-    assert sorted(library, key=repr) == sorted(samples, key=repr)
+    assert sorted(map(_comparable, library)) == sorted(map(_comparable, samples))
 
 
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=5)
@@ -255,19 +260,15 @@ def test_other_numbers_are_no_counts(value):
 
 def test_gauge_is_summed_over_its_series():
     """Requests of two engines are the requests of both."""
-    samples = [
-        Sample("running", {"engine": "0"}, 2.0),
-        Sample("running", {"engine": "1"}, 3.0),
-        Sample("x", {}, 9.0),
-    ]
+    samples = [Sample("running", {"engine": "0"}, 2.0), Sample("running", {"engine": "1"}, 3.0)]
 
-    assert whole_gauge(samples, "running") == 5
+    assert whole_gauge(samples) == 5
 
 
 @pytest.mark.parametrize("values", [[], [math.nan], [1.0, math.nan], [math.inf], [-1.0]])
 def test_gauge_that_is_no_count_is_absent(values):
     """A gauge that is not there, or not a count, is None and not 0."""
-    assert whole_gauge([Sample("running", {}, value) for value in values], "running") is None
+    assert whole_gauge(Sample("running", {}, value) for value in values) is None
 
 
 def test_short_names_stay_as_they_are():

@@ -6,8 +6,8 @@ import pytest
 
 from captured import CAPTURES, samples_of, truth_steps
 from evenwatt.errors import SourceContractError
-from evenwatt.readings.exposition import checked_page, parse_samples, whole_gauge
-from evenwatt.readings.llamacpp import LLAMACPP
+from evenwatt.readings.engines.llamacpp import LLAMACPP
+from evenwatt.readings.exposition import checked_page, parse_samples
 
 FOLDER = CAPTURES / "llamacpp"
 STEPS = [step for series in ("b11434", "b10434") for step in truth_steps("llamacpp", series)]
@@ -50,7 +50,7 @@ def test_increase_is_what_the_clients_were_told(before, after, truth):
 def test_request_that_runs_is_shown():
     """The pages read during one long answer show one request running, and none at the end."""
     files = sorted((FOLDER / "inflight").glob("*.prom.txt"))
-    running = [whole_gauge(samples_of(LLAMACPP, file), LLAMACPP.running) for file in files]
+    running = [LLAMACPP.running.gauge(samples_of(LLAMACPP, file)) for file in files]
 
     assert set(running[1:-1]) == {1}
     assert running[-1] == 0

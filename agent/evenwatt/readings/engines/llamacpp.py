@@ -5,12 +5,10 @@ is added when a request ends. The page prints six digits: from a million tokens 
 ten, from ten million on of a hundred; what is between two steps comes with a later reading.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from evenwatt.model import ModelCounters
-from evenwatt.readings.adapter import Adapter, token_sum, tokens_of_both
+from evenwatt.readings.adapter import Adapter, Series, json_of, name_in_json, token_sum, tokens_of_both
 from evenwatt.readings.exposition import Sample, bounded_text
 
 __all__ = ["LLAMACPP"]
@@ -44,7 +42,7 @@ def _signals(_samples: Sequence[Sample], headers: Mapping[str, str]) -> dict[str
 
 def _name_in_models(body: bytes) -> str | None:
     """Return the model of an answer of /v1/models, if it is the only one."""
-    match _json(body):
+    match json_of(body):
         case {"data": [{"id": str(name)}]} if name:
             return name
     return None
@@ -52,29 +50,19 @@ def _name_in_models(body: bytes) -> str | None:
 
 def _name_in_props(body: bytes) -> str | None:
     """Return the model of an answer of /props."""
-    match _json(body):
-        case {"model_alias": str(name)} if name:
-            return name
-        case {"model_path": str(name)} if name:
-            return name
-    return None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    return name_in_json("model_alias")(body) or name_in_json("model_path")(body)
 
 
 LLAMACPP = Adapter(
     kind="llamacpp",
+    prefixes=("llamacpp:",),
     wanted=frozenset({_PROMPT, _PROMPT_CACHED, _PREDICTED, _RUNNING, _WAITING}),
-    running=_RUNNING,
-    waiting=_WAITING,
+    running=Series(_RUNNING),
+    waiting=Series(_WAITING),
     models=_models,
     signals=_signals,
     name_paths={"/v1/models": _name_in_models, "/props": _name_in_props},
+    counted="input when the prompt is done, output at the end of a request",
     unmetered="has no `llamacpp:` series on its page; check that this is the port of a llama-server",
     status_advice={
         400: "a llama-server that routes to several models is not metered yet; run one for each model",

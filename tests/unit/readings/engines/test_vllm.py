@@ -5,8 +5,8 @@ import pytest
 from captured import CAPTURES, samples_of, truth_steps
 from evenwatt.errors import SourceContractError
 from evenwatt.model import DEFAULT_MODEL, ModelCounters
-from evenwatt.readings.exposition import checked_page, parse_samples, whole_gauge
-from evenwatt.readings.vllm import VLLM
+from evenwatt.readings.engines.vllm import VLLM
+from evenwatt.readings.exposition import checked_page, parse_samples
 
 FOLDER = CAPTURES / "vllm"
 STEPS = [step for series in ("single", "apiservers2", "dp2", "lora") for step in truth_steps("vllm", series)]
@@ -84,7 +84,7 @@ def test_output_grows_while_a_request_runs():
     outputs = [VLLM.models(page, "")[0].output_tokens for page in samples]
 
     assert outputs == sorted(set(outputs))
-    assert {whole_gauge(page, VLLM.running) for page in samples[1:-1]} == {1}
+    assert {VLLM.running.gauge(page) for page in samples[1:-1]} == {1}
 
 
 def test_page_without_engine_label_or_cache_counters():

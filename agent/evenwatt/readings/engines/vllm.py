@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from evenwatt.model import DEFAULT_MODEL, ModelCounters
-from evenwatt.readings.adapter import Adapter, token_sum, tokens_of_both
+from evenwatt.readings.adapter import Adapter, Series, disjoint_input, token_sum, tokens_of_both
 from evenwatt.readings.exposition import Sample, bounded_text, token_count
 
 __all__ = ["VLLM"]
@@ -75,10 +75,7 @@ def _input_tokens(counters: Sequence[Sample]) -> tuple[int | None, int | None]:
         return by_source[True], by_source[False]
     prompt = token_sum(counters, _PROMPT)
     cached = token_sum(counters, _PROMPT_CACHED)
-    if prompt is None or cached is None:
-        return prompt, None
-    # The two are not read at one instant: a prompt that ends in between is in one of them only.
-    return max(0, prompt - cached), cached
+    return (None, None) if prompt is None else disjoint_input(prompt, cached, is_logical=True)
 
 
 def _signals(samples: Sequence[Sample], _headers: Mapping[str, str]) -> dict[str, str]:
@@ -102,14 +99,16 @@ def _times(samples: Sequence[Sample], names: Collection[str]) -> list[float]:
 
 VLLM = Adapter(
     kind="vllm",
+    prefixes=("vllm:",),
     wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME},
-    running=_RUNNING,
-    waiting=_WAITING,
+    running=Series(_RUNNING),
+    waiting=Series(_WAITING),
     models=_models,
     signals=_signals,
     unmetered=(
         "is up but unmetered: its page has no `vllm:` series. Start vLLM without --disable-log-stats, and "
         "check that this is the port of its API"
     ),
+    counted="input, cached input too, at the first output token of a request, output at each step",
 )
 """vLLM from V0 on, with one or several API processes, and with its Rust frontend."""

@@ -1,0 +1,45 @@
+"""The words of Dynamo's frontend, translated.
+
+A gateway in front of workers: what its workers count for themselves is more (a request that moves to another
+worker is prefilled again), and adding both would count twice. Read the frontend for tokens, and leave the
+workers' pages out.
+"""
+
+from evenwatt.readings.adapter import Adapter, Series
+from evenwatt.readings.engines.table import CounterTable, start_time
+
+__all__ = ["DYNAMO"]
+
+_REQUESTS = "dynamo_frontend_requests_total"
+_SUCCESS = {"status": frozenset({"success"})}
+_CANCELLED = {"error_type": frozenset({"cancelled"})}
+
+_TABLE = CounterTable(
+    input=(Series("dynamo_frontend_input_sequence_tokens_sum"),),
+    input_means="logical",
+    cached_input=(Series("dynamo_frontend_cached_tokens_sum"),),
+    output=(
+        Series("dynamo_frontend_output_tokens_total"),
+        Series("dynamo_frontend_output_sequence_tokens_sum"),
+    ),
+    begins_apart=True,
+    model_label="model",
+    requests={
+        "completed": (Series(_REQUESTS, _SUCCESS),),
+        "aborted": (Series(_REQUESTS, _CANCELLED),),
+        "failed": (Series(_REQUESTS, {"status": frozenset({"error"})}, _CANCELLED),),
+    },
+)
+
+DYNAMO = Adapter(
+    kind="dynamo",
+    prefixes=("dynamo_frontend_",),
+    wanted=_TABLE.names | {"dynamo_frontend_inflight_requests", "dynamo_frontend_queued_requests"},
+    running=Series("dynamo_frontend_inflight_requests"),
+    waiting=Series("dynamo_frontend_queued_requests"),
+    models=_TABLE.models,
+    signals=start_time,
+    unmetered="has no `dynamo_frontend_` series on its page; read the frontend, not a worker",
+    counted="output while it is generated where this version tells it so, the rest at the end of a request",
+)
+"""NVIDIA Dynamo's HTTP frontend."""
