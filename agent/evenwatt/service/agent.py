@@ -344,6 +344,7 @@ class Agent:
             source_totals=self._accounts.source_totals,
             gpus=self._gpus,
             gpu_indexes=dict(self._gpu_indexes),
+            last_scrape=self._web.last_scrape,
             gpu_owners=self._ledger.gpu_owners,
             counter_power_ratios=self._ledger.counter_power_ratios,
             gpus_released=self._nvml is not None and self._nvml.released,

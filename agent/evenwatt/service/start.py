@@ -16,7 +16,7 @@ from evenwatt.readings.replay import replay_sources
 from evenwatt.readings.simulated import simulated_server
 from evenwatt.service.agent import Agent
 
-__all__ = ["demo_agent", "real_or_simulated_agent"]
+__all__ = ["demo_agent", "real_or_simulated_agent", "why_no_gpus"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -46,7 +46,7 @@ def real_or_simulated_agent(
         recorder: Where each reading is written too.
         is_stopping: Whether somebody asked to end meanwhile; a driver that hangs is then not waited for.
     """
-    reason = _without_gpus(is_stopping)
+    reason = why_no_gpus(is_stopping)
     has_gpus = reason is None or nvml_installed()
     named_or_known = settings.engines is not None or settings.history.path.exists()
     own_port = frozenset({settings.server.listen.port})
@@ -95,8 +95,12 @@ def demo_agent(
         )
 
 
-def _without_gpus(is_stopping: Callable[[], bool]) -> str | None:
-    """Return why there are no GPUs; None where there are, or where the driver hangs."""
+def why_no_gpus(is_stopping: Callable[[], bool]) -> str | None:
+    """Return why there are no GPUs; None where there are, or where the driver hangs.
+
+    Args:
+        is_stopping: Whether somebody asked to end meanwhile; a driver that hangs is then not waited for.
+    """
     answer: list[str | None] = [None]
 
     def ask() -> None:

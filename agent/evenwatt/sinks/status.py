@@ -30,6 +30,8 @@ def render_status(snapshot: Snapshot) -> bytes:
         "cost_per_hour": _costs(snapshot.cost_per_hour),
         "assumptions": [asdict(assumption) for assumption in snapshot.assumptions],
         "sources": [asdict(source) for source in snapshot.sources],
+        "last_scrape_utc_seconds": None if snapshot.last_scrape is None else snapshot.last_scrape.utc_seconds,
+        "last_scrape_by": None if snapshot.last_scrape is None else snapshot.last_scrape.user_agent,
         "gpus_released": snapshot.gpus_released,
         "gpus": [_gpu(snapshot, gpu) for gpu in snapshot.gpus],
         "engines": [asdict(view) for view in snapshot.engines],

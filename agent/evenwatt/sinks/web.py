@@ -16,6 +16,7 @@ from aiohttp import web
 
 from evenwatt import clock
 from evenwatt.errors import EvenwattError
+from evenwatt.snapshot import Scrape
 
 __all__ = ["Page", "Pages", "WebServer"]
 
@@ -25,6 +26,7 @@ _MOST_CONNECTIONS = 64
 """Far more than scrapers and people have, and so few that engines and the history never lack descriptors."""
 _PATIENCE_SECONDS = 10.0
 _COMPLAINT_SECONDS = 60.0
+_LONGEST_NAME = 80
 
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -63,6 +65,7 @@ class WebServer:
 
     Attributes:
         port: Where it listens; a free one where 0 was asked for.
+        last_scrape: The last time that somebody read /metrics.
     """
 
     def __init__(self, *, host: str, port: int, patience_seconds: float = _PATIENCE_SECONDS) -> None:
@@ -79,6 +82,7 @@ class WebServer:
         self._host, self._port = host, port
         self._patience_seconds = patience_seconds
         self._pages = Pages()
+        self.last_scrape: Scrape | None = None
         started: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="web", daemon=True)
         self._thread.start()
@@ -136,6 +140,9 @@ class WebServer:
 
     async def _answer(self, request: web.Request) -> web.Response:
         page = _page(self._pages, request.path)
+        if request.path == "/metrics":
+            user_agent = request.headers.get("User-Agent", "a program without a name")[:_LONGEST_NAME]
+            self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
         headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
         return web.Response(body=page.body, status=page.status, headers=headers)
 

@@ -11,7 +11,7 @@ from evenwatt.snapshot.sums import (
     sums_with,
     tokens_of,
 )
-from evenwatt.snapshot.values import EngineView, HistoryHealth, Snapshot
+from evenwatt.snapshot.values import EngineView, HistoryHealth, Scrape, Snapshot
 from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Money",
     "PricedPosting",
     "ReferenceView",
+    "Scrape",
     "Snapshot",
     "Sums",
     "WindowRow",

@@ -9,7 +9,7 @@ from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
-__all__ = ["EngineView", "HistoryHealth", "Snapshot"]
+__all__ = ["EngineView", "HistoryHealth", "Scrape", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,14 @@ class HistoryHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scrape:
+    """When somebody last read /metrics, and what that program calls itself."""
+
+    utc_seconds: float
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that is known at one tick.
 
@@ -79,3 +87,4 @@ class Snapshot:
     config_reload_ok: bool
     events: tuple[Event, ...]
     gpu_indexes: Mapping[str, int] = field(default_factory=dict)
+    last_scrape: Scrape | None = None

@@ -243,3 +243,16 @@ def test_a_lack_of_descriptors_is_told_in_one_line(server, caplog):
     assert told.getMessage().startswith("web server: socket.accept() out of system resource")
     assert told.exc_info is None
     wait_until(lambda: ask(server, "/page").status_code == 404)
+
+
+def test_the_last_scrape_is_remembered_with_who_it_was(server):
+    """Whether Prometheus reaches the agent is seen here, and nowhere else."""
+    server.publish(Pages(by_path={"/metrics": PAGE}))
+    assert server.last_scrape is None
+
+    with loopback_session() as session:
+        session.headers["User-Agent"] = "Prometheus/3.5"
+        session.get(f"http://127.0.0.1:{server.port}/metrics", timeout=5)
+
+    assert server.last_scrape.user_agent == "Prometheus/3.5"
+    assert server.last_scrape.utc_seconds == pytest.approx(time.time(), abs=5)

@@ -1,0 +1,82 @@
+"""The driver and the engines, looked at without an agent: one reading each."""
+
+from collections.abc import Iterator
+
+from evenwatt.config import Settings
+from evenwatt.errors import SourceError
+from evenwatt.model import EngineReading
+from evenwatt.readings.discovery import find_engines
+from evenwatt.readings.nvml import NvmlSource
+from evenwatt.service.sources import engine_source
+from evenwatt.service.start import why_no_gpus
+from evenwatt.snapshot.checks import Finding, Health
+
+__all__ = ["engine_findings", "gpu_findings"]
+
+
+def gpu_findings() -> Iterator[Finding]:
+    """Yield whether the driver answers, and what each GPU gives."""
+    reason = why_no_gpus(lambda: False)
+    if reason is not None:
+        yield Finding(
+            link="driver",
+            health=Health.WEAK,
+            text=f"no GPU is metered: {reason}",
+            mend="where there is a GPU, see that nvidia-smi works for this user",
+        )
+        return
+    source = NvmlSource()
+    try:
+        listing = source.read()
+    except SourceError as error:
+        yield Finding(link="driver", health=Health.BROKEN, text=str(error))
+        return
+    finally:
+        source.close()
+    yield Finding(
+        link="driver",
+        health=Health.GOOD,
+        text=f"NVIDIA driver {listing.driver_version}, {len(listing.gpus)} GPU",
+    )
+    for gpu in listing.gpus:
+        link = f"GPU {gpu.index}"
+        if gpu.fault is not None:
+            yield Finding(link=link, health=Health.BROKEN, text=f"{gpu.name}: {gpu.fault}")
+        elif gpu.processes is None:
+            yield Finding(
+                link=link,
+                health=Health.WEAK,
+                text=f"{gpu.name}: its list of processes cannot be read; engines are not told apart on it",
+                mend="write `gpus:` for each engine; in a container, share the host's PIDs",
+            )
+        else:
+            how = "energy counter" if gpu.has_energy_counter else "integrated power"
+            yield Finding(link=link, health=Health.GOOD, text=f"{gpu.name}: energy by {how}")
+
+
+def engine_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield what each engine's page says; engines are looked for where none are named."""
+    engines = find_engines() if settings.engines is None else settings.engines
+    for engine in engines:
+        source = engine_source(engine, settings.sampling.deadline_seconds)
+        try:
+            reading = source.read()
+        except SourceError as error:
+            yield Finding(link=f"engine {engine.name}", health=Health.BROKEN, text=str(error))
+        else:
+            yield Finding(link=f"engine {engine.name}", health=Health.GOOD, text=_counted(reading))
+        finally:
+            source.close()
+    if not engines:
+        yield Finding(
+            link="engines",
+            health=Health.BROKEN,
+            text="no engine was found on this machine, so that there is no token to count",
+            mend="start one, or write `engines:` with its URL",
+        )
+
+
+def _counted(reading: EngineReading) -> str:
+    tokens = sum(m.input_tokens + (m.cached_input_tokens or 0) + m.output_tokens for m in reading.models)
+    models = ", ".join(model.model for model in reading.models) or "no model yet"
+    return f"{reading.kind} answers, {models}: its counters stand at {tokens:,} tokens"
