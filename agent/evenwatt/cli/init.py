@@ -1,0 +1,100 @@
+"""`evenwatt init`: a first configuration."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evenwatt.cli.app import app
+from evenwatt.errors import EvenwattError
+
+__all__ = ["init"]
+
+
+@app.command()
+def init(
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it. Left out: where the agent looks for it."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask nothing; what is not given is left to be assumed.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a file that is there; it is kept as FILE.before."),
+    ] = False,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of all money, such as EUR.")] = None,
+    usd_rate: Annotated[float | None, typer.Option(help="What one USD is worth in it.")] = None,
+    price_per_kwh: Annotated[float | None, typer.Option(help="Electricity, taxes and fees included.")] = None,
+    purchase_price: Annotated[float | None, typer.Option(help="Of the whole machine, where bought.")] = None,
+    rent_per_hour: Annotated[float | None, typer.Option(help="Of the whole machine, where rented.")] = None,
+) -> None:
+    """Look around, ask only for what cannot be known here (prices), and write a commented configuration."""
+    from evenwatt.config import parse_settings
+    from evenwatt.service.initial import Answers, configuration_text, look_around
+
+    path = output or _usual_path()
+    if path.exists() and not force:
+        raise EvenwattError(f"{path} is there already; change it by hand, or replace it with --force")
+    there = look_around()
+    print(f"GPUs: {', '.join(there.gpus) or there.without_gpus}")
+    print(f"engines: {', '.join(f'{e.kind} at {e.url}' for e in there.engines) or 'none answers now'}")
+    asks = not yes and sys.stdin.isatty()
+    if asks:
+        currency = currency or typer.prompt("Currency of all money (ISO code)", default="USD")
+        if usd_rate is None and currency != "USD":
+            usd_rate = typer.prompt(f"What one USD is worth in {currency}", type=float)
+        if price_per_kwh is None:
+            price_per_kwh = _number(f"Electricity, {currency} per kWh, taxes and fees included")
+        if purchase_price is None and rent_per_hour is None:
+            purchase_price = _number(f"Price of the whole machine if you bought it, {currency}")
+        if purchase_price is None and rent_per_hour is None:
+            rent_per_hour = _number(f"Its rent per hour if you rent it, {currency}")
+    answers = Answers(
+        currency=currency or "USD",
+        usd_rate=usd_rate,
+        price_per_kwh=price_per_kwh,
+        purchase_price=purchase_price,
+        rent_per_hour=rent_per_hour,
+    )
+    text = configuration_text(there, answers)
+    parse_settings(text.encode(), "the new configuration")
+    _write(path, text)
+    print(f"written: {path}\nnext: evenwatt check-config, then evenwatt run")
+
+
+def _number(question: str) -> float | None:
+    """Ask for a number; an empty answer leaves it open."""
+    while True:
+        answer = typer.prompt(f"{question} (empty: not known)", default="", show_default=False).strip()
+        if not answer:
+            return None
+        try:
+            return float(answer)
+        except ValueError:
+            print(f"got {answer!r}, expected a number such as 0.31, or nothing")
+
+
+def _usual_path() -> Path:
+    import platformdirs
+
+    from evenwatt.config.places import SYSTEM_CONFIG
+
+    return SYSTEM_CONFIG if os.geteuid() == 0 else platformdirs.user_config_path("evenwatt") / "config.yaml"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the whole file or none of it, readable by its owner alone: secrets may come to stand in it."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.before"))
+        new.replace(path)
+    except OSError as error:
+        raise EvenwattError(f"{path} cannot be written ({error.strerror}); name another --output") from error
