@@ -1,4 +1,4 @@
-"""The shipped rules: promtool accepts them, their own tests pass, and they ask for nothing that is not exported."""
+"""The shipped rules: promtool accepts them, their tests pass, and they ask for exported metrics only."""
 
 import re
 import subprocess
