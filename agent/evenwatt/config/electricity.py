@@ -82,12 +82,12 @@ class Holidays(Section):
     Attributes:
         country: ISO 3166 code, as the library `holidays` has it.
         subdivision: State or region, likewise.
-        dates: Other days that count as holidays.
+        dates: Other days that count as holidays; None: there are no others.
     """
 
     country: Label | None = None
     subdivision: Label | None = None
-    dates: tuple[Day, ...] = ()
+    dates: tuple[Day, ...] | None = None
 
     @model_validator(mode="after")
     def _says_whose(self) -> Self:

@@ -53,8 +53,9 @@ def site_holidays(settings: Settings) -> frozenset[date]:
     holidays = settings.electricity.holidays
     if holidays is None:
         return frozenset()
+    own = frozenset(holidays.dates or ())
     if holidays.country is None:
-        return frozenset(holidays.dates)
+        return own
     year = datetime.fromtimestamp(clock.utc_seconds(), UTC).year
     try:
         public = _looked_up(holidays.country, holidays.subdivision, year)
@@ -62,7 +63,7 @@ def site_holidays(settings: Settings) -> frozenset[date]:
         raise SourceContractError(f"electricity.holidays: {error}") from error
     except SourceError as error:
         raise SourceUnavailable(f"electricity.holidays: {error}") from error
-    return public | frozenset(holidays.dates)
+    return public | own
 
 
 def feed_spec(settings: Settings, feed: ElectricityFeed) -> FeedSpec:

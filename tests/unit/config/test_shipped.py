@@ -24,7 +24,6 @@ BESIDE = {
     "usd_rate.rate": {"currency": "EUR", "usd_rate": {"date": "2026-01-01"}},
     "usd_rate.date": {"usd_rate": {"rate": 1}},
     "electricity.holidays.subdivision": {"electricity": {"holidays": {"country": "DE"}}},
-    "electricity.feed.query": {"electricity": {"feed": {"url": "http://a"}}},
     "electricity.feed.list": {"electricity": {"feed": {"url": "http://a", "price": "a", "start": "b"}}},
     "electricity.feed.end": {"electricity": {"feed": {"url": "http://a", "price": "a", "start": "b"}}},
     "hardware.mode": {"hardware": {"rent_per_hour": 1}},
@@ -73,7 +72,8 @@ def nested(key, value):
         entries = section.removesuffix("[]")
         beside = {"per_month": 1} if key == "other[].name" else {}
         return nested(entries, [ENTRIES[entries] | beside | {name: value}])
-    return nested(section, SECTIONS.get(section, {}) | {name: value})
+    needed = {"url": "http://a"} if key == "electricity.feed.query" else SECTIONS.get(section, {})
+    return nested(section, needed | {name: value})
 
 
 def merged(one, other):
