@@ -20,6 +20,8 @@ from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["FeedSpec", "QuotedPrice", "read_quotes"]
 
+_MOST_BYTES = 2**20
+"""As objects, JSON takes some ten times its size, and the agent has no more than a few MiB for it."""
 _MOST_PRICES = 20_000
 """200 days of quarter hours; services give one or two days."""
 _LEAST_UTC_SECONDS = 946_684_800.0
@@ -89,7 +91,12 @@ def read_quotes(
     """
     answer = client.get(spec.address, deadline_seconds)
     shown = shown_url(spec.url)
-    document = parse_json(answer.ok_body({404: "check its url"}), shown)
+    body = answer.ok_body({404: "check its url"})
+    if len(body) > _MOST_BYTES:
+        raise SourceContractError(
+            f"{shown} sends {len(body)} bytes; expected at most {_MOST_BYTES}, for a day or two of prices"
+        )
+    document = parse_json(body, shown)
     if spec.query is not None:
         return (_current(spec, _prometheus_value(document, shown), now_utc_seconds, shown),)
     if spec.start_path is None:

@@ -1,7 +1,7 @@
 """A year of history costs what a plain walk over its minutes says, worked out here and nowhere else.
 
 2028: a leap day, both changes of the clock, two changes of the electricity price, time bands with weekdays
-and holidays, a server whose life ends in April, GPUs bought in June, setting up that is paid off in September.
+and holidays, a server whose life ends in April, GPUs bought in June, setting up paid off in September.
 """
 
 from contextlib import closing
