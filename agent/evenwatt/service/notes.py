@@ -51,12 +51,12 @@ def _hardware(book: PriceBook, utc_seconds: float, zone: tzinfo) -> Iterator[Not
     parts = owned_parts(book.hardware)
     for part in written_off(book.hardware, utc_seconds):
         since = _day(end_of_life_utc_seconds(part), zone)
-        text = f"the {part.name} is written off since {since}: its hardware cost is 0"
+        text = f"{part.name}: written off since {since}, and its hardware cost is 0 from there on"
         yield Note(subject="hardware", text=text)
     for part in parts:
         if _is_to_come(part, utc_seconds):
             bought = _day(part.purchased_utc_seconds, zone)
-            text = f"the {part.name} is bought on {bought}: its hardware cost is 0 until then"
+            text = f"{part.name}: bought on {bought}, and its hardware cost is 0 until then"
             yield Note(subject="hardware", text=text)
 
 
