@@ -9,7 +9,16 @@ from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.ledger import GpuUse, HostUse, Posting, SourceTotals, Usage
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.service.pricing import priced
-from evenwatt.snapshot import EngineView, HistoryHealth, PricedPosting, Snapshot, Sums, sums_with, window_view
+from evenwatt.snapshot import (
+    ElectricityView,
+    EngineView,
+    HistoryHealth,
+    PricedPosting,
+    Snapshot,
+    Sums,
+    sums_with,
+    window_view,
+)
 
 HOUR = 1_800_000_000
 """A Unix time at which an hour begins."""
@@ -151,6 +160,7 @@ def snapshot(rows=None, **values) -> Snapshot:
         ),
         "windows": (window,),
         "electricity_price_per_kwh": 0.36,
+        "electricity": ElectricityView(is_stale=False),
         "cost_per_hour": Costs(hardware=3.6, energy=0.036, labour=0.0, other=0.0),
         "assumptions": (Assumption(setting="hardware", text="Assumed.", line_to_write="hardware: {}"),),
         "history": HistoryHealth(path="/history.db", up=True),

@@ -20,6 +20,7 @@ __all__ = [
     "GpusReading",
     "ModelCounters",
     "Moment",
+    "Note",
     "PowerSample",
     "Reading",
     "SourceHealth",
@@ -225,6 +226,18 @@ class Event:
 
     utc_seconds: float
     kind: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that decides a number and that a reader of it has to know.
+
+    Attributes:
+        subject: What it is about: a section of the configuration.
+    """
+
     subject: str
     text: str
 

@@ -43,8 +43,8 @@ RECOVERY_SECONDS = 45.0
 HAS_DRIVER = nvml_installed()
 
 BAD_PAGES = {
-    "garbage": "is this the address of the engine itself?",
-    "endless": "is this the address of the engine itself?",
+    "garbage": "is this the right address?",
+    "endless": "is this the right address?",
     "gzip_bomb": "more than 8388608 bytes when uncompressed",
     "http500": "answered HTTP 500",
     "drip": "no complete answer within",
@@ -130,7 +130,7 @@ def test_a_closed_port_is_told_and_a_new_engine_behind_it_counts_from_its_start(
         agent.wait_for(lambda: booked_tokens(agent, "chat") == BEFORE + MEANWHILE)
 
         assert f"{engine.url}/metrics cannot be reached (Connection refused)" in error
-        assert "is the engine running there?" in error
+        assert "is the server running there?" in error
         assert log_count(agent, "chat is down") == 1
         assert agent.metric("evenwatt_engine_restarts_total", engine="chat") == 1
         assert len(events(agent, "engine_restart")) == 1

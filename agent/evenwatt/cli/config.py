@@ -1,7 +1,7 @@
 """`evenwatt check-config`: what is wrong with the configuration, and what it leaves open."""
 
 from evenwatt.cli.app import ConfigOption, app
-from evenwatt.errors import ConfigError, SourceError
+from evenwatt.errors import ConfigError, SourceContractError, SourceError
 
 __all__ = ["check_config"]
 
@@ -11,9 +11,16 @@ def check_config(config: ConfigOption = None) -> None:
     """Check the configuration: every fault with its line; exit code 2 where there is one."""
     from evenwatt.config import assumptions, find_config, load
     from evenwatt.service.pricing import unknown_references
+    from evenwatt.service.tariffs import site_holidays
 
     settings = load(config)
     path = config or find_config()
+    try:
+        site_holidays(settings)
+    except SourceContractError as error:
+        raise ConfigError((f"{path}: {error}",)) from None
+    except SourceError as error:
+        print(f"not checked: {error}")
     try:
         unknown = unknown_references(settings)
     except SourceError as error:

@@ -4,7 +4,9 @@ Seen by the service and the commands alone: layers take plain values, never the 
 """
 
 from evenwatt.config.assumptions import assumptions
+from evenwatt.config.costs import HardwarePart
 from evenwatt.config.credentials import Secret
+from evenwatt.config.electricity import ElectricityFeed, ElectricityPrice, core_band
 from evenwatt.config.load import load, parse_settings
 from evenwatt.config.places import find_config
 from evenwatt.config.schema import CatalogueReference, PricedReference, Settings
@@ -13,11 +15,15 @@ from evenwatt.config.values import Address, Window
 __all__ = [
     "Address",
     "CatalogueReference",
+    "ElectricityFeed",
+    "ElectricityPrice",
+    "HardwarePart",
     "PricedReference",
     "Secret",
     "Settings",
     "Window",
     "assumptions",
+    "core_band",
     "find_config",
     "load",
     "parse_settings",

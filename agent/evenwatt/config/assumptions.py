@@ -1,7 +1,8 @@
 """What the agent takes for granted because the configuration does not say it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from evenwatt.config.costs import HardwarePart
 from evenwatt.config.schema import Settings
 from evenwatt.model import Assumption
 
@@ -14,7 +15,7 @@ def assumptions(settings: Settings) -> tuple[Assumption, ...]:
 
 
 def _electricity(settings: Settings) -> Iterator[Assumption]:
-    if "price_per_kwh" not in settings.electricity.model_fields_set:
+    if settings.electricity.is_assumed:
         price = settings.electricity.price_per_kwh
         yield Assumption(
             setting="electricity.price_per_kwh",
@@ -28,6 +29,9 @@ def _hardware(settings: Settings) -> Iterator[Assumption]:
     lifetime = f"lifetime_years: {hardware.lifetime_years:g}"
     if hardware.mode != "owned":
         return
+    if hardware.parts:
+        yield from _parts(hardware.parts)
+        return
     if hardware.purchase_price is None:
         yield Assumption(
             setting="hardware",
@@ -39,6 +43,18 @@ def _hardware(settings: Settings) -> Iterator[Assumption]:
             setting="hardware.lifetime_years",
             text=f"The hardware is assumed to last {hardware.lifetime_years:g} years.",
             line_to_write=_line(settings, "hardware", lifetime),
+        )
+
+
+def _parts(parts: Iterable[HardwarePart]) -> Iterator[Assumption]:
+    assumed = [part for part in parts if "lifetime_years" not in part.model_fields_set]
+    if assumed:
+        names = ", ".join(part.name for part in assumed)
+        years = f"{assumed[0].lifetime_years:g}"
+        yield Assumption(
+            setting="hardware.parts.lifetime_years",
+            text=f"These parts of the hardware are assumed to last {years} years: {names}.",
+            line_to_write=f"      lifetime_years: {years}  # in each entry of hardware.parts",
         )
 
 

@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import Day, HardwareMode, Label, Money, number, refused
 
-__all__ = ["Attribution", "Electricity", "Hardware", "Labour", "OtherCost", "UsdRate"]
+__all__ = ["Attribution", "Hardware", "HardwarePart", "Labour", "OtherCost", "Setup", "UsdRate"]
+
+
+_Years = Annotated[float, number(above=0, at_most=50)]
+_Share = Annotated[float, number(at_least=0, at_most=1)]
+_RENTS = frozenset({"rent_per_hour", "rent_per_month"})
 
 
 class UsdRate(Section):
@@ -18,16 +23,26 @@ class UsdRate(Section):
     date: Day
 
 
-class Electricity(Section):
-    """What power costs.
+class HardwarePart(Section):
+    """A part of the machine that was bought by itself.
 
     Attributes:
-        price_per_kwh: Currency per kWh, taxes and fees included; assumed where it was not written.
-        pue: Energy that the building draws for each joule that the machine draws.
+        maintenance_per_year: Share of the purchase price per year.
+        purchased: First day of the lifetime; None: the lifetime never ends.
     """
 
-    price_per_kwh: Money = 0.30
-    pue: Annotated[float, number(at_least=1.0)] = 1.0
+    name: Label
+    purchase_price: Money
+    residual_value: Money = 0.0
+    lifetime_years: _Years = 3.0
+    maintenance_per_year: _Share = 0.0
+    purchased: Day | None = None
+
+    @model_validator(mode="after")
+    def _leaves_less_than_it_cost(self) -> Self:
+        if self.residual_value > self.purchase_price:
+            raise refused({("residual_value",): _more_than_the_price(self)})
+        return self
 
 
 class Hardware(Section):
@@ -39,16 +54,31 @@ class Hardware(Section):
         purchase_price: Of the whole machine; None: a preset by the GPUs' names.
         maintenance_per_year: Share of the purchase price per year.
         purchased: First day of the lifetime; None: the lifetime never ends.
+        parts: In place of the price and the dates of the whole: parts with their own.
     """
 
     mode: HardwareMode = "owned"
     purchase_price: Money | None = None
     residual_value: Money = 0.0
-    lifetime_years: Annotated[float, number(above=0, at_most=50)] = 3.0
-    maintenance_per_year: Annotated[float, number(at_least=0, at_most=1)] = 0.0
+    lifetime_years: _Years = 3.0
+    maintenance_per_year: _Share = 0.0
     purchased: Day | None = None
+    parts: tuple[HardwarePart, ...] = ()
     rent_per_hour: Money | None = None
     rent_per_month: Money | None = None
+
+    @field_validator("parts")
+    @classmethod
+    def _names_parts_apart(cls, parts: tuple[HardwarePart, ...]) -> tuple[HardwarePart, ...]:
+        names = [part.name for part in parts]
+        faults: dict[KeyPath, str] = {
+            (index, "name"): f"got {name}, the same as an earlier one; keep one of them"
+            for index, name in enumerate(names)
+            if name in names[:index]
+        }
+        if faults:
+            raise refused(faults)
+        return parts
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -59,27 +89,39 @@ class Hardware(Section):
         return self
 
     def _rented_faults(self) -> Iterator[tuple[KeyPath, str]]:
-        rents = self.model_fields_set & {"rent_per_hour", "rent_per_month"}
+        rents = self.model_fields_set & _RENTS
         if not rents:
             yield ("mode",), f"{self.mode} needs rent_per_hour or rent_per_month; write one of them"
         if len(rents) > 1:
             yield ("rent_per_month",), "given together with rent_per_hour; keep one of them"
-        for key in self.model_fields_set - {"mode", "rent_per_hour", "rent_per_month"}:
+        for key in self.model_fields_set - {"mode"} - _RENTS:
             yield (key,), f"a rented machine (mode: {self.mode}) has none; remove it, or set mode to owned"
 
     def _owned_faults(self) -> Iterator[tuple[KeyPath, str]]:
-        for key in self.model_fields_set & {"rent_per_hour", "rent_per_month"}:
+        for key in self.model_fields_set & _RENTS:
             yield (
                 (key,),
                 f"mode {self.mode} has no rent; remove it, or set mode to rented_always_on or rented_active",
             )
-        if self.residual_value and self.purchase_price is None:
+        if self.parts:
+            for key in self.model_fields_set - {"mode", "parts"} - _RENTS:
+                yield (key,), "stands beside parts, which have their own; write it there, or remove parts"
+        elif self.residual_value and self.purchase_price is None:
             yield ("residual_value",), "needs the purchase_price that it is left of; write both"
         elif self.purchase_price is not None and self.residual_value > self.purchase_price:
-            yield (
-                ("residual_value",),
-                f"got {self.residual_value:g}, expected at most the purchase_price ({self.purchase_price:g})",
-            )
+            yield ("residual_value",), _more_than_the_price(self)
+
+
+def _more_than_the_price(bought: Hardware | HardwarePart) -> str:
+    return f"got {bought.residual_value:g}, expected at most the purchase_price ({bought.purchase_price:g})"
+
+
+class Setup(Section):
+    """What it took to set the machine up once, spread over a time from a day on; counted as labour."""
+
+    cost: Money
+    spread_months: Annotated[float, number(above=0, at_most=600)]
+    begins: Day
 
 
 class Labour(Section):
@@ -105,10 +147,24 @@ class Labour(Section):
 
 
 class OtherCost(Section):
-    """A fixed cost of the machine, such as colocation."""
+    """Another cost of the machine: a fixed one such as colocation, or a fee for each kWh.
+
+    Attributes:
+        per_kwh: Currency per kWh, on top of the price of electricity; counted as energy.
+    """
 
     name: Label
-    per_month: Money
+    per_month: Money | None = None
+    per_kwh: Money | None = None
+
+    @model_validator(mode="after")
+    def _is_paid_in_one_way(self) -> Self:
+        given = self.model_fields_set & {"per_month", "per_kwh"}
+        if not given:
+            raise refused({(): "has no price; write per_month, or per_kwh"})
+        if len(given) > 1:
+            raise refused({("per_kwh",): "given together with per_month; make two entries of them"})
+        return self
 
 
 class Attribution(Section):

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
-from evenwatt.config.costs import Attribution, Electricity, Hardware, Labour, OtherCost, UsdRate
+from evenwatt.config.costs import Attribution, Hardware, Labour, OtherCost, Setup, UsdRate
 from evenwatt.config.credentials import ApiKey
+from evenwatt.config.electricity import Electricity
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
@@ -252,6 +253,7 @@ class Settings(Section):
     electricity: Electricity = Electricity()
     hardware: Hardware = Hardware()
     labour: Labour | None = None
+    setup: Setup | None = None
     other: tuple[OtherCost, ...] = ()
     attribution: Attribution = Attribution()
     engines: tuple[Engine, ...] | None = None

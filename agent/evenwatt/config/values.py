@@ -26,18 +26,24 @@ __all__ = [
     "REFUSED",
     "AbsolutePath",
     "Address",
+    "Clock",
     "Currency",
     "Day",
+    "DayKind",
     "EngineKind",
     "EngineName",
     "EngineUrl",
+    "FeedUnit",
+    "FeedUrl",
     "Gpu",
     "HardwareMode",
     "InputMeaning",
+    "JsonPath",
     "Label",
     "ListenAddress",
     "Money",
     "MonthHours",
+    "PromQuery",
     "ReferenceName",
     "SeriesName",
     "Timezone",
@@ -55,7 +61,7 @@ EXPECTED = "expected"
 REFUSED = "refused"
 """The error type of values that are right by themselves and cannot hold together."""
 
-_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "machine", "nvml", "unallocated"})
+_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "electricity", "machine", "nvml", "unallocated"})
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL_CHARACTERS = 64
@@ -257,6 +263,16 @@ def engine_place(url: str) -> tuple[str, int, str]:
     )
 
 
+def _parse_feed_url(text: str) -> str | None:
+    base, mark, query = text.partition("?")
+    is_plain = query.isascii() and query.isprintable() and not any(sign in query for sign in " #\\")
+    return f"{base}{mark}{query}" if _parse_url(base) is not None and is_plain else None
+
+
+def _parse_json_path(text: str) -> str | None:
+    return text if re.fullmatch(r"(\[\d+\]|[^.\[\]\s]+)(\[\d+\]|\.[^.\[\]\s]+)*", text) else None
+
+
 _MonthHours = Literal[730, 720]
 _HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
 _EngineKind = Literal[
@@ -277,10 +293,14 @@ _EngineKind = Literal[
     "vllm",
 ]
 _InputMeaning = Literal["logical", "computed"]
+_DayKind = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]
+_FeedUnit = Literal["per_kwh", "per_mwh", "cents_per_kwh"]
 
 Money = Annotated[float, number(at_least=0, at_most=10**12)]
 MonthHours = Annotated[_MonthHours, _one_of(*get_args(_MonthHours))]
 HardwareMode = Annotated[_HardwareMode, _one_of(*get_args(_HardwareMode))]
+DayKind = Annotated[_DayKind, _one_of(*get_args(_DayKind))]
+FeedUnit = Annotated[_FeedUnit, _one_of(*get_args(_FeedUnit))]
 EngineKind = Annotated[_EngineKind, _one_of(*get_args(_EngineKind))]
 InputMeaning = Annotated[_InputMeaning, _one_of(*get_args(_InputMeaning))]
 SeriesName = Annotated[
@@ -304,6 +324,9 @@ EngineName = Annotated[
 ReferenceName = Annotated[str, _parser(_parse_name, "the name of a reference")]
 Label = Annotated[str, _parser(_parse_label, f"a name of 1 to {_LABEL_CHARACTERS} printable characters")]
 Day = Annotated[date, _parser(_parse_day, "a date as YYYY-MM-DD")]
+Clock = Annotated[
+    str, _text("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", "a time of day from 00:00 to 24:00, such as 22:00")
+]
 Timezone = Annotated[tzinfo, _parser(ZoneInfo, "an IANA time zone, such as Europe/Berlin")]
 WindowText = Annotated[
     Window, _parser(_parse_window, "hours or days up to 366 days, such as 24h or 7d, or the word month")
@@ -319,6 +342,16 @@ EngineUrl = Annotated[
         _parse_url,
         "http://host:port or https://host:port, without credentials (see api_key), query and fragment",
     ),
+]
+
+FeedUrl = Annotated[
+    str, _parser(_parse_feed_url, "an http:// or https:// address, without credentials and fragment")
+]
+PromQuery = Annotated[
+    str, _text(r"(?=.*\S)[ -~]{1,1000}", "a PromQL query of at most 1,000 printable ASCII characters")
+]
+JsonPath = Annotated[
+    str, _parser(_parse_json_path, "keys and [indexes] on the way into the JSON, such as data[0].price")
 ]
 
 Gpu = Annotated[int | str, PlainValidator(_parse_gpu)]

@@ -14,8 +14,10 @@ from evenwatt.economics.running import (
     MONTH_HOURS,
     Labour,
     MonthlyCost,
+    SetupCost,
     labour_cost_per_second,
     other_cost_per_second,
+    setup_cost_per_second,
 )
 from evenwatt.economics.tariffs import Tariff, energy_cost
 from evenwatt.economics.tokens import Tokens
@@ -59,6 +61,8 @@ class PriceBook:
         hardware: Of the whole machine; None: not known, which is not the same as `Sunk`.
         tariff: None: the electricity price is not known.
         labour: None: the owner charges nobody's time.
+        setup: Of the machine, as labour; None: nothing is charged for it.
+        other: Fixed costs. What is paid by the kWh follows the energy and is part of the tariff.
         references: Dated prices of the API models to compare with.
         rules: By model name; the first that fits applies.
     """
@@ -66,6 +70,7 @@ class PriceBook:
     hardware: Hardware | None = None
     tariff: Tariff | None = None
     labour: Labour | None = None
+    setup: SetupCost | None = None
     other: tuple[MonthlyCost, ...] = ()
     references: tuple[ReferencePrice, ...] = ()
     rules: tuple[ModelRule, ...] = ()
@@ -118,10 +123,12 @@ class MinuteCosts:
 
     Attributes:
         idle: Of that, what is known of the cost of each idle state it was in; None without a hardware price.
+        unpriced_joules: Energy that was measured and has no price; None: there is none of it.
     """
 
     costs: Costs
     idle: Mapping[State, float | None] = field(default_factory=dict)
+    unpriced_joules: float | None = None
 
 
 def summed_costs(parts: Iterable[Costs]) -> Costs:
@@ -150,6 +157,9 @@ def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, St
     return MinuteCosts(
         costs=summed_costs(by_state.values()),
         idle={state: _idle_cost(by_state[state]) for state in _IDLE_STATES if state in uses},
+        unpriced_joules=_known_sum(
+            use.joules for state, use in uses.items() if by_state[state].energy is None and use.joules
+        ),
     )
 
 
@@ -192,9 +202,14 @@ def _use_costs(book: PriceBook, utc_seconds: float, use: StateUse) -> Costs:
             if book.tariff is None or use.joules is None
             else energy_cost(book.tariff, utc_seconds=utc_seconds, joules=use.joules)
         ),
-        labour=labour_cost_per_second(book.labour, month_hours=book.month_hours) * use.seconds,
+        labour=_labour_cost_per_second(book, utc_seconds) * use.seconds,
         other=other_cost_per_second(book.other, month_hours=book.month_hours) * use.seconds,
     )
+
+
+def _labour_cost_per_second(book: PriceBook, utc_seconds: float) -> float:
+    setup = setup_cost_per_second(book.setup, utc_seconds, month_hours=book.month_hours)
+    return labour_cost_per_second(book.labour, month_hours=book.month_hours) + setup
 
 
 def _idle_cost(costs: Costs) -> float | None:

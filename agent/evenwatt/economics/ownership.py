@@ -15,25 +15,29 @@ from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 __all__ = [
     "Hardware",
     "Owned",
+    "OwnedParts",
     "Rented",
     "Sunk",
     "end_of_life_utc_seconds",
     "hardware_cost",
     "hardware_cost_per_second",
+    "owned_parts",
     "rent_per_hour_of_month",
+    "written_off",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """A machine that was bought.
+    """A machine, or a part of one, that was bought.
 
     Attributes:
-        purchase_price: Of the whole machine.
+        purchase_price: Of all of it.
         lifetime_years: Over which its price is spread; years of 8,760 hours.
         residual_value: What it will still sell for at the end of its life.
         maintenance_per_year: Share of the purchase price, each year of its life.
         purchased_utc_seconds: When its life began; None: not known, and then it has no end either.
+        name: What it is called where there are several.
     """
 
     purchase_price: float
@@ -41,6 +45,14 @@ class Owned:
     residual_value: float = 0.0
     maintenance_per_year: float = 0.0
     purchased_utc_seconds: float | None = None
+    name: str = "hardware"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedParts:
+    """A machine whose parts were bought at different times: a server, and GPUs two years later."""
+
+    parts: tuple[Owned, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +72,7 @@ class Sunk:
     """A machine whose price is to be left out of the question."""
 
 
-Hardware = Owned | Rented | Sunk
+Hardware = Owned | OwnedParts | Rented | Sunk
 
 
 def rent_per_hour_of_month(rent_per_month: float, month_hours: float) -> float:
@@ -75,17 +87,31 @@ def end_of_life_utc_seconds(owned: Owned) -> float | None:
     return owned.purchased_utc_seconds + _lifetime_seconds(owned)
 
 
+def owned_parts(hardware: Hardware | None) -> tuple[Owned, ...]:
+    """Return what was bought, part by part; nothing where the machine is rented, sunk or not known."""
+    if isinstance(hardware, OwnedParts):
+        return hardware.parts
+    return (hardware,) if isinstance(hardware, Owned) else ()
+
+
+def written_off(hardware: Hardware | None, utc_seconds: float) -> tuple[Owned, ...]:
+    """Return the parts whose life is over at a moment, so that they cost nothing any more."""
+    return tuple(part for part in owned_parts(hardware) if _is_written_off(part, utc_seconds))
+
+
 def hardware_cost_per_second(hardware: Hardware, utc_seconds: float) -> float:
     """Return what a second of the machine costs at a moment, while it is up.
 
     Owned: (P - R) / (8760 Y) + m P / 8760 an hour, from the purchase to the end of life; 0 outside of it. The
-    sum over the life is P - R + m P Y, whatever the calendar says of leap days.
+    sum over the life is P - R + m P Y, whatever the calendar says of leap days. Parts cost what each of them
+    does.
     """
     if isinstance(hardware, Sunk):
         return 0.0
     if isinstance(hardware, Rented):
         return hardware.rent_per_hour / SECONDS_PER_HOUR
-    return _owned_cost_per_hour(hardware, utc_seconds) / SECONDS_PER_HOUR
+    per_hour = sum(_owned_cost_per_hour(part, utc_seconds) for part in owned_parts(hardware))
+    return per_hour / SECONDS_PER_HOUR
 
 
 def hardware_cost(
@@ -103,6 +129,11 @@ def hardware_cost(
     is_given_back = isinstance(hardware, Rented) and hardware.is_active_only
     paid_seconds = seconds - down_seconds if is_given_back else seconds
     return hardware_cost_per_second(hardware, utc_seconds) * paid_seconds
+
+
+def _is_written_off(owned: Owned, utc_seconds: float) -> bool:
+    end = end_of_life_utc_seconds(owned)
+    return end is not None and utc_seconds >= end
 
 
 def _lifetime_seconds(owned: Owned) -> float:

@@ -1,4 +1,4 @@
-"""What people and contracts cost for each second: labour, and other fixed costs by the month."""
+"""What people and contracts cost for each second: labour, setting up, and other fixed costs by the month."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ __all__ = [
     "Labour",
     "MonthlyCost",
     "SalariedLabour",
+    "SetupCost",
     "labour_cost_per_second",
     "other_cost_per_second",
+    "setup_cost_per_second",
 ]
 
 MONTH_HOURS = HOURS_PER_YEAR / 12
@@ -44,6 +46,15 @@ Labour = SalariedLabour | HourlyLabour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetupCost:
+    """What it once took to set the machine up, spread over a time; people's work, hence labour."""
+
+    cost: float
+    spread_months: float
+    begins_utc_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonthlyCost:
     """A fixed running cost: colocation, a support contract, a line."""
 
@@ -61,6 +72,20 @@ def labour_cost_per_second(labour: Labour | None, *, month_hours: float = MONTH_
     if isinstance(labour, SalariedLabour):
         return labour.fte * labour.salary_per_year / HOURS_PER_YEAR / SECONDS_PER_HOUR
     return labour.hours_per_month * labour.rate_per_hour / month_hours / SECONDS_PER_HOUR
+
+
+def setup_cost_per_second(
+    setup: SetupCost | None, utc_seconds: float, *, month_hours: float = MONTH_HOURS
+) -> float:
+    """Return what setting up costs for each second at a moment; 0 outside of what it is spread over.
+
+    Months are of `month_hours` each, so that their seconds add up to the cost whatever the calendar says.
+    """
+    if setup is None:
+        return 0.0
+    spread_seconds = setup.spread_months * month_hours * SECONDS_PER_HOUR
+    is_within = 0 <= utc_seconds - setup.begins_utc_seconds < spread_seconds
+    return setup.cost / spread_seconds if is_within else 0.0
 
 
 def other_cost_per_second(costs: Iterable[MonthlyCost], *, month_hours: float = MONTH_HOURS) -> float:

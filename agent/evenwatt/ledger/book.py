@@ -121,6 +121,11 @@ class Ledger:
         return {uuid: ratio for uuid, ratio in checks.items() if ratio is not None}
 
     @property
+    def last_utc_seconds(self) -> float | None:
+        """Up to when the machine's time is accounted for; None before the first tick."""
+        return None if self._machine is None else self._machine.last.utc_seconds
+
+    @property
     def gpu_names(self) -> tuple[str, ...]:
         """The names of the machine's GPUs, as last listed."""
         present = () if self._machine is None else self._machine.gpu_uuids

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evenwatt.model import Moment
-from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE, SECONDS_PER_QUARTER_HOUR
 
 __all__ = ["Piece", "Span", "cut", "cut_count", "minute_of", "span_between"]
 
@@ -81,14 +81,15 @@ def span_between(before: Moment, after: Moment) -> Span:
 def cut(span: Span) -> tuple[Piece, ...]:
     """Cut a span at minute boundaries.
 
-    A span of more than a day (the agent was away) is cut at hours instead, each piece booked in the first
-    minute of its hour: a month of minutes for every model would not fit the agent's memory.
+    A span of more than a day (the agent was away) is cut at quarter hours instead, each piece booked in the
+    first minute of its quarter: a month of minutes for every model would not fit the agent's memory, and the
+    shortest steps at which electricity is traded are quarter hours.
     """
     # Not the span's own number: near today's date a UTC second is only kept to a quarter of a microsecond.
     covered = span.end_utc_seconds - span.start_utc_seconds
     if covered <= 0:
         return (Piece(minute=minute_of(span.end_utc_seconds), share=1.0),)
-    step = SECONDS_PER_MINUTE if span.utc_seconds <= SECONDS_PER_DAY else SECONDS_PER_HOUR
+    step = SECONDS_PER_MINUTE if span.utc_seconds <= SECONDS_PER_DAY else SECONDS_PER_QUARTER_HOUR
     return tuple(
         Piece(minute=edge, share=inside / covered)
         for edge, inside in _cut_seconds(span.start_utc_seconds, span.end_utc_seconds, step)

@@ -32,11 +32,11 @@ _MOST_BYTES = 8 * 2**20
 """What is read from one connection at most, headers included, and what a compressed body may grow to."""
 _READ_BYTES = 64 * 2**10
 _LEAST_SECONDS = 1e-3
-_WHOSE = "is this the address of the engine itself?"
+_WHOSE = "is this the right address?"
 _NOT_READY_STATUSES = frozenset({429, 502, 503, 504})
 _HEADERS = MappingProxyType(
     {
-        "Accept": "text/plain; version=0.0.4",
+        "Accept": "text/plain; version=0.0.4, */*; q=0.5",
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": "evenwatt",
@@ -44,8 +44,8 @@ _HEADERS = MappingProxyType(
 )
 _STATUS_ADVICE: Mapping[int, str] = MappingProxyType(
     {
-        401: "it asks for a key: set `api_key` for this engine",
-        403: "it refuses this key: check `api_key` of this engine",
+        401: "it asks for a key: set its `api_key`",
+        403: "it refuses this key: check its `api_key`",
         404: _WHOSE,
     }
 )
@@ -241,7 +241,7 @@ def _translated(exc: Exception, shown: str, deadline_seconds: float) -> SourceEr
     if isinstance(root, ssl.SSLError):
         return SourceUnavailable(f"{shown} cannot be reached over TLS ({root.reason}); check its certificate")
     if isinstance(root, OSError) and root.strerror:
-        return SourceUnavailable(f"{shown} cannot be reached ({root.strerror}); is the engine running there?")
+        return SourceUnavailable(f"{shown} cannot be reached ({root.strerror}); is the server running there?")
     if isinstance(root, ConnectionError | http.client.IncompleteRead):
         return SourceUnavailable(f"{shown} hung up before the end of its answer; is it restarting?")
     return SourceContractError(f"{shown} does not answer in HTTP ({type(root).__name__}); {_WHOSE}")

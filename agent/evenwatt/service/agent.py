@@ -20,10 +20,13 @@ from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
 from evenwatt.service.accounts import Accounts
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
+from evenwatt.service.electricity import ElectricityKeeper
 from evenwatt.service.engines import EngineRoster
+from evenwatt.service.notes import electricity_view, price_notes
 from evenwatt.service.prices import PriceKeeper
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
+from evenwatt.service.tariffs import site_holidays
 from evenwatt.service.workers import Crew, is_silence
 from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History
@@ -41,7 +44,9 @@ _STOPPING_SECONDS = 2.0
 """For the last reading; with a write that waits before and after it, it stays below the 5 seconds allowed."""
 
 
-_GOOD_NEWS = frozenset({"config_reloaded", "engine_found", "gpus_resumed", "history_back"})
+_GOOD_NEWS = frozenset(
+    {"config_reloaded", "electricity_fresh", "engine_found", "gpus_resumed", "history_back"}
+)
 
 
 class Ending(StrEnum):
@@ -85,7 +90,7 @@ class Agent:
             recorder: Where each reading is written too.
 
         Raises:
-            EvenwattError: The history or the port cannot be had.
+            EvenwattError: The history, the port or the public holidays of a tariff cannot be had.
         """
         self._settings = settings
         self._config_path = config_path
@@ -143,6 +148,9 @@ class Agent:
         self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._accounts.totals))
         self._gpu_names = self._ledger.gpu_names
         self._prices = PriceKeeper(self._history, self._settings)
+        self._electricity = ElectricityKeeper(
+            self._history, self._settings, last_utc_seconds=self._ledger.last_utc_seconds
+        )
         self._rebuild_book()
 
     @property
@@ -178,7 +186,8 @@ class Agent:
         """Read, fold, price, write, publish; once. Return why to end, if there is a reason."""
         if not is_last:
             self._roster.follow(self._tell)
-        if self._prices.follow():
+        has_new_prices = self._prices.follow()
+        if self._electricity.follow(self._tell) or has_new_prices:
             self._rebuild_book()
         deadline_seconds = _STOPPING_SECONDS if is_last else self._settings.sampling.deadline_seconds
         readings = self._crew.round(deadline_seconds, is_last=is_last)
@@ -250,8 +259,9 @@ class Agent:
         """Take the configuration anew; where it is wrong the old one stays in force."""
         try:
             settings = load(self._config_path)
-        except ConfigError as error:
-            self._refuse("; ".join(error.faults))
+            site_holidays(settings)
+        except (ConfigError, SourceError) as error:
+            self._refuse("; ".join(str(error).split("\n")))
             return
         if settings.currency != self._settings.currency:
             self._refuse(f"currency cannot change within one history, from {self._settings.currency}")
@@ -268,6 +278,7 @@ class Agent:
         self._roster.adopt(settings)
         self._ledger.adopt(self._rules())
         self._prices.adopt(settings)
+        self._electricity.adopt(settings)
         self._rebuild_book()
         self._tell("config_reloaded", "configuration", "the configuration was reloaded")
 
@@ -303,7 +314,9 @@ class Agent:
             self._rebuild_book()
 
     def _rebuild_book(self) -> None:
-        self._book = price_book(self._settings, self._prices.rows, self._gpu_names)
+        self._book = price_book(
+            self._settings, self._prices.rows, self._gpu_names, electricity=self._electricity.prices
+        )
 
     def _rules(self) -> LedgerRules:
         settings = self._settings
@@ -349,13 +362,15 @@ class Agent:
             counter_power_ratios=self._ledger.counter_power_ratios,
             gpus_released=self._nvml is not None and self._nvml.released,
             engines=self._roster.views,
-            sources=self._crew.health,
+            sources=(*self._crew.health, *self._electricity.health),
             windows=self._accounts.windows,
             electricity_price_per_kwh=(
                 None if tariff is None else price_per_kwh_at(tariff, moment.utc_seconds)
             ),
+            electricity=electricity_view(self._book, moment.utc_seconds),
             cost_per_hour=self._cost_per_hour(moment),
             assumptions=all_assumptions(self._settings, self._gpu_names),
+            notes=price_notes(self._book, moment.utc_seconds, self._settings.timezone),
             history=self._accounts.health,
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime
 
 from evenwatt import clock
-from evenwatt.config import CatalogueReference, PricedReference, Settings, assumptions
+from evenwatt.config import CatalogueReference, HardwarePart, PricedReference, Settings, assumptions
 from evenwatt.economics.api import ReferencePrice, reference_price_from_usd
 from evenwatt.economics.cost import ModelRule, PriceBook, StateUse, api_costs, minute_costs
-from evenwatt.economics.ownership import Hardware, Owned, Rented, Sunk, rent_per_hour_of_month
-from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour
-from evenwatt.economics.tariffs import flat_tariff
+from evenwatt.economics.ownership import Hardware, Owned, OwnedParts, Rented, Sunk, rent_per_hour_of_month
+from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour, SetupCost
+from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import SourceError
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
 from evenwatt.readings.api_prices import FetchedRates, RateRequest, ReferenceRates, fetch_in_subprocess
 from evenwatt.readings.hardware_presets import preset_for
+from evenwatt.service.tariffs import day_utc_seconds, site_tariff
 from evenwatt.sinks.history import PriceRow
 from evenwatt.snapshot import PricedPosting, tokens_of
 
@@ -42,20 +43,35 @@ class OfferedPrices:
     faults: tuple[str, ...] = ()
 
 
-def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequence[str]) -> PriceBook:
+def price_book(
+    settings: Settings,
+    prices: Iterable[PriceRow],
+    gpu_names: Sequence[str],
+    *,
+    electricity: FeedPrices | None = None,
+) -> PriceBook:
     """Return all prices of the site, in its currency.
 
     Args:
         settings: As configured.
         prices: API prices as accepted, in USD.
         gpu_names: Of all GPUs, for the hardware price where none is written.
+        electricity: What the electricity feed gave, where there is one.
+
+    Raises:
+        SourceError: The public holidays that a tariff asks for are not known.
     """
     names = {reference.name for reference in settings.references}
     return PriceBook(
         hardware=_hardware(settings, gpu_names),
-        tariff=flat_tariff(settings.electricity.price_per_kwh, pue=settings.electricity.pue),
+        tariff=site_tariff(settings, electricity),
         labour=_labour(settings),
-        other=tuple(MonthlyCost(name=cost.name, per_month=cost.per_month) for cost in settings.other),
+        setup=_setup(settings),
+        other=tuple(
+            MonthlyCost(name=cost.name, per_month=cost.per_month)
+            for cost in settings.other
+            if cost.per_month is not None
+        ),
         references=tuple(_reference(row, _usd_rate(settings)) for row in prices if row.reference in names),
         rules=tuple(
             ModelRule(pattern=pattern, references=rule.references, token_ratio=rule.token_ratio)
@@ -191,6 +207,8 @@ def _hardware(settings: Settings, gpu_names: Sequence[str]) -> Hardware | None:
     written = settings.hardware
     if written.mode == "sunk":
         return Sunk()
+    if written.parts:
+        return OwnedParts(parts=tuple(_part(settings, part) for part in written.parts))
     return _owned(settings, gpu_names) if written.mode == "owned" else _rented(settings)
 
 
@@ -215,15 +233,38 @@ def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
         price = sum(preset.purchase_price_usd for preset in known) * _usd_rate(settings)
         if "lifetime_years" not in written.model_fields_set:
             lifetime = known[0].lifetime_years
-    purchased = None
-    if written.purchased is not None:
-        purchased = datetime.combine(written.purchased, time(), tzinfo=settings.timezone).timestamp()
     return Owned(
         purchase_price=price,
         lifetime_years=lifetime,
         residual_value=written.residual_value,
         maintenance_per_year=written.maintenance_per_year,
-        purchased_utc_seconds=purchased,
+        purchased_utc_seconds=_purchased(settings, written.purchased),
+    )
+
+
+def _part(settings: Settings, part: HardwarePart) -> Owned:
+    return Owned(
+        name=part.name,
+        purchase_price=part.purchase_price,
+        lifetime_years=part.lifetime_years,
+        residual_value=part.residual_value,
+        maintenance_per_year=part.maintenance_per_year,
+        purchased_utc_seconds=_purchased(settings, part.purchased),
+    )
+
+
+def _purchased(settings: Settings, day: date | None) -> float | None:
+    return None if day is None else day_utc_seconds(settings, day)
+
+
+def _setup(settings: Settings) -> SetupCost | None:
+    written = settings.setup
+    if written is None:
+        return None
+    return SetupCost(
+        cost=written.cost,
+        spread_months=written.spread_months,
+        begins_utc_seconds=day_utc_seconds(settings, written.begins),
     )
 
 

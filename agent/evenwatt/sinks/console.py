@@ -77,6 +77,8 @@ def print_status(document: Mapping[str, Any]) -> None:
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
     if document["windows"]:
         console.print(_LEGEND, style="dim")
+    for note in document["notes"]:
+        console.print(f"note: {_clean(note['text'])}")
     for assumption in document["assumptions"]:
         console.print(f"not written: {_clean(assumption['text'])}")
         console.print(f"    to write, with your value: {_clean(assumption['line_to_write'])}", style="dim")
@@ -123,6 +125,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy")]
     parts += [f"{name} {_number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
     yield f"accruing an hour: {_number(hour['full'], 4)} ({', '.join(parts)})"
+    yield _electricity_words(document)
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
     state = "written" if history["up"] else kept
@@ -133,6 +136,18 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:
         yield "the configuration on disk is wrong, the one before is in force: see evenwatt check-config"
+
+
+def _electricity_words(document: Mapping[str, Any]) -> str:
+    electricity = document["electricity"]
+    parts = [f"electricity: {_number(document['electricity_price_per_kwh'], 4)} {document['currency']}/kWh"]
+    if electricity["band"] is not None:
+        parts.append(f"band {electricity['band']}")
+    if electricity["fees_per_kwh"]:
+        parts.append(f"of it {_number(electricity['fees_per_kwh'], 4)} fees")
+    if electricity["is_stale"]:
+        parts.append("STALE: the feed's last known price")
+    return ", ".join(parts)
 
 
 def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

@@ -118,7 +118,11 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec("engine_up", "Whether an engine answered at the last tick.", "engine", "kind"),
         _spec("engine_requests_running", "Requests running at the last tick.", "engine"),
         _spec("engine_requests_waiting", "Requests waiting at the last tick.", "engine"),
-        _spec("electricity_price_per_kwh", "Electricity price now, PUE not included."),
+        _spec("electricity_price_per_kwh", "Electricity price now, fees included and PUE not."),
+        _spec(
+            "electricity_price_stale",
+            "1 where the electricity feed has no price for now and its last known one is used.",
+        ),
         _spec("cost_per_hour", "Cost accruing now, energy at the present GPU power.", "component"),
         _spec(
             "capacity_tokens_per_second",
@@ -237,6 +241,8 @@ def _agent_samples(snapshot: Snapshot) -> Iterator[Sample]:
     yield "history_pending_ticks", (), snapshot.history.pending_ticks
     yield "gpus_released", (), float(snapshot.gpus_released)
     yield "electricity_price_per_kwh", (), snapshot.electricity_price_per_kwh
+    stale = snapshot.electricity.is_stale
+    yield "electricity_price_stale", (), None if stale is None else float(stale)
     for component, cost in _components(snapshot.cost_per_hour):
         yield "cost_per_hour", (component,), cost
     for assumption in snapshot.assumptions:

@@ -11,13 +11,14 @@ from evenwatt.snapshot.sums import (
     sums_with,
     tokens_of,
 )
-from evenwatt.snapshot.values import EngineView, HistoryHealth, Scrape, Snapshot
+from evenwatt.snapshot.values import ElectricityView, EngineView, HistoryHealth, Scrape, Snapshot
 from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
     "ALL",
     "ApiBill",
     "ApiKey",
+    "ElectricityView",
     "EngineView",
     "HistoryHealth",
     "Money",

@@ -45,6 +45,7 @@ class Money:
 
     Attributes:
         unpriced_seconds: The machine's time in these sums for which no hardware price was known.
+        unpriced_joules: The energy in these sums for which no electricity price was known.
     """
 
     hardware: float | None = None
@@ -54,6 +55,7 @@ class Money:
     idle_loaded: float | None = None
     idle_empty: float | None = None
     unpriced_seconds: float | None = None
+    unpriced_joules: float | None = None
 
     @property
     def costs(self) -> Costs:
@@ -62,8 +64,13 @@ class Money:
 
     @property
     def whole_costs(self) -> Costs:
-        """The same, without hardware where its price became known only midway: a part is not the whole."""
-        return replace(self.costs, hardware=None) if self.unpriced_seconds else self.costs
+        """The same, without what had no price for a part of the time: a part is not the whole."""
+        return Costs(
+            hardware=None if self.unpriced_seconds else self.hardware,
+            energy=None if self.unpriced_joules else self.energy,
+            labour=self.labour,
+            other=self.other,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,7 @@ def money_of(costs: MinuteCosts | None, usage: Usage) -> Money:
         idle_loaded=costs.idle.get(State.IDLE_LOADED),
         idle_empty=costs.idle.get(State.IDLE_EMPTY),
         unpriced_seconds=seconds if seconds and costs.costs.hardware is None else None,
+        unpriced_joules=costs.unpriced_joules,
     )
 
 

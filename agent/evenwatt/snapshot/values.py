@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
-from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
+from evenwatt.model import Assumption, Event, GpuReading, Moment, Note, SourceHealth
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
-__all__ = ["EngineView", "HistoryHealth", "Scrape", "Snapshot"]
+__all__ = ["ElectricityView", "EngineView", "HistoryHealth", "Scrape", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,21 @@ class EngineView:
     requests_waiting: int | None = None
     capacity_tokens_per_second: float | None = None
     capacity_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectricityView:
+    """Where the electricity price of now comes from.
+
+    Attributes:
+        band: The time band in force; None outside of all, and where there are none.
+        is_stale: Whether it is the feed's last known price, for another time; None: there is no feed.
+        fees_per_kwh: The part of it that is paid for each kWh beside the tariff.
+    """
+
+    band: str | None = None
+    is_stale: bool | None = None
+    fees_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +79,7 @@ class Snapshot:
         gpu_owners: By UUID, the engines that its costs go to.
         counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
         cost_per_hour: What accrues now; energy at the power of this moment.
+        notes: What a reader of the costs has to know of them.
     """
 
     moment: Moment
@@ -88,3 +104,5 @@ class Snapshot:
     events: tuple[Event, ...]
     gpu_indexes: Mapping[str, int] = field(default_factory=dict)
     last_scrape: Scrape | None = None
+    electricity: ElectricityView = field(default_factory=ElectricityView)
+    notes: tuple[Note, ...] = ()

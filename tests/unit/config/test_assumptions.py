@@ -11,6 +11,8 @@ hardware: {purchase_price: 2800, lifetime_years: 3}
 references: [openai:gpt-4o-mini]
 """
 
+PART = "{name: b, purchase_price: 1, lifetime_years: 3}"
+
 
 def assumed(text):
     """Return the settings that a file leaves to be assumed."""
@@ -30,6 +32,16 @@ def assumed(text):
         (
             "hardware: {purchase_price: 2800}",
             ["electricity.price_per_kwh", "hardware.lifetime_years", "references"],
+        ),
+        ("electricity: {prices: [{price_per_kwh: 0.3}]}", ["hardware", "references"]),
+        ("electricity: {feed: {url: http://a, query: p}}", ["hardware", "references"]),
+        (
+            "hardware: {parts: [{name: a, purchase_price: 1}, " + PART + "]}",
+            ["electricity.price_per_kwh", "hardware.parts.lifetime_years", "references"],
+        ),
+        (
+            "hardware: {parts: [" + PART + "]}",
+            ["electricity.price_per_kwh", "references"],
         ),
         (ALL_WRITTEN, []),
     ],

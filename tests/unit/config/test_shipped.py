@@ -23,6 +23,9 @@ BESIDE = {
     "currency": {"usd_rate": {"rate": 1, "date": "2026-01-01"}},
     "usd_rate.rate": {"currency": "EUR", "usd_rate": {"date": "2026-01-01"}},
     "usd_rate.date": {"usd_rate": {"rate": 1}},
+    "electricity.holidays.subdivision": {"electricity": {"holidays": {"country": "DE"}}},
+    "electricity.feed.list": {"electricity": {"feed": {"url": "http://a", "price": "a", "start": "b"}}},
+    "electricity.feed.end": {"electricity": {"feed": {"url": "http://a", "price": "a", "start": "b"}}},
     "hardware.mode": {"hardware": {"rent_per_hour": 1}},
     "hardware.residual_value": {"hardware": {"purchase_price": 2800}},
     "hardware.rent_per_hour": {"hardware": {"mode": "rented_active"}},
@@ -34,8 +37,17 @@ BESIDE = {
 }
 """What a key needs beside itself to make a whole file."""
 
+SECTIONS = {
+    "electricity.feed": {"url": "http://a", "price": "a"},
+    "setup": {"cost": 1, "spread_months": 1, "begins": "2026-01-01"},
+}
+"""What a section needs to be whole."""
+
 ENTRIES = {
-    "other": {"name": "a", "per_month": 1},
+    "electricity.prices": {"price_per_kwh": 1},
+    "electricity.prices[].bands": {"name": "a", "price_per_kwh": 1},
+    "hardware.parts": {"name": "a", "purchase_price": 2800},
+    "other": {"name": "a"},
     "engines": {"name": "a", "url": "http://a"},
     "references": {"name": "a", "input": 1, "output": 1},
 }
@@ -44,14 +56,34 @@ ENTRIES = {
 
 def with_value(key, value):
     """Return the smallest whole file that has a value at a key."""
+    if key in BESIDE:
+        return merged(BESIDE[key], nested(key, value))
+    return nested(key, value)
+
+
+def nested(key, value):
+    """Return a value under its key, with what the sections and the entries of lists around it need."""
     section, _, name = key.rpartition(".")
-    beside = BESIDE.get(key, {})
-    if section.endswith("[]"):
-        entries = section.removesuffix("[]")
-        return {entries: [ENTRIES[entries] | {name: value}]}
+    if not section:
+        return {name: value}
     if section == "models.*":
         return {"models": {"*": {name: value}}}
-    return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
+    if section.endswith("[]"):
+        entries = section.removesuffix("[]")
+        beside = {"per_month": 1} if key == "other[].name" else {}
+        return nested(entries, [ENTRIES[entries] | beside | {name: value}])
+    needed = {"url": "http://a"} if key == "electricity.feed.query" else SECTIONS.get(section, {})
+    return nested(section, needed | {name: value})
+
+
+def merged(one, other):
+    """Return two mappings as one; where both have a mapping, that of both."""
+    both = {
+        key: merged(one[key], other[key])
+        for key in one.keys() & other.keys()
+        if isinstance(one[key], dict) and isinstance(other[key], dict)
+    }
+    return one | other | both
 
 
 def blocks():
@@ -87,7 +119,8 @@ def test_the_example_as_shipped_is_the_defaults():
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.split("\n")[0])
 def test_each_block_of_the_example_can_be_uncommented(block, monkeypatch, tmp_path):
     """Removing the # of one block gives a file that loads and sets what the block names."""
-    (tmp_path / "chat-key").write_text("key")
+    for name in ("chat-key", "price-key"):
+        (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
 
     assert settings_of(block).model_fields_set == set(yaml.safe_load(block))
@@ -95,7 +128,8 @@ def test_each_block_of_the_example_can_be_uncommented(block, monkeypatch, tmp_pa
 
 def test_the_first_block_of_each_key_loads_together(monkeypatch, tmp_path):
     """Uncommenting everything but the alternatives gives one whole file."""
-    (tmp_path / "chat-key").write_text("key")
+    for name in ("chat-key", "price-key"):
+        (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     first = {block.split(":")[0]: block for block in reversed(blocks())}
 
@@ -134,7 +168,8 @@ def test_the_reference_states_the_default(key, field):
 @pytest.mark.parametrize("key", [key for key, _ in fields_of()])
 def test_the_reference_gives_an_example_that_can_be_written(key, monkeypatch, tmp_path):
     """The example of each row is taken by its key."""
-    (tmp_path / "chat-key").write_text("key")
+    for name in ("chat-key", "price-key"):
+        (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     example = yaml.safe_load(f"value: {rows()[key][4].strip('`')}")["value"]
     file = with_value(key, example)

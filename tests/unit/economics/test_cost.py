@@ -1,5 +1,7 @@
 """From a minute's physics to money."""
 
+from dataclasses import replace
+
 import pytest
 
 from evenwatt.economics.api import ReferencePrice
@@ -14,7 +16,7 @@ from evenwatt.economics.cost import (
     summed_costs,
 )
 from evenwatt.economics.ownership import Rented
-from evenwatt.economics.running import HourlyLabour, MonthlyCost
+from evenwatt.economics.running import HourlyLabour, MonthlyCost, SetupCost
 from evenwatt.economics.tariffs import DatedPrice, Tariff, flat_tariff
 from evenwatt.economics.tokens import Tokens
 from evenwatt.model import State
@@ -80,6 +82,31 @@ def test_unknown_electricity_price_leaves_energy_unknown(book):
 
     assert minute.costs.energy is None
     assert minute.costs.time == pytest.approx(1)
+    assert minute.unpriced_joules == 3 * KWH
+
+
+def test_only_energy_without_a_price_is_unpriced():
+    """What was not measured is not unpriced, and what has a price is not either."""
+    uses = {State.ACTIVE: StateUse(seconds=30), State.IDLE_EMPTY: StateUse(seconds=30, joules=KWH)}
+
+    assert minute_costs(BOOK, utc_seconds=0.0, uses=uses).unpriced_joules is None
+
+
+def test_setting_up_is_labour():
+    """7,300 over 10 months of 730 hours are 1 an hour, on top of the 6 that labour costs."""
+    book = replace(BOOK, setup=SetupCost(cost=7_300, spread_months=10, begins_utc_seconds=0.0))
+    minute = minute_costs(book, utc_seconds=0.0, uses={State.ACTIVE: StateUse(seconds=3_600, joules=0.0)})
+
+    assert minute.costs.labour == pytest.approx(6 + 1)
+
+
+def test_a_fee_by_the_kwh_is_energy_and_no_cost_of_time():
+    """A grid fee of 0.10 on 3 kWh is 0.30 more of energy; what accrues with time stays as it was."""
+    book = replace(BOOK, tariff=replace(BOOK.tariff, fees_per_kwh=0.10))
+    minute = minute_costs(book, utc_seconds=0.0, uses=BUSY_THEN_IDLE)
+
+    assert minute.costs.energy == pytest.approx(1.50 + 0.30)
+    assert minute.costs.time == pytest.approx(1.30)
 
 
 def test_energy_that_was_not_measured_has_no_cost():

@@ -4,12 +4,15 @@ import pytest
 
 from evenwatt.economics.ownership import (
     Owned,
+    OwnedParts,
     Rented,
     Sunk,
     end_of_life_utc_seconds,
     hardware_cost,
     hardware_cost_per_second,
+    owned_parts,
     rent_per_hour_of_month,
+    written_off,
 )
 
 YEAR_SECONDS = 8_760 * 3_600
@@ -70,3 +73,54 @@ def test_only_a_rent_that_ends_with_the_use_leaves_down_time_out(hardware, expec
 def test_monthly_rent_follows_the_length_of_the_month(month_hours, expected):
     """1,460 a month is 2 an hour in months of 730 hours."""
     assert rent_per_hour_of_month(1_460, month_hours) == pytest.approx(expected)
+
+
+SERVER = Owned(name="server", purchase_price=4 * YEAR_SECONDS, lifetime_years=4, purchased_utc_seconds=BOUGHT)
+GPUS = Owned(
+    name="gpus",
+    purchase_price=6 * YEAR_SECONDS,
+    lifetime_years=3,
+    purchased_utc_seconds=BOUGHT + 2 * YEAR_SECONDS,
+)
+
+
+@pytest.mark.parametrize(
+    ("age_years", "expected", "over"),
+    [
+        (-0.1, 0, ()),
+        (1, 1, ()),
+        (2, 1 + 2, ()),
+        (4, 2, (SERVER,)),
+        (4.5, 2, (SERVER,)),
+        (5, 0, (SERVER, GPUS)),
+    ],
+    ids=["before", "server alone", "both", "server written off", "still", "both written off"],
+)
+def test_each_part_costs_within_its_own_life(age_years, expected, over):
+    """A server of 1 a second, and two years later GPUs of 2 a second, each until its life is over."""
+    hardware = OwnedParts(parts=(SERVER, GPUS))
+    at = BOUGHT + age_years * YEAR_SECONDS
+
+    assert hardware_cost(hardware, utc_seconds=at, seconds=10, down_seconds=5) == pytest.approx(10 * expected)
+    assert written_off(hardware, at) == over
+
+
+@pytest.mark.parametrize(
+    ("hardware", "expected"),
+    [
+        (OwnedParts(parts=(SERVER, GPUS)), (SERVER, GPUS)),
+        (SERVER, (SERVER,)),
+        (Rented(rent_per_hour=1), ()),
+        (Sunk(), ()),
+        (None, ()),
+    ],
+    ids=["parts", "one", "rented", "sunk", "not known"],
+)
+def test_what_was_bought_is_told_part_by_part(hardware, expected):
+    """Only what is owned has parts."""
+    assert owned_parts(hardware) == expected
+
+
+def test_what_has_no_date_is_never_written_off():
+    """Without the day of the purchase there is no end."""
+    assert written_off(Owned(purchase_price=1, lifetime_years=1), BOUGHT) == ()

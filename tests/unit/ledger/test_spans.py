@@ -112,14 +112,14 @@ def test_a_whole_day_is_still_cut_at_minutes():
     assert len(cut(span(0, DAY))) == 1_440
 
 
-def test_more_than_a_day_is_cut_at_hours():
-    """A longer absence is booked in the first minute of each hour."""
+def test_more_than_a_day_is_cut_at_quarter_hours():
+    """A longer absence is booked by the quarter hour, the finest step of electricity prices."""
     pieces = cut(span(1_800, 1_800 + 2 * DAY))
 
-    assert len(pieces) == 49
-    assert {piece.minute % 3_600 for piece in pieces} == {0}
-    assert pieces[0].minute == START
-    assert pieces[0].share == pytest.approx(0.5 / 48)
+    assert len(pieces) == 2 * 96
+    assert {piece.minute % 900 for piece in pieces} == {0}
+    assert pieces[0].minute == START + 1_800
+    assert pieces[0].share == pytest.approx(1 / 192)
 
 
 utc = st.floats(min_value=0, max_value=4e9)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from config_fixtures import settings_of
-from evenwatt.economics.ownership import Owned, Rented, Sunk
-from evenwatt.economics.running import HourlyLabour, MonthlyCost, SalariedLabour
+from evenwatt.economics.ownership import Owned, OwnedParts, Rented, Sunk
+from evenwatt.economics.running import HourlyLabour, MonthlyCost, SalariedLabour, SetupCost
 from evenwatt.economics.tariffs import price_per_kwh_at
 from evenwatt.service.pricing import all_assumptions, fetched_prices, price_book, priced, written_prices
 from evenwatt.sinks.history import PriceRow
@@ -34,12 +34,33 @@ def book_of(text, *, prices=(), gpu_names=()):
             "{purchase_price: 2800, lifetime_years: 4, residual_value: 300, maintenance_per_year: 0.05}",
             Owned(purchase_price=2800.0, lifetime_years=4.0, residual_value=300.0, maintenance_per_year=0.05),
         ),
+        (
+            (
+                "{parts: [{name: a, purchase_price: 4000, lifetime_years: 5, purchased: 1970-01-02},"
+                " {name: b, purchase_price: 3600, residual_value: 400, maintenance_per_year: 0.1}]}"
+            ),
+            OwnedParts(
+                parts=(
+                    Owned(
+                        name="a", purchase_price=4000.0, lifetime_years=5.0, purchased_utc_seconds=86_400.0
+                    ),
+                    Owned(
+                        name="b",
+                        purchase_price=3600.0,
+                        lifetime_years=3.0,
+                        residual_value=400.0,
+                        maintenance_per_year=0.1,
+                    ),
+                )
+            ),
+        ),
+        ("{mode: sunk, parts: [{name: a, purchase_price: 4000}]}", Sunk()),
         ("{}", None),
     ],
 )
 def test_every_way_of_having_hardware(written, hardware):
     """Each mode of the configuration becomes its own kind of ownership; without a price there is none."""
-    assert book_of(f"hardware: {written}").hardware == hardware
+    assert book_of(f"timezone: UTC\nhardware: {written}").hardware == hardware
 
 
 def test_months_of_720_hours_make_a_dearer_hour():
@@ -55,6 +76,23 @@ def test_a_lifetime_begins_with_the_day_at_the_site():
 
     began = datetime(2026, 6, 30, 22, tzinfo=UTC).timestamp()
     assert book.hardware.purchased_utc_seconds == began
+
+
+def test_setting_up_begins_with_its_day_at_the_site():
+    """The cost is spread from midnight of the site's time zone on; without the section there is none."""
+    book = book_of("timezone: Europe/Berlin\nsetup: {cost: 1500, spread_months: 24, begins: 2026-07-01}")
+    begins = datetime(2026, 6, 30, 22, tzinfo=UTC).timestamp()
+
+    assert book.setup == SetupCost(cost=1500.0, spread_months=24.0, begins_utc_seconds=begins)
+    assert book_of("").setup is None
+
+
+def test_a_fee_by_the_kwh_is_no_fixed_cost():
+    """What follows the energy stands on its price, and not among what accrues with time."""
+    book = book_of("electricity: {price_per_kwh: 0.3}\nother: [{name: grid fee, per_kwh: 0.08}]")
+
+    assert book.other == ()
+    assert price_per_kwh_at(book.tariff, HOUR) == pytest.approx(0.38)
 
 
 @pytest.mark.parametrize(

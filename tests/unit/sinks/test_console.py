@@ -6,10 +6,10 @@ import re
 import pytest
 
 from evenwatt.economics.cost import Costs
-from evenwatt.model import Assumption, SourceHealth
+from evenwatt.model import Assumption, Note, SourceHealth
 from evenwatt.sinks.console import print_status, summary_line
 from evenwatt.sinks.status import render_status
-from evenwatt.snapshot import HistoryHealth
+from evenwatt.snapshot import ElectricityView, HistoryHealth
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
@@ -130,3 +130,33 @@ def test_the_summary_is_one_line():
         simulated=True,
     )
     assert summary_line(unknown) == "SIMULATED  0/1 engines up"
+
+
+@pytest.mark.parametrize(
+    ("electricity", "price", "expected"),
+    [
+        (ElectricityView(), 0.36, "electricity: 0.3600 EUR/kWh"),
+        (ElectricityView(), None, "electricity: - EUR/kWh"),
+        (
+            ElectricityView(band="night", fees_per_kwh=0.08),
+            0.3,
+            "electricity: 0.3000 EUR/kWh, band night, of it 0.0800 fees",
+        ),
+        (
+            ElectricityView(is_stale=True),
+            0.3,
+            "electricity: 0.3000 EUR/kWh, STALE: the feed's last known price",
+        ),
+    ],
+    ids=["flat", "unknown", "band and fees", "stale"],
+)
+def test_where_the_electricity_price_comes_from_is_shown(shown_lines, electricity, price, expected):
+    """The price of now, with its band, its fees, and whether it is an old one."""
+    assert expected in shown_lines(snapshot(electricity=electricity, electricity_price_per_kwh=price))
+
+
+def test_notes_are_shown(shown_lines):
+    """What is written off is told where the costs are."""
+    notes = (Note(subject="hardware", text="server: written off"),)
+
+    assert "note: server: written off" in shown_lines(snapshot(notes=notes))

@@ -12,7 +12,7 @@ from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.readings.exposition import bounded_text
 from evenwatt.sinks.metrics import METRICS, render_metrics
-from evenwatt.snapshot import ALL, HistoryHealth, ReferenceView, Sums
+from evenwatt.snapshot import ALL, ElectricityView, HistoryHealth, ReferenceView, Sums
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 
@@ -197,3 +197,11 @@ def test_hostile_model_names_come_through(name):
 
     assert {dict(pairs)["model"] for _, pairs in found} == {name}
     assert len(found) == 3
+
+
+@pytest.mark.parametrize(("is_stale", "expected"), [(True, 1.0), (False, 0.0), (None, None)])
+def test_a_stale_electricity_price_is_a_metric_where_there_is_a_feed(is_stale, expected):
+    """1 and 0 with a feed; without one there is nothing to be stale."""
+    shown = snapshot(electricity=ElectricityView(is_stale=is_stale))
+
+    assert value(shown, "electricity_price_stale") == expected

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.economics.tariffs import Tariff
 from evenwatt.ledger import Usage
 from evenwatt.snapshot import ALL, Sums, sums_with, window_view
 from sink_fixtures import FLAT, HOUR, MINUTE, book_with, idle, rule, served, sums_of, tick
@@ -112,6 +113,19 @@ def test_a_hardware_price_that_came_midway_leaves_the_full_cost_out():
     assert row.money.unpriced_seconds == pytest.approx(60.0)
     assert (Basis.FULL, TokenBase.TOTAL) not in row.cost_per_mtok
     assert (Basis.ENERGY, TokenBase.TOTAL) in row.cost_per_mtok
+
+
+def test_an_electricity_price_that_came_midway_leaves_the_energy_cost_out():
+    """Energy without a price is not free: what was priced for a part of it is not the cost of all of it."""
+    unpriced = replace(book_with(FLAT), tariff=Tariff(prices=()))
+    before = sums_of({SMALL: served()}, book=unpriced)
+    row = view_of(sums_with(before, tick({(HOUR + MINUTE, "chat", "small"): served()}))).row("chat")
+
+    assert row.money.energy == pytest.approx(0.0006)
+    assert row.money.unpriced_joules == 6_000.0
+    assert row.money.whole_costs.energy is None
+    assert row.money.whole_costs.hardware == pytest.approx(0.12)
+    assert not row.cost_per_mtok
 
 
 def test_an_api_that_one_model_was_not_compared_with_is_left_out_of_the_sum():

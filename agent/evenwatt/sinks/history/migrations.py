@@ -98,5 +98,36 @@ def m001_minutes_hours_totals(database: Database) -> None:
         database.execute(statement)
 
 
+_M002_STATEMENTS = (
+    """CREATE TABLE electricity_price (
+        start_utc_seconds REAL PRIMARY KEY,
+        end_utc_seconds REAL NOT NULL,
+        price_per_kwh REAL NOT NULL,
+        accepted_utc_seconds REAL NOT NULL,
+        source TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    *(f"ALTER TABLE {level}_usage ADD COLUMN unpriced_joules REAL" for level in ("minute", "hour", "total")),
+    "DROP VIEW cost_per_mtok",
+    """CREATE VIEW cost_per_mtok AS
+        WITH hour_cost AS (
+            SELECT hour, engine, model,
+                input_tokens + coalesce(cached_input_tokens, 0) + output_tokens AS tokens,
+                iif(coalesce(unpriced_seconds, 0) = 0 AND coalesce(unpriced_joules, 0) = 0,
+                    hardware_cost + energy_cost + labour_cost + other_cost, NULL) AS cost
+            FROM hour_usage WHERE engine <> 'unallocated'
+        )
+        SELECT datetime(hour, 'unixepoch') AS hour_utc, engine, model, tokens, cost,
+            1e6 * cost / nullif(tokens, 0) AS cost_per_mtok
+        FROM hour_cost""",
+)
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m002_electricity_prices(database: Database) -> None:
+    """Keep the prices that a feed gave, and take no cost without them for the whole."""
+    for statement in _M002_STATEMENTS:
+        database.execute(statement)
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

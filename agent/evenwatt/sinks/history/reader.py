@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import GpuUse, HostUse, SourceTotals, Usage
 from evenwatt.model import Event
@@ -16,7 +18,7 @@ from evenwatt.sinks.history.statements import LARGER_WINS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
-__all__ = ["HistoryReader", "PriceRow"]
+__all__ = ["ElectricityPriceRow", "HistoryReader", "PriceRow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,16 @@ class PriceRow:
     input_usd_per_mtok: float
     cached_input_usd_per_mtok: float | None
     output_usd_per_mtok: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectricityPriceRow:
+    """A price that an electricity feed gave, fees and taxes included, and the time that it is for."""
+
+    start_utc_seconds: float
+    end_utc_seconds: float
+    price_per_kwh: float
     source: str
 
 
@@ -91,6 +103,22 @@ class HistoryReader:
         names = [column.name for column in fields(PriceRow)]
         rows = self._read(f"SELECT {', '.join(names)} FROM price ORDER BY valid_from_utc_seconds")  # noqa: S608 -- our own names only
         return tuple(PriceRow(**dict(zip(names, row, strict=True))) for row in rows)
+
+    def electricity_prices(self, since_utc_seconds: float = 0.0) -> FeedPrices:
+        """Return the prices that an electricity feed gave, with the one in force at the beginning.
+
+        Args:
+            since_utc_seconds: Where they begin; left out: with the first one.
+        """
+        rows = self._read(
+            "SELECT start_utc_seconds, end_utc_seconds, price_per_kwh FROM electricity_price"
+            " WHERE start_utc_seconds >= coalesce((SELECT max(start_utc_seconds) FROM electricity_price"
+            " WHERE start_utc_seconds <= ?), ?) ORDER BY start_utc_seconds",
+            (since_utc_seconds, since_utc_seconds),
+        )
+        # A year of quarter hours is 35,000 rows: as arrays of numbers they are a twentieth of the objects.
+        starts, ends, prices = (array("d", (row[number] for row in rows)) for number in range(3))
+        return FeedPrices(starts_utc_seconds=starts, ends_utc_seconds=ends, prices_per_kwh=prices)
 
     def events(self, *, limit: int) -> tuple[Event, ...]:
         """Return the latest events, newest first."""

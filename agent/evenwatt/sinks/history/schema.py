@@ -37,6 +37,7 @@ COST_COLUMNS: Final = (
     "idle_loaded_cost",
     "idle_empty_cost",
     "unpriced_seconds",
+    "unpriced_joules",
 )
 API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_cache_cost")
 """Each cost with the tokens that it is for, so that a bill for a part is never taken for the whole."""
@@ -50,7 +51,7 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 """What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
-STEPS: Final = ("m001_minutes_hours_totals",)
+STEPS: Final = ("m001_minutes_hours_totals", "m002_electricity_prices")
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0

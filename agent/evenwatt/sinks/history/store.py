@@ -17,7 +17,7 @@ from evenwatt.ledger import Posting
 from evenwatt.model import Event
 from evenwatt.sinks.history.files import connected, file_identity, moved_aside
 from evenwatt.sinks.history.lock import WriterLock, lock_path
-from evenwatt.sinks.history.reader import HistoryReader, PriceRow
+from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader, PriceRow
 from evenwatt.sinks.history.schema import LEVELS
 from evenwatt.sinks.history.statements import (
     PRICE_BACK,
@@ -214,6 +214,32 @@ class History(HistoryReader):
         with self._writing():
             self._connection.execute("INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(row))
             self._add_events(events)
+
+    def accept_electricity_prices(
+        self, rows: Iterable[ElectricityPriceRow], *, accepted_utc_seconds: float
+    ) -> None:
+        """Keep prices of an electricity feed; what it said before of the same time to come is replaced.
+
+        Raises:
+            HistoryError: They could not be written; nothing has changed.
+        """
+        with self._writing():
+            for row in rows:
+                self._connection.execute(
+                    "DELETE FROM electricity_price WHERE start_utc_seconds > ?"
+                    " AND start_utc_seconds >= ? AND start_utc_seconds < ?",
+                    (accepted_utc_seconds, row.start_utc_seconds, row.end_utc_seconds),
+                )
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO electricity_price VALUES (?, ?, ?, ?, ?)",
+                    (
+                        row.start_utc_seconds,
+                        row.end_utc_seconds,
+                        row.price_per_kwh,
+                        accepted_utc_seconds,
+                        row.source,
+                    ),
+                )
 
     def price_back(
         self, prices: Sequence[ReferencePrice], *, engine: str, model: str, token_ratio: float

@@ -1,0 +1,260 @@
+"""The section that says what electricity costs: one price, prices with dates and time bands, or a feed."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from itertools import product
+from typing import Annotated, Self
+
+from pydantic import field_validator, model_validator
+
+from evenwatt.config.credentials import ApiKey
+from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.values import (
+    Clock,
+    Day,
+    DayKind,
+    FeedUnit,
+    FeedUrl,
+    JsonPath,
+    Label,
+    Money,
+    PromQuery,
+    number,
+    refused,
+    unexpected,
+)
+from evenwatt.economics.bands import DAYS, HOLIDAY, MINUTES_PER_DAY, Band, band_at, day_kinds
+
+__all__ = ["Electricity", "ElectricityBand", "ElectricityFeed", "ElectricityPrice", "Holidays", "core_band"]
+
+_A_MONDAY = date(2024, 1, 1)
+_PricePart = Annotated[float, number(at_least=-1_000_000, at_most=1_000_000)]
+
+
+class ElectricityBand(Section):
+    """A part of the day with a price of its own.
+
+    Attributes:
+        start: By the clock of the site.
+        end: By the clock of the site; at or before the start: on the next day.
+        days: On which it starts; None: every day.
+    """
+
+    name: Label
+    price_per_kwh: Money
+    start: Clock = "00:00"
+    end: Clock = "24:00"
+    days: tuple[DayKind, ...] | None = None
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.start == "24:00":
+            raise refused({("start",): "got 24:00, expected a time before it; the next day starts at 00:00"})
+        if self.start == self.end:
+            text = f"got {self.end}, where it starts; remove start and end for the whole day"
+            raise refused({("end",): text})
+        return self
+
+
+class ElectricityPrice(Section):
+    """Prices from a day on.
+
+    Attributes:
+        valid_from: From midnight in the site's time zone on; None: since ever.
+        price_per_kwh: Outside all bands.
+        bands: The first that fits holds.
+    """
+
+    valid_from: Day | None = None
+    price_per_kwh: Money | None = None
+    bands: tuple[ElectricityBand, ...] = ()
+
+    @field_validator("bands")
+    @classmethod
+    def _names_bands_apart(cls, bands: tuple[ElectricityBand, ...]) -> tuple[ElectricityBand, ...]:
+        _refuse_repeated(((index, "name"), band.name) for index, band in enumerate(bands))
+        return bands
+
+
+class Holidays(Section):
+    """The public holidays of the site.
+
+    Attributes:
+        country: ISO 3166 code, as the library `holidays` has it.
+        subdivision: State or region, likewise.
+        dates: Other days that count as holidays; None: there are no others.
+    """
+
+    country: Label | None = None
+    subdivision: Label | None = None
+    dates: tuple[Day, ...] | None = None
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> Self:
+        if self.country is None and self.subdivision is not None:
+            raise refused({("subdivision",): "needs the country that it is a part of; write both"})
+        if self.country is None and not self.dates:
+            raise refused({("country",): "missing; write a country such as DE, or dates"})
+        return self
+
+
+class ElectricityFeed(Section):
+    """Where prices are read.
+
+    Attributes:
+        url: Of the JSON; with `query`, of a Prometheus server.
+        query: Of which the one value is the price now.
+        list: Path of a list of prices with their times; None: see `start`.
+        start: Path of the time at which a price begins, in an entry of the list, or of a list of all times;
+            None: the answer is one price, the one that holds now.
+        end: Path of the time at which it ends; None: where the next one begins.
+        price: Path of the price.
+        add: Fees in currency per kWh, before `multiply`.
+        multiply: Taxes as a factor.
+        lowest_per_kwh: What is below it is refused, because a unit must be wrong; None: -1 USD.
+        highest_per_kwh: What is above it is refused likewise; None: 5 USD.
+    """
+
+    url: FeedUrl
+    query: PromQuery | None = None
+    list: JsonPath | None = None
+    start: JsonPath | None = None
+    end: JsonPath | None = None
+    price: JsonPath | None = None
+    unit: FeedUnit = "per_kwh"
+    add: _PricePart = 0.0
+    multiply: Annotated[float, number(above=0, at_most=100)] = 1.0
+    lowest_per_kwh: _PricePart | None = None
+    highest_per_kwh: _PricePart | None = None
+    refresh_minutes: Annotated[float, number(at_least=1, at_most=1_440)] = 15.0
+    api_key: ApiKey | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        faults = dict(self._faults())
+        if faults:
+            raise refused(faults)
+        return self
+
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.query is not None:
+            for key in self.model_fields_set & {"list", "start", "end", "price"}:
+                yield (key,), "a Prometheus query has one value and no path; remove it, or query"
+        elif self.price is None:
+            yield ("price",), "missing; write its path in the JSON, or a Prometheus query"
+        for key, needed in (("list", "start"), ("end", "start")):
+            if key in self.model_fields_set and needed not in self.model_fields_set:
+                yield (needed,), f"missing; with {key}, write the path of the time at which a price begins"
+        lowest, highest = self.lowest_per_kwh, self.highest_per_kwh
+        if lowest is not None and highest is not None and lowest >= highest:
+            yield ("lowest_per_kwh",), f"got {lowest:g}, expected less than highest_per_kwh ({highest:g})"
+
+
+class Electricity(Section):
+    """What power costs.
+
+    Attributes:
+        price_per_kwh: Currency per kWh, taxes and fees included; assumed where no price was written.
+        prices: In place of it: prices with dates and time bands.
+        holidays: For bands; None: no day is a holiday.
+        feed: Goes before the others as soon as it has given a price.
+        pue: Energy that the building draws for each joule that the machine draws.
+    """
+
+    price_per_kwh: Money = 0.30
+    prices: tuple[ElectricityPrice, ...] = ()
+    holidays: Holidays | None = None
+    feed: ElectricityFeed | None = None
+    pue: Annotated[float, number(at_least=1.0)] = 1.0
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nobody wrote a price or where to read one."""
+        return not self.model_fields_set & {"price_per_kwh", "prices", "feed"}
+
+    @field_validator("prices")
+    @classmethod
+    def _dates_prices_apart(cls, prices: tuple[ElectricityPrice, ...]) -> tuple[ElectricityPrice, ...]:
+        if not prices:
+            raise unexpected("at least one price")
+        _refuse_repeated(
+            ((index, "valid_from"), "no date" if price.valid_from is None else str(price.valid_from))
+            for index, price in enumerate(prices)
+        )
+        return prices
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        faults: dict[KeyPath, str] = {}
+        if {"price_per_kwh", "prices"} <= self.model_fields_set:
+            faults[("prices",)] = "given together with price_per_kwh; make that an entry of prices"
+        for entry, price in enumerate(self.prices):
+            for path, text in self._band_faults(price):
+                faults[("prices", entry, *path)] = text
+        if faults:
+            raise refused(faults)
+        return self
+
+    def _band_faults(self, price: ElectricityPrice) -> Iterator[tuple[KeyPath, str]]:
+        has_holidays = self.holidays is not None
+        if not has_holidays:
+            for index, band in enumerate(price.bands):
+                if HOLIDAY in (band.days or ()):
+                    yield ("bands", index, "days"), "holiday needs electricity.holidays; write both"
+        gap = _first_gap(price.bands, has_holidays=has_holidays)
+        if price.price_per_kwh is None and gap is not None:
+            outside = f"no band holds {gap}; write the price that holds outside the bands"
+            yield ("price_per_kwh",), f"missing; {outside if price.bands else 'write it, or bands'}"
+
+
+def core_band(band: ElectricityBand) -> Band:
+    """Return a band as the economics take it."""
+    return Band(
+        name=band.name,
+        price_per_kwh=band.price_per_kwh,
+        start_minute=_minute_of_day(band.start),
+        end_minute=_minute_of_day(band.end),
+        days=None if band.days is None else frozenset(band.days),
+    )
+
+
+def _minute_of_day(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _first_gap(bands: Iterable[ElectricityBand], *, has_holidays: bool) -> str | None:
+    """Return the first moment of a week that no band holds; None: there is none.
+
+    Args:
+        bands: Of one set.
+        has_holidays: Whether any day may be a holiday.
+    """
+    core = tuple(core_band(band) for band in bands)
+    edges = [mark for band in core for mark in (band.start_minute, band.end_minute % MINUTES_PER_DAY)]
+    marks = sorted({0, *edges})
+    for weekday, minute in product(range(len(DAYS)), marks):
+        kinds = (_kinds(day, has_holidays=has_holidays) for day in (weekday - 1, weekday))
+        for yesterday, today in product(*kinds):
+            if band_at(core, minute_of_day=minute, today=today, yesterday=yesterday) is None:
+                day = f"a holiday ({DAYS[weekday]})" if HOLIDAY in today else DAYS[weekday]
+                return f"on {day} at {minute // 60:02}:{minute % 60:02}"
+    return None
+
+
+def _kinds(weekday: int, *, has_holidays: bool) -> tuple[frozenset[str], ...]:
+    """Return what kinds of day a weekday can be: an ordinary one, and a holiday where there are any."""
+    day = _A_MONDAY + timedelta(days=weekday)
+    ordinary = day_kinds(day, frozenset())
+    return (ordinary, day_kinds(day, frozenset({day}))) if has_holidays else (ordinary,)
+
+
+def _refuse_repeated(entries: Iterable[tuple[KeyPath, str]]) -> None:
+    seen: set[str] = set()
+    faults: dict[KeyPath, str] = {}
+    for path, shown in entries:
+        if shown in seen:
+            faults[path] = f"got {shown}, the same as an earlier one; keep one of them"
+        seen.add(shown)
+    if faults:
+        raise refused(faults)
