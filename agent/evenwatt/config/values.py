@@ -53,7 +53,7 @@ EXPECTED = "expected"
 REFUSED = "refused"
 """The error type of values that are right by themselves and cannot hold together."""
 
-_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "machine", "nvml", "unallocated"})
+_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "host_power", "machine", "nvml", "unallocated"})
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL_CHARACTERS = 64

@@ -12,9 +12,11 @@ from evenwatt.ledger.entries import (
     UsageKey,
     merged_postings,
 )
+from evenwatt.ledger.host import HostRules
 
 __all__ = [
     "GpuUse",
+    "HostRules",
     "HostUse",
     "Ledger",
     "LedgerRules",
