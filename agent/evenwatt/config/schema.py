@@ -14,6 +14,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, field_validator, mod
 
 from evenwatt.config.costs import Attribution, Electricity, Hardware, Labour, OtherCost, UsdRate
 from evenwatt.config.credentials import ApiKey
+from evenwatt.config.host import HostPower
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
@@ -222,6 +223,7 @@ class Settings(Section):
     labour: Labour | None = None
     other: tuple[OtherCost, ...] = ()
     attribution: Attribution = Attribution()
+    host_power: HostPower = HostPower()
     engines: tuple[Engine, ...] | None = None
     references: tuple[Reference, ...] = (
         CatalogueReference(name="anthropic:claude-haiku-4-5"),

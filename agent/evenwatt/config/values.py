@@ -28,19 +28,28 @@ __all__ = [
     "Address",
     "Currency",
     "Day",
+    "EnergyUnit",
     "EngineKind",
     "EngineName",
     "EngineUrl",
     "Gpu",
     "HardwareMode",
+    "HostCoverage",
+    "HostMeterKind",
+    "HostPowerSource",
     "Label",
     "ListenAddress",
+    "MeterUnit",
+    "MeterUrl",
     "Money",
     "MonthHours",
+    "OneLine",
+    "PowerUnit",
     "ReferenceName",
     "Timezone",
     "Window",
     "WindowText",
+    "YesNo",
     "engine_place",
     "number",
     "refused",
@@ -296,3 +305,34 @@ EngineUrl = Annotated[
 ]
 
 Gpu = Annotated[int | str, PlainValidator(_parse_gpu)]
+
+
+# --- host power --------------------------------------------------------------------------------------------
+
+
+def _parse_meter_url(text: str) -> str | None:
+    base, mark, query = text.partition("?")
+    is_plain = query.isascii() and query.isprintable() and not any(sign in query for sign in " #\\")
+    return f"{base}{mark}{query}" if _parse_url(base) is not None and is_plain else None
+
+
+_HostPowerSource = Literal["auto", "rapl", "hwmon", "ipmi", "http", "prometheus", "fixed", "none"]
+_HostMeterKind = Literal["shelly", "tasmota", "homeassistant", "json"]
+_HostCoverage = Literal["wall", "board", "cpu", "rest"]
+_PowerUnit = Literal["mW", "W", "kW"]
+_EnergyUnit = Literal["J", "kJ", "MJ", "Wmin", "mWh", "Wh", "kWh", "MWh"]
+
+HostPowerSource = Annotated[_HostPowerSource, _one_of(*get_args(_HostPowerSource))]
+HostMeterKind = Annotated[_HostMeterKind, _one_of(*get_args(_HostMeterKind))]
+HostCoverage = Annotated[_HostCoverage, _one_of(*get_args(_HostCoverage))]
+PowerUnit = Annotated[_PowerUnit, _one_of(*get_args(_PowerUnit))]
+EnergyUnit = Annotated[_EnergyUnit, _one_of(*get_args(_EnergyUnit))]
+MeterUnit = Annotated[_PowerUnit | _EnergyUnit, _one_of(*get_args(_PowerUnit), *get_args(_EnergyUnit))]
+MeterUrl = Annotated[
+    str,
+    _parser(_parse_meter_url, "an http:// or https:// address, without credentials (see user) and fragment"),
+]
+OneLine = Annotated[
+    str, _text(r"(?=.*\S)[ -~]{1,1000}", "one line of at most 1,000 printable ASCII characters")
+]
+YesNo = Annotated[bool, _parser({"true": True, "false": False}.get, "true or false")]
