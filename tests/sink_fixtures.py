@@ -9,7 +9,16 @@ from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.ledger import GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.service.pricing import priced
-from evenwatt.snapshot import EngineView, HistoryHealth, PricedPosting, Snapshot, Sums, sums_with, window_view
+from evenwatt.snapshot import (
+    EngineView,
+    HistoryHealth,
+    HostView,
+    PricedPosting,
+    Snapshot,
+    Sums,
+    sums_with,
+    window_view,
+)
 
 HOUR = 1_800_000_000
 """A Unix time at which an hour begins."""
@@ -156,6 +165,13 @@ def snapshot(rows=None, **values) -> Snapshot:
         "assumptions": (Assumption(setting="hardware", text="Assumed.", line_to_write="hardware: {}"),),
         "history": HistoryHealth(path="/history.db", up=True),
         "config_reload_ok": True,
+        "host": HostView(
+            source="rapl",
+            meter="/sys/class/powercap",
+            covers="cpu",
+            reason="the best that was found",
+            host_watts=10.0,
+        ),
         "events": (Event(utc_seconds=float(HOUR), kind="gap", subject="chat", text="A gap."),),
     }
     return Snapshot(**{**shown, **values})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
+from evenwatt.snapshot.host import HostView
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
@@ -56,6 +57,7 @@ class Snapshot:
         gpu_owners: By UUID, the engines that its costs go to.
         counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
         cost_per_hour: What accrues now; energy at the power of this moment.
+        host: Host power, as it was last read.
     """
 
     moment: Moment
@@ -79,3 +81,4 @@ class Snapshot:
     config_reload_ok: bool
     events: tuple[Event, ...]
     gpu_indexes: Mapping[str, int] = field(default_factory=dict)
+    host: HostView = field(default_factory=HostView)

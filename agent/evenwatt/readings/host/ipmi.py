@@ -24,7 +24,7 @@ class IpmiMeter:
     """The board's controller.
 
     Args:
-        covers: `Coverage.WALL` where it measures before the power supply, as most do that have a PMBus supply.
+        covers: `Coverage.WALL` where it measures before the power supply, as with most PMBus supplies.
     """
 
     source = "ipmi"
