@@ -52,7 +52,7 @@ LABELS: Mapping[str, str] = {
     "basis": "`full`: hardware, energy, labour and other; `energy`: electricity alone",
     "cache": "`observed`: with the cache hits that this engine had; `none`: as if an API's cache hit nothing",
     "component": "`hardware`, `energy`, `labour`, `other`",
-    "covers": "`wall`, `board`: the GPUs are in what is measured and are taken out; `cpu`, `rest`: they are not",
+    "covers": "`wall`, `board`: GPUs are in what is measured and are taken out; `cpu`, `rest`: they are not",
     "currency": "as `currency` in the configuration",
     "energy_source": "`counter`: the GPU's own energy counter; `power`: integrated power samples",
     "engine": (
