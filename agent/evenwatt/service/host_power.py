@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from evenwatt.config import Settings
 from evenwatt.config.host import HostPower
@@ -23,7 +24,7 @@ from evenwatt.service.workers import Crew
 from evenwatt.sinks.history import CalibrationRow
 from evenwatt.snapshot import CalibrationView, HostView
 
-__all__ = ["GPU_POWER", "HostKeeper", "host_meters"]
+__all__ = ["GPU_POWER", "HostKeeper", "host_meters", "own_meters"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -37,7 +38,7 @@ def host_meters(written: HostPower) -> tuple[Meter, ...]:
     sysfs = written.sysfs_path
     match written.source:
         case "auto":
-            return IpmiMeter(), HwmonMeter(sysfs), RaplMeter(sysfs)
+            return own_meters(sysfs)
         case "rapl":
             return (RaplMeter(sysfs),)
         case "hwmon":
@@ -50,6 +51,11 @@ def host_meters(written: HostPower) -> tuple[Meter, ...]:
             return (_web_meter(written, covers or Coverage.WALL),)
         case "none":
             return ()
+
+
+def own_meters(sysfs: Path) -> tuple[Meter, ...]:
+    """Return the meters that a machine may have by itself, best first."""
+    return IpmiMeter(), HwmonMeter(sysfs), RaplMeter(sysfs)
 
 
 def _web_meter(written: HostPower, covers: Coverage) -> Meter:

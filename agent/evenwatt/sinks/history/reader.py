@@ -16,7 +16,9 @@ from evenwatt.sinks.history.statements import LARGER_WINS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
-__all__ = ["CalibrationRow", "HistoryReader", "PriceRow"]
+__all__ = ["CalibrationRow", "HistoryReader", "PowerMinute", "PriceRow"]
+
+_WHOLE_MINUTE_SECONDS = 59.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,19 @@ class PriceRow:
     cached_input_usd_per_mtok: float | None
     output_usd_per_mtok: float
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMinute:
+    """Mean power in one minute that was watched from end to end.
+
+    Attributes:
+        wall_watts: Of GPUs and host together.
+    """
+
+    minute: int
+    gpu_watts: float
+    wall_watts: float
 
 
 class HistoryReader:
@@ -131,6 +146,23 @@ class HistoryReader:
             for at, kind, s, r, how in rows
         )
 
+    def power_minutes(self, source: str, *, since_utc_seconds: float) -> tuple[PowerMinute, ...]:
+        """Return the minutes that a source of host power and all GPUs measured whole, oldest first."""
+        rows = self._read(
+            "SELECT minute, cards.joules / cards.seconds, meter.energy_joules / meter.measured_seconds"
+            " FROM minute_meter AS meter JOIN ("
+            "  SELECT minute, sum(energy_joules) AS joules, min(measured_seconds) AS seconds,"
+            "   max(estimated) AS estimated FROM minute_gpu WHERE minute >= :since GROUP BY minute"
+            " ) AS cards USING (minute)"
+            " WHERE meter.source = :source AND minute >= :since"
+            " AND meter.measured_seconds >= :whole AND cards.seconds >= :whole"
+            " AND meter.estimated = 0 AND cards.estimated = 0 ORDER BY minute",
+            {"source": source, "since": since_utc_seconds, "whole": _WHOLE_MINUTE_SECONDS},
+        )
+        return tuple(
+            PowerMinute(minute=minute, gpu_watts=gpus, wall_watts=gpus + host) for minute, gpus, host in rows
+        )
+
     def add_calibration(self, row: CalibrationRow) -> None:
         """Keep a calibration; also beside the agent, whose next look finds it.
 
@@ -194,6 +226,6 @@ class HistoryReader:
         for row in rows:
             yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
 
-    def _read(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+    def _read(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         with self._as_history_error("cannot be read"):
             return self._connection.execute(statement, values).fetchall()
