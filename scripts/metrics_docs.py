@@ -33,6 +33,9 @@ GROUPS: Mapping[str, str] = {
         "Over the life of the history. Summed over all engines and models, with `unallocated`, they are the "
         "machine's."
     ),
+    "Host power": (
+        "What the machine draws beside its GPUs. Without a source of host power there is none of this."
+    ),
     "GPUs": "At the last tick. A GPU that cannot be read has `evenwatt_gpu_up` 0 and no values.",
     "Engines": (
         "At the last tick. An engine that does not answer has `evenwatt_engine_up` 0 and no values; its "
@@ -49,6 +52,7 @@ LABELS: Mapping[str, str] = {
     "basis": "`full`: hardware, energy, labour and other; `energy`: electricity alone",
     "cache": "`observed`: with the cache hits that this engine had; `none`: as if an API's cache hit nothing",
     "component": "`hardware`, `energy`, `labour`, `other`",
+    "covers": "`wall`, `board`: GPUs are in what is measured and are taken out; `cpu`, `rest`: they are not",
     "currency": "as `currency` in the configuration",
     "energy_source": "`counter`: the GPU's own energy counter; `power`: integrated power samples",
     "engine": (
@@ -66,7 +70,8 @@ LABELS: Mapping[str, str] = {
     "reference": "the API model that is compared with, as in `references`",
     "setting": "the key of the configuration that nobody wrote",
     "source": (
-        "`nvml`, `agent` or an engine's name; of a capacity: where it comes from, `configured` or `simulated`"
+        "`nvml`, `host_power`, `agent` or an engine's name; of host power: `rapl`, `hwmon`, `ipmi`, `http`, "
+        "`prometheus`, `fixed`; of a capacity: where it comes from, `configured` or `simulated`"
     ),
     "state": (
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "
@@ -125,6 +130,8 @@ def group_of(spec: MetricSpec) -> str:
     name = spec.name.removeprefix("evenwatt_")
     if spec.is_counter:
         return "Counters"
+    if name.startswith("host"):
+        return "Host power"
     if name.startswith("gpu"):
         return "GPUs"
     if name.startswith(("engine", "capacity")):

@@ -57,6 +57,8 @@ class AgentProcess:
             "history": {"path": str(self.history)},
             "sampling": {"tick_seconds": 0.2, "gpu_seconds": 0.1},
             "references": [{"name": "flat", "input": 1.0, "cached_input": 0.1, "output": 5.0}],
+            # The machine that tests run on may have a meter, which would come to what they count.
+            "host_power": {"source": "none"},
         }
         self.config.write_text(yaml.safe_dump({**own, **settings}))
 

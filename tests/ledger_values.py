@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping
 
 from evenwatt.ledger import Ledger, LedgerRules, Posting, Usage, merged_postings
 from evenwatt.model import (
+    Coverage,
+    EnergyCounter,
     EngineReading,
     Epoch,
     Event,
     GpuProcess,
     GpuReading,
     GpusReading,
+    HostReading,
     ModelCounters,
     Moment,
     PowerSample,
@@ -83,6 +86,28 @@ def gpus(*listed):
     return GpusReading(moment=listed[0].moment, gpus=listed)
 
 
+def host(moment, joules=None, *, covers="wall", watts=(), power=None, **values):
+    """Return a reading of host power; `joules` by part, or of the only one.
+
+    `watts` are (seconds after the start, watts) of its power samples.
+    """
+    parts = joules if isinstance(joules, dict) else {} if joules is None else {"total": joules}
+    counter = {"most_watts": 20_000.0, "range_joules": None, **values.pop("counter", {})}
+    samples = tuple(PowerSample(boot_seconds=UPTIME + s, power_watts=w) for s, w in watts)
+    return HostReading(
+        **{
+            "source": "http",
+            "meter": "http://plug/status",
+            "moment": moment,
+            "covers": Coverage(covers),
+            "counters": tuple(EnergyCounter(name=n, energy_joules=j, **counter) for n, j in parts.items()),
+            "power_samples": samples,
+            "power_watts": power,
+            **values,
+        }
+    )
+
+
 def process(pid, *, below=(), memory=None):
     """Return a process on a GPU, below its ancestors."""
     return GpuProcess(pid=pid, ancestors=below, memory_bytes=memory)
@@ -153,6 +178,16 @@ class Books:
     def gpu_joules(self):
         """What all GPUs drew."""
         return sum(row.energy_joules or 0.0 for row in self.posted.gpus.values())
+
+    @property
+    def meter_joules(self):
+        """What the machine drew beside its GPUs."""
+        return sum(row.energy_joules or 0.0 for row in self.posted.meters.values())
+
+    @property
+    def metered_seconds(self):
+        """For how long that is known."""
+        return sum(row.measured_seconds or 0.0 for row in self.posted.meters.values())
 
     @property
     def host_seconds(self):

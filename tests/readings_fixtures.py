@@ -4,6 +4,7 @@ import builtins
 import types
 from collections import abc
 from dataclasses import dataclass, is_dataclass
+from enum import EnumType
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -93,6 +94,8 @@ def _values_of(kind: Any) -> st.SearchStrategy:
     """Return a strategy for any value that a type annotation of the model allows."""
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if isinstance(kind, EnumType):
+        return st.sampled_from(list(kind))
     if is_dataclass(kind):
         return st.builds(kind, **{name: _values_of(hint) for name, hint in get_type_hints(kind).items()})
     parts = [_values_of(part) for part in get_args(kind) if part is not Ellipsis]

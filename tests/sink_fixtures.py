@@ -6,13 +6,14 @@ from evenwatt.economics.api import ReferencePrice
 from evenwatt.economics.cost import Costs, ModelRule, PriceBook
 from evenwatt.economics.ownership import Rented
 from evenwatt.economics.tariffs import flat_tariff
-from evenwatt.ledger import GpuUse, HostUse, Posting, SourceTotals, Usage
+from evenwatt.ledger import GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.service.pricing import priced
 from evenwatt.snapshot import (
     ElectricityView,
     EngineView,
     HistoryHealth,
+    HostView,
     PricedPosting,
     Snapshot,
     Sums,
@@ -67,7 +68,8 @@ def posting(rows, *, estimated_seconds=0.0, **parts):
         for minute in minutes
     }
     gpus = {(minute, "GPU-a"): GpuUse(energy_joules=6_000.0, measured_seconds=60.0) for minute in minutes}
-    return Posting(**{"usage": rows, "hosts": hosts, "gpus": gpus, **parts})
+    meters = {(minute, "rapl"): MeterUse(energy_joules=600.0, measured_seconds=60.0) for minute in minutes}
+    return Posting(**{"usage": rows, "hosts": hosts, "gpus": gpus, "meters": meters, **parts})
 
 
 def tick(rows, *, book=BOOK, **parts) -> PricedPosting:
@@ -165,6 +167,13 @@ def snapshot(rows=None, **values) -> Snapshot:
         "assumptions": (Assumption(setting="hardware", text="Assumed.", line_to_write="hardware: {}"),),
         "history": HistoryHealth(path="/history.db", up=True),
         "config_reload_ok": True,
+        "host": HostView(
+            source="rapl",
+            meter="/sys/class/powercap",
+            covers="cpu",
+            reason="the best that was found",
+            host_watts=10.0,
+        ),
         "events": (Event(utc_seconds=float(HOUR), kind="gap", subject="chat", text="A gap."),),
     }
     return Snapshot(**{**shown, **values})

@@ -12,12 +12,15 @@ __all__ = [
     "OTHER_MODEL",
     "UNALLOCATED",
     "Assumption",
+    "Coverage",
+    "EnergyCounter",
     "EngineReading",
     "Epoch",
     "Event",
     "GpuProcess",
     "GpuReading",
     "GpusReading",
+    "HostReading",
     "ModelCounters",
     "Moment",
     "Note",
@@ -83,7 +86,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerSample:
-    """The power that one GPU drew at one moment of the present boot."""
+    """The power that a GPU or the host drew at one moment of the present boot."""
 
     boot_seconds: float
     power_watts: float
@@ -188,7 +191,68 @@ class EngineReading:
     listener_pid: int | None = None
 
 
-Reading = GpusReading | EngineReading
+class Coverage(StrEnum):
+    """What a source of host power measures, and so what has to be done to it to get what is not GPU."""
+
+    WALL = "wall"
+    """The whole machine at the plug: GPUs and the losses of the power supply are in it."""
+    BOARD = "board"
+    """The whole machine as its board or controller tells: GPUs are in it."""
+    CPU = "cpu"
+    """Processors and memory; no GPU, no board, no fan, no loss of the power supply."""
+    REST = "rest"
+    """Everything but the GPUs."""
+
+    @property
+    def contains_gpus(self) -> bool:
+        """Whether the energy of the GPUs is in it and has to be taken out."""
+        return self in {Coverage.WALL, Coverage.BOARD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyCounter:
+    """A cumulative counter of energy.
+
+    Attributes:
+        name: Of the part that it counts; one source may have several, which add up.
+        range_joules: Where it goes round to zero; None where it does not.
+        most_watts: More than this the part cannot draw: how soon it can have gone round, and which jump is
+            no measurement.
+    """
+
+    name: str
+    energy_joules: float
+    range_joules: float | None = None
+    most_watts: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReading:
+    """What the machine draws beside its GPUs, or with them, as one source tells.
+
+    Attributes:
+        source: `rapl`, `hwmon`, `ipmi`, `http`, `prometheus` or `fixed`: its label in the history.
+        meter: Which one of that kind: a path, an address. Another one begins with a baseline.
+        epoch: Who counts. With the signal `boot` the counters began with that boot; without any, only a
+            falling value tells that a meter began anew.
+        counters: Used wherever there are some; power is shown only.
+        power_samples: Since the previous reading, oldest first; joined where there is no counter.
+        power_watts: As the source itself tells it.
+        reason: Why it was picked, and why better ones were not.
+    """
+
+    source: str
+    meter: str
+    moment: Moment
+    covers: Coverage
+    epoch: Epoch = field(default_factory=Epoch)
+    counters: tuple[EnergyCounter, ...] = ()
+    power_samples: tuple[PowerSample, ...] = ()
+    power_watts: float | None = None
+    reason: str = ""
+
+
+Reading = GpusReading | EngineReading | HostReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

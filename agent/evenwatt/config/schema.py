@@ -15,6 +15,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, field_validator, mod
 from evenwatt.config.costs import Attribution, Hardware, Labour, OtherCost, Setup, UsdRate
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.electricity import Electricity
+from evenwatt.config.host import HostPower
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
@@ -256,6 +257,7 @@ class Settings(Section):
     setup: Setup | None = None
     other: tuple[OtherCost, ...] = ()
     attribution: Attribution = Attribution()
+    host_power: HostPower = HostPower()
     engines: tuple[Engine, ...] | None = None
     references: tuple[Reference, ...] = (
         CatalogueReference(name="anthropic:claude-haiku-4-5"),

@@ -30,6 +30,7 @@ __all__ = [
     "Currency",
     "Day",
     "DayKind",
+    "EnergyUnit",
     "EngineKind",
     "EngineName",
     "EngineUrl",
@@ -37,18 +38,26 @@ __all__ = [
     "FeedUrl",
     "Gpu",
     "HardwareMode",
+    "HostCoverage",
+    "HostMeterKind",
+    "HostPowerSource",
     "InputMeaning",
     "JsonPath",
     "Label",
     "ListenAddress",
+    "MeterUnit",
+    "MeterUrl",
     "Money",
     "MonthHours",
+    "OneLine",
+    "PowerUnit",
     "PromQuery",
     "ReferenceName",
     "SeriesName",
     "Timezone",
     "Window",
     "WindowText",
+    "YesNo",
     "engine_place",
     "number",
     "refused",
@@ -61,7 +70,9 @@ EXPECTED = "expected"
 REFUSED = "refused"
 """The error type of values that are right by themselves and cannot hold together."""
 
-_RESERVED_ENGINE_NAMES = frozenset({"agent", "all", "electricity", "machine", "nvml", "unallocated"})
+_RESERVED_ENGINE_NAMES = frozenset(
+    {"agent", "all", "electricity", "host_power", "machine", "nvml", "unallocated"}
+)
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL_CHARACTERS = 64
@@ -263,7 +274,7 @@ def engine_place(url: str) -> tuple[str, int, str]:
     )
 
 
-def _parse_feed_url(text: str) -> str | None:
+def _parse_queried_url(text: str) -> str | None:
     base, mark, query = text.partition("?")
     is_plain = query.isascii() and query.isprintable() and not any(sign in query for sign in " #\\")
     return f"{base}{mark}{query}" if _parse_url(base) is not None and is_plain else None
@@ -345,7 +356,7 @@ EngineUrl = Annotated[
 ]
 
 FeedUrl = Annotated[
-    str, _parser(_parse_feed_url, "an http:// or https:// address, without credentials and fragment")
+    str, _parser(_parse_queried_url, "an http:// or https:// address, without credentials and fragment")
 ]
 PromQuery = Annotated[
     str, _text(r"(?=.*\S)[ -~]{1,1000}", "a PromQL query of at most 1,000 printable ASCII characters")
@@ -355,3 +366,30 @@ JsonPath = Annotated[
 ]
 
 Gpu = Annotated[int | str, PlainValidator(_parse_gpu)]
+
+
+# --- host power --------------------------------------------------------------------------------------------
+
+
+_HostPowerSource = Literal["auto", "rapl", "hwmon", "ipmi", "http", "prometheus", "fixed", "none"]
+_HostMeterKind = Literal["shelly", "tasmota", "homeassistant", "json"]
+_HostCoverage = Literal["wall", "board", "cpu", "rest"]
+_PowerUnit = Literal["mW", "W", "kW"]
+_EnergyUnit = Literal["J", "kJ", "MJ", "Wmin", "mWh", "Wh", "kWh", "MWh"]
+
+HostPowerSource = Annotated[_HostPowerSource, _one_of(*get_args(_HostPowerSource))]
+HostMeterKind = Annotated[_HostMeterKind, _one_of(*get_args(_HostMeterKind))]
+HostCoverage = Annotated[_HostCoverage, _one_of(*get_args(_HostCoverage))]
+PowerUnit = Annotated[_PowerUnit, _one_of(*get_args(_PowerUnit))]
+EnergyUnit = Annotated[_EnergyUnit, _one_of(*get_args(_EnergyUnit))]
+MeterUnit = Annotated[_PowerUnit | _EnergyUnit, _one_of(*get_args(_PowerUnit), *get_args(_EnergyUnit))]
+MeterUrl = Annotated[
+    str,
+    _parser(
+        _parse_queried_url, "an http:// or https:// address, without credentials (see user) and fragment"
+    ),
+]
+OneLine = Annotated[
+    str, _text(r"(?=.*\S)[ -~]{1,1000}", "one line of at most 1,000 printable ASCII characters")
+]
+YesNo = Annotated[bool, _parser({"true": True, "false": False}.get, "true or false")]

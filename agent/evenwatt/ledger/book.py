@@ -31,6 +31,8 @@ from evenwatt.ledger.cursors import (
 )
 from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
 from evenwatt.ledger.entries import Posting
+from evenwatt.ledger.host import HostRules, TickUse, host_increase
+from evenwatt.ledger.host_cursor import HOST_KEY, HostCursor, stored_host
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
@@ -40,6 +42,7 @@ from evenwatt.model import (
     EngineReading,
     GpuReading,
     GpusReading,
+    HostReading,
     Moment,
     Reading,
     State,
@@ -65,6 +68,7 @@ class LedgerRules:
         remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
         weights: What tokens weigh where models share an engine, or engines a GPU.
         longest_power_gap_seconds: How far apart power samples may be joined by a line.
+        host: How host energy follows from what its source measures.
         cross_check_seconds: Busy time over which an energy counter is compared with integrated power.
     """
 
@@ -73,6 +77,7 @@ class LedgerRules:
     remote_engines: frozenset[str] = frozenset()
     weights: TokenWeights = field(default_factory=TokenWeights)
     longest_power_gap_seconds: float = 30.0
+    host: HostRules = field(default_factory=HostRules)
     cross_check_seconds: float = 300.0
     cross_check_tolerance_ratio: float = 0.1
     cross_check_busy_ratio: float = 0.5
@@ -102,6 +107,8 @@ class Ledger:
         self._engines: dict[str, EngineCursor] = {}
         self._gpus: dict[str, GpuCursor] = {}
         self._twins: set[str] = set()
+        host = cursors.get(HOST_KEY)
+        self._host: HostCursor | None = stored_host(host) if host else None
         for key, value in cursors.items():
             if value and key.startswith(engine_key("")):
                 engine = stored_engine(value)
@@ -124,6 +131,11 @@ class Ledger:
     def last_utc_seconds(self) -> float | None:
         """Up to when the machine's time is accounted for; None before the first tick."""
         return None if self._machine is None else self._machine.last.utc_seconds
+
+    @property
+    def host(self) -> HostCursor | None:
+        """How the source of host power stands; None where there never was one."""
+        return self._host
 
     @property
     def gpu_names(self) -> tuple[str, ...]:
@@ -161,16 +173,19 @@ class Ledger:
         self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
         holdings = {}
         unwatched: list[Span] = []
+        read_gpus: set[str] = set()
         for uuid, gpu in gpus.items():
             energy = self._fold_gpu(journal, gpu, activities, machine.first)
             holdings[uuid] = gpu_holdings(gpu, self._gpus[uuid].owners, activities)
             self._book_energy(journal, gpu, energy, holdings[uuid], increases)
             unwatched += [part.span for part in energy.parts if self._is_gap(part.span)]
+            read_gpus |= {uuid} if energy.parts else set()
         if unwatched:
             journal.gap(GPUS, max(unwatched, key=lambda span: span.length_seconds))
         if before is not None:
             self._book_utilization(journal, before.last, gpus.values())
             self._book_time(journal, before.last, holdings, activities, increases)
+        self._fold_host(journal, readings, has_caught_up=bool(unwatched), read_gpus=read_gpus)
         journal.cursor(MACHINE_KEY, self._machine.stored())
         return journal.posting()
 
@@ -310,6 +325,36 @@ class Ledger:
             return  # the samples at hand say nothing about time in which nobody looked
         for gpu in gpus:
             journal.utilization(gpu, span)
+
+    # --- host power ----------------------------------------------------------------------------------------
+
+    def _fold_host(
+        self, journal: Journal, readings: Sequence[Reading], *, has_caught_up: bool, read_gpus: set[str]
+    ) -> None:
+        """Book what the machine drew beside its GPUs; after all that it is shared by."""
+        present = () if self._machine is None else self._machine.gpu_uuids
+        increase = host_increase(
+            self._host,
+            next((reading for reading in readings if isinstance(reading, HostReading)), None),
+            TickUse(
+                gpu_parts=journal.gpu_parts,
+                owners=journal.owners,
+                is_gpu_behind=not read_gpus.issuperset(present),
+                has_caught_up=has_caught_up,
+            ),
+            rules=self._rules.host,
+            longest_power_gap_seconds=self._rules.longest_power_gap_seconds,
+            gap_after_seconds=self._rules.gap_after_seconds,
+        )
+        self._host = increase.cursor
+        for told in increase.told:
+            journal.event(told)
+        if increase.gap is not None:
+            journal.gap(HOST_KEY, increase.gap)
+        if increase.part is not None:
+            journal.host(increase.part)
+        if self._host is not None:
+            journal.cursor(HOST_KEY, self._host.stored())
 
     # --- time ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from evenwatt.ledger.entries import (
     GpuUse,
     HostUse,
     Key,
+    MeterKey,
+    MeterUse,
     Posting,
     Row,
     SourceTotals,
@@ -17,6 +19,8 @@ from evenwatt.ledger.entries import (
     UsageKey,
     add_rows,
 )
+from evenwatt.ledger.host import HostPart
+from evenwatt.ledger.host_cursor import Owner
 from evenwatt.ledger.spans import Piece, Span, cut, cut_count
 from evenwatt.ledger.tokens import EngineIncrease, ModelIncrease
 from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
@@ -29,12 +33,17 @@ class Journal:
 
     Attributes:
         moment: Up to which the tick accounts.
+        owners: GPU joules and seconds booked so far, by owner.
+        gpu_parts: GPU energy booked so far.
     """
 
     def __init__(self, moment: Moment) -> None:
         self.moment = moment
+        self.owners: dict[Owner, tuple[float, float]] = {}
+        self.gpu_parts: list[EnergyPart] = []
         self._usage: dict[UsageKey, Usage] = {}
         self._gpus: dict[GpuKey, GpuUse] = {}
+        self._meters: dict[MeterKey, MeterUse] = {}
         self._hosts: dict[int, HostUse] = {}
         self._sources: dict[str, SourceTotals] = {}
         self._cursors: dict[str, Mapping[str, object]] = {}
@@ -45,6 +54,7 @@ class Journal:
         return Posting(
             usage=self._usage,
             gpus=self._gpus,
+            meters=self._meters,
             hosts=self._hosts,
             sources=self._sources,
             cursors=self._cursors,
@@ -90,6 +100,7 @@ class Journal:
         estimated: bool,
     ) -> None:
         """Book a GPU's energy, for itself and for whom it was spent."""
+        self.gpu_parts.append(part)
         for piece in cut(part.span):
             joules = part.energy_joules * piece.share
             use = GpuUse(
@@ -101,8 +112,25 @@ class Journal:
             for holding in holdings:
                 for model, share in model_shares[holding.engine].items():
                     usage = Usage(estimated=int(estimated))
-                    usage.add_joules(holding.state, joules * holding.joules_share * share)
+                    spent = joules * holding.joules_share * share
+                    usage.add_joules(holding.state, spent)
+                    self._own((holding.engine, model, holding.state), joules=spent)
                     _book(self._usage, (piece.minute, holding.engine, model), usage)
+
+    def host(self, part: HostPart) -> None:
+        """Book host energy, for its source and for whom it was spent."""
+        for piece in cut(part.span):
+            joules = part.energy_joules * piece.share
+            use = MeterUse(
+                energy_joules=joules,
+                measured_seconds=part.measured_seconds * piece.share,
+                estimated=int(part.estimated),
+            )
+            _book(self._meters, (piece.minute, part.source), use)
+            for (engine, model, state), share in part.shares.items():
+                usage = Usage(estimated=int(part.estimated))
+                usage.add_joules(state, joules * share)
+                _book(self._usage, (piece.minute, engine, model), usage)
 
     def utilization(self, gpu: GpuReading, span: Span) -> None:
         """Book how long a GPU ran kernels, as NVML samples it."""
@@ -137,8 +165,14 @@ class Journal:
                 for model, share in model_shares[engine].items():
                     held = seconds * engine_share * share
                     usage = Usage(estimated=int(estimated), down_seconds=held if is_down else 0.0)
-                    usage.add_seconds(State.IDLE_EMPTY if is_down else state, held)
+                    held_in = State.IDLE_EMPTY if is_down else state
+                    usage.add_seconds(held_in, held)
+                    self._own((engine, model, held_in), seconds=held)
                     _book(self._usage, (piece.minute, engine, model), usage)
+
+    def _own(self, owner: Owner, *, joules: float = 0.0, seconds: float = 0.0) -> None:
+        before = self.owners.get(owner, (0.0, 0.0))
+        self.owners[owner] = (before[0] + joules, before[1] + seconds)
 
 
 def _book(rows: dict[Key, Row], key: Key, row: Row) -> None:

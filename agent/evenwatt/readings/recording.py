@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from evenwatt import __version__
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import EngineReading, GpusReading, Reading
+from evenwatt.model import EngineReading, GpusReading, HostReading, Reading
 
 __all__ = ["FORMAT_VERSION", "Recorder", "readings_in"]
 
@@ -48,7 +48,13 @@ class _EngineLine:
     reading: EngineReading
 
 
-_Line = Annotated[_GpusLine | _EngineLine, Discriminator("type")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HostLine:
+    type: Literal["host"] = "host"
+    reading: HostReading
+
+
+_Line = Annotated[_GpusLine | _EngineLine | _HostLine, Discriminator("type")]
 
 
 @cache
@@ -88,10 +94,7 @@ class Recorder:
         Raises:
             SourceUnavailable: The file cannot be written; it holds whole lines all the same.
         """
-        text = (
-            _GpusLine(reading=reading) if isinstance(reading, GpusReading) else _EngineLine(reading=reading)
-        )
-        line = _lines().dump_json(text, exclude_none=True) + b"\n"
+        line = _lines().dump_json(_line(reading), exclude_none=True) + b"\n"
         self._is_full = self._is_full or self._size + len(line) > self._limit_bytes
         if not self._is_full:
             self._append(line)
@@ -119,6 +122,12 @@ class Recorder:
                 self._file.truncate(self._size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += len(line)
+
+
+def _line(reading: Reading) -> _Line:
+    if isinstance(reading, GpusReading):
+        return _GpusLine(reading=reading)
+    return _HostLine(reading=reading) if isinstance(reading, HostReading) else _EngineLine(reading=reading)
 
 
 def readings_in(path: Path) -> Iterator[Reading]:
@@ -193,7 +202,7 @@ def _fault(error: ErrorDetails) -> str:
         case "json_invalid" | "dict_type" | "dataclass_type" if not place:
             return f"found {found}, expected a JSON object; remove the line"
         case "union_tag_invalid" | "union_tag_not_found":
-            return f"found {found}, expected a `type` of gpus or engine; remove the line"
+            return f"found {found}, expected a `type` of gpus, engine or host; remove the line"
     return f"found {place} = {found}, expected {error['msg'].removeprefix('Input should be ')}"
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from evenwatt.clock import now
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import EngineReading, GpuReading, GpusReading, Moment, Reading
+from evenwatt.model import EngineReading, GpuReading, GpusReading, HostReading, Moment, PowerSample, Reading
 from evenwatt.readings.recording import readings_in
 from evenwatt.readings.source import Source
 
 __all__ = ["ReplayedSource", "readings_in", "replay_sources"]
 
 _GPUS_SOURCE = "nvml"
+_HOST_SOURCE = "host_power"
 
 _HOLE_SECONDS = 90.0
 """A tick is a minute at most: in a longer silence the recorded source was down."""
@@ -116,6 +117,8 @@ class ReplayedSource:
 
 def _joined(earlier: Reading | None, later: Reading) -> Reading:
     """Return the later reading, with the power samples that the earlier one would have brought."""
+    if isinstance(earlier, HostReading) and isinstance(later, HostReading):
+        return replace(later, power_samples=earlier.power_samples + later.power_samples)
     if not (isinstance(earlier, GpusReading) and isinstance(later, GpusReading)):
         return later
     samples = {gpu.uuid: gpu.power_samples for gpu in earlier.gpus}
@@ -130,6 +133,8 @@ def _joined(earlier: Reading | None, later: Reading) -> Reading:
 def _without_samples(reading: Reading) -> Reading:
     if isinstance(reading, EngineReading):
         return reading
+    if isinstance(reading, HostReading):
+        return replace(reading, power_samples=())
     return replace(reading, gpus=tuple(replace(gpu, power_samples=()) for gpu in reading.gpus))
 
 
@@ -168,7 +173,9 @@ def _survey(path: Path) -> _Record:
 
 
 def _source(reading: Reading) -> str:
-    return reading.engine if isinstance(reading, EngineReading) else _GPUS_SOURCE
+    if isinstance(reading, EngineReading):
+        return reading.engine
+    return _HOST_SOURCE if isinstance(reading, HostReading) else _GPUS_SOURCE
 
 
 def _staged(record: _Record, source: str, start: Moment) -> Generator[Reading, None, None]:
@@ -214,11 +221,16 @@ def _shifted(reading: Reading, shift: _Shift) -> Reading:
     epoch, started = reading.epoch, reading.epoch.started_boot_seconds
     if started is not None:
         epoch = replace(epoch, started_boot_seconds=started + shift.boot_seconds)
+    if isinstance(reading, HostReading):
+        samples = _shifted_samples(reading.power_samples, shift)
+        return replace(reading, moment=moment, epoch=epoch, power_samples=samples)
     return replace(reading, moment=moment, epoch=epoch)
 
 
 def _shifted_gpu(gpu: GpuReading, shift: _Shift) -> GpuReading:
-    samples = tuple(
-        replace(sample, boot_seconds=sample.boot_seconds + shift.boot_seconds) for sample in gpu.power_samples
-    )
+    samples = _shifted_samples(gpu.power_samples, shift)
     return replace(gpu, moment=shift.moment(gpu.moment), power_samples=samples)
+
+
+def _shifted_samples(samples: tuple[PowerSample, ...], shift: _Shift) -> tuple[PowerSample, ...]:
+    return tuple(replace(sample, boot_seconds=sample.boot_seconds + shift.boot_seconds) for sample in samples)

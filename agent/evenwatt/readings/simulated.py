@@ -1,4 +1,4 @@
-"""A small made-up server for `evenwatt demo`: two GPUs, two engines, and people who sleep and have lunch.
+"""A small made-up server for `evenwatt demo`: two GPUs, two engines, a plug, and people who have lunch.
 
 Everything follows one number per engine and second, what is asked of it, a pure function of the seconds since
 the server started. A source adds its part up in steps of one second from the start, so that any pattern of
@@ -20,15 +20,20 @@ from statistics import fmean
 
 from evenwatt.clock import now
 from evenwatt.model import (
+    Coverage,
+    EnergyCounter,
     EngineReading,
     Epoch,
     GpuProcess,
     GpuReading,
     GpusReading,
+    HostReading,
     ModelCounters,
     Moment,
     PowerSample,
 )
+from evenwatt.readings.host.meter import MOST_WATTS
+from evenwatt.readings.host.source import HOST_SOURCE
 from evenwatt.readings.source import Source
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
@@ -253,7 +258,7 @@ class _Gpu:
             name=profile.name,
             moment=moment,
             has_energy_counter=profile.has_energy_counter,
-            energy_joules=self._energy_joules(moment) if profile.has_energy_counter else None,
+            energy_joules=self.energy_joules(moment) if profile.has_energy_counter else None,
             power_samples=tuple(self._samples),
             power_watts=self._power_watts(load),
             power_limit_watts=profile.full_watts,
@@ -274,7 +279,7 @@ class _Gpu:
     def _power_watts(self, load: float) -> float:
         return self._profile.idle_watts + self._span_watts * load
 
-    def _energy_joules(self, moment: Moment) -> float:
+    def energy_joules(self, moment: Moment) -> float:
         elapsed = self._profile.demand.elapsed_seconds(moment)
         return self._profile.idle_watts * elapsed + self._span_watts * self._work.full_load_seconds(elapsed)
 
@@ -306,6 +311,53 @@ class SimulatedGpus:
         moment = self._clock()
         return GpusReading(
             moment=moment, gpus=tuple(gpu.reading(moment) for gpu in self._gpus), driver_version="simulated"
+        )
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostProfile:
+    """The simulated machine beside its GPUs, whose power goes with the mean load of its engines."""
+
+    demands: tuple[Demand, ...]
+    gpus: tuple[GpuProfile, ...]
+    idle_watts: float
+    full_watts: float
+
+
+class SimulatedPlug:
+    """The smart plug of a simulated server: it counts all that the machine draws, GPUs included."""
+
+    name = HOST_SOURCE
+    kind = "simulated"
+    address = _ADDRESS
+    sample_seconds: float | None = None
+
+    def __init__(self, profile: HostProfile, *, clock: Callable[[], Moment] = now) -> None:
+        self._profile = profile
+        self._clock = clock
+        self._works = tuple(_Work(demand) for demand in profile.demands)
+        self._gpus = tuple(_Gpu(gpu) for gpu in profile.gpus)
+
+    def sample(self) -> None:
+        """Do nothing: a counter misses nothing between readings."""
+
+    def read(self) -> HostReading:
+        """Return the counter as it stands now."""
+        moment = self._clock()
+        profile = self._profile
+        elapsed = profile.demands[0].elapsed_seconds(moment)
+        busy = fmean(work.full_load_seconds(elapsed) for work in self._works)
+        own = profile.idle_watts * elapsed + (profile.full_watts - profile.idle_watts) * busy
+        joules = own + sum(gpu.energy_joules(moment) for gpu in self._gpus)
+        return HostReading(
+            source="simulated",
+            meter=self.address,
+            moment=moment,
+            covers=Coverage.WALL,
+            counters=(EnergyCounter(name="total", energy_joules=joules, most_watts=MOST_WATTS),),
         )
 
     def close(self) -> None:
@@ -374,4 +426,7 @@ def simulated_server(
     return (
         SimulatedGpus(gpus, clock=clock),
         *(SimulatedEngine(engine, clock=clock) for engine in engines),
+        SimulatedPlug(
+            HostProfile(demands=(chat, code), gpus=gpus, idle_watts=58.0, full_watts=145.0), clock=clock
+        ),
     )

@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +12,10 @@ from evenwatt import __version__, clock
 from evenwatt.config import Settings, load
 from evenwatt.economics.cost import Costs, StateUse, minute_costs
 from evenwatt.economics.tariffs import price_per_kwh_at
-from evenwatt.errors import ConfigError, SourceError
+from evenwatt.errors import ConfigError, HistoryError, SourceError
 from evenwatt.ledger import Ledger, LedgerRules, TokenWeights
 from evenwatt.model import Event, GpuReading, GpusReading, Moment, Reading, State
+from evenwatt.readings.host.source import HOST_SOURCE
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
@@ -22,6 +23,7 @@ from evenwatt.service.accounts import Accounts
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
 from evenwatt.service.electricity import ElectricityKeeper
 from evenwatt.service.engines import EngineRoster
+from evenwatt.service.host_power import GPU_POWER, HostKeeper
 from evenwatt.service.notes import electricity_view, price_notes
 from evenwatt.service.prices import PriceKeeper
 from evenwatt.service.pricing import all_assumptions, price_book
@@ -82,7 +84,8 @@ class Agent:
         Args:
             settings: As loaded.
             gpus: The source of GPU readings, if there is one.
-            engines: Simulated or replayed engines; None: those that the settings name, or that are found.
+            engines: Simulated or replayed engines, and host power; None: those that the settings name, or
+                that are found.
             history_path: Of the history; the settings' own, but for simulated readings.
             looks_for_gpus: Whether to look for GPUs now and then, and to end when there are some: an agent
                 that has none, or whose simulated readings only stand in.
@@ -120,6 +123,7 @@ class Agent:
             opened.callback(self._crew.close, patience_seconds=_STOPPING_SECONDS / 4)
             self._take_up(gpus, engines, looks_for_gpus=looks_for_gpus)
             opened.callback(self._roster.close)
+            opened.callback(self._host.close)
             self._opened = opened.pop_all()
 
     def _take_up(
@@ -140,11 +144,18 @@ class Agent:
         self._roster = EngineRoster(
             self._crew,
             self._settings,
-            fixed=engines,
+            fixed=None if engines is None else [s for s in engines if s.name != HOST_SOURCE],
             stored=cursors.pop(EngineRoster.CURSOR, {}),
             own_port=self._web.port,
             wants_gpus=looks_for_gpus,
         )
+        self._host = HostKeeper(
+            self._crew,
+            self._settings,
+            fixed=next((source for source in engines or () if source.name == HOST_SOURCE), None),
+            is_simulated=self._simulated,
+        )
+        self._host.calibrate(self._history.calibrations(GPU_POWER))
         self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._accounts.totals))
         self._gpu_names = self._ledger.gpu_names
         self._prices = PriceKeeper(self._history, self._settings)
@@ -186,6 +197,8 @@ class Agent:
         """Read, fold, price, write, publish; once. Return why to end, if there is a reason."""
         if not is_last:
             self._roster.follow(self._tell)
+            self._host.follow()
+        self._follow_calibration()
         has_new_prices = self._prices.follow()
         if self._electricity.follow(self._tell) or has_new_prices:
             self._rebuild_book()
@@ -276,6 +289,7 @@ class Agent:
         self._settings = settings
         self._config_reload_ok = True
         self._roster.adopt(settings)
+        self._host.adopt(settings)
         self._ledger.adopt(self._rules())
         self._prices.adopt(settings)
         self._electricity.adopt(settings)
@@ -304,6 +318,7 @@ class Agent:
     def _note(self, readings: Sequence[Reading]) -> None:
         """Keep the latest readings for the views; what was not read this time is not shown as live."""
         self._roster.note(readings)
+        self._host.note(readings)
         self._gpus = ()
         for reading in readings:
             if isinstance(reading, GpusReading):
@@ -312,6 +327,14 @@ class Agent:
         if self._ledger.gpu_names != self._gpu_names:
             self._gpu_names = self._ledger.gpu_names
             self._rebuild_book()
+
+    def _follow_calibration(self) -> None:
+        """Go by a calibration that a command has left in the history beside this agent."""
+        before = self._host.rules
+        with suppress(HistoryError):  # one that cannot be read is told where it is written
+            self._host.calibrate(self._history.calibrations(GPU_POWER))
+        if self._host.rules != before:
+            self._ledger.adopt(self._rules())
 
     def _rebuild_book(self) -> None:
         self._book = price_book(
@@ -326,6 +349,7 @@ class Agent:
                 engine.name: engine.gpus for engine in settings.engines or () if engine.gpus is not None
             },
             remote_engines=self._roster.remote,
+            host=self._host.rules,
             weights=TokenWeights(
                 input_weight=settings.attribution.input_token_weight,
                 output_weight=settings.attribution.output_token_weight,
@@ -358,6 +382,7 @@ class Agent:
             gpus=self._gpus,
             gpu_indexes=dict(self._gpu_indexes),
             last_scrape=self._web.last_scrape,
+            host=self._host.view(self._ledger.host),
             gpu_owners=self._ledger.gpu_owners,
             counter_power_ratios=self._ledger.counter_power_ratios,
             gpus_released=self._nvml is not None and self._nvml.released,
@@ -378,6 +403,8 @@ class Agent:
 
     def _cost_per_hour(self, moment: Moment) -> Costs:
         watts = [gpu.power_watts for gpu in self._gpus]
+        host = self._host.view(self._ledger.host).host_watts
+        watts += [] if host is None else [host]
         known = [value for value in watts if value is not None]
         joules = sum(known) * SECONDS_PER_HOUR if known and len(known) == len(watts) else None
         use = StateUse(seconds=SECONDS_PER_HOUR, joules=joules)

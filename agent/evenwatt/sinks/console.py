@@ -17,9 +17,12 @@ _LEGEND = (
     "own tokens are cheaper; needs capacity_tokens_per_second. -: not known"
 )
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
+_HOST_COLUMNS = ("beside the GPUs", "power", "kWh", "covers", "meter and why")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
 _WINDOW_COLUMNS = ("per Mtok", "energy", "load", "API/own", "even at")
-_TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to"})
+_TEXT_COLUMNS = frozenset(
+    {"kind", "state", "address or fault", "by", "costs go to", "covers", "meter and why"}
+)
 _GIB = 2**30
 _LEAST_RATIO = 0.001
 _WHOLE_RATIO = 0.995
@@ -32,6 +35,8 @@ def summary_line(snapshot: Snapshot) -> str:
     watts = [gpu.power_watts for gpu in snapshot.gpus if gpu.power_watts is not None]
     if watts:
         parts.append(f"{len(snapshot.gpus)} GPU {sum(watts):,.0f} W")
+    if snapshot.host.host_watts is not None:
+        parts.append(f"host {snapshot.host.host_watts:,.0f} W")
     up = sum(view.up for view in snapshot.engines)
     parts.append(f"{up}/{len(snapshot.engines)} engines up")
     if snapshot.cost_per_hour.full is not None:
@@ -72,6 +77,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
+    _print_table(console, _HOST_COLUMNS, _host_rows(document))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
@@ -174,6 +180,29 @@ def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             gpu["energy_source"],
             ", ".join(gpu["engines"]),
         )
+
+
+def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    host, energy = document["host"], document["host"]["energy_joules"]
+    if host["source"] is None:
+        yield "none", _UNKNOWN, _UNKNOWN, "", host["reason"]
+    for source in dict.fromkeys([*([host["source"]] if host["source"] else []), *energy]):
+        is_read = source == host["source"]
+        joules = energy.get(source)
+        why = f": {host['reason']}" if host["reason"] else ""
+        yield (
+            source,
+            _number(host["host_watts"] if is_read else None, 0, " W"),
+            _number(None if joules is None else joules / JOULES_PER_KWH, 3),
+            host["covers"] or "" if is_read else "",
+            f"{host['meter']}{why}" if is_read else "earlier",
+        )
+    calibration = host["calibration"]
+    if calibration is not None:
+        day = datetime.fromtimestamp(calibration["utc_seconds"], UTC).strftime("%Y-%m-%d")
+        applied = "counted" if calibration["is_applied"] else "not counted"
+        text = f"of {day}, ±{calibration['standard_error']:.3f}, r² {calibration['r2']:.3f}; {applied}"
+        yield f"GPU sensors x {calibration['factor']:.3f}", "", "", "", text
 
 
 def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

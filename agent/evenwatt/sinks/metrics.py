@@ -50,8 +50,13 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
     for spec in (
         _spec("gpu_energy_joules_total", "Energy drawn by a GPU.", "gpu", "uuid"),
         _spec(
+            "host_energy_joules_total",
+            "Energy of the machine beside its GPUs, by the source that told it.",
+            "source",
+        ),
+        _spec(
             "energy_joules_total",
-            "Energy by engine, model and state; engine=unallocated is what no engine used.",
+            "Energy of GPUs and host by engine, model and state; engine=unallocated is what no engine used.",
             "engine",
             "model",
             "state",
@@ -114,6 +119,13 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
             "gpu",
             "uuid",
         ),
+        _spec("host_power_watts", "Power of the machine beside its GPUs, as last booked.", "source"),
+        _spec(
+            "host_info",
+            "Constant 1; the source of host power and what it measures.",
+            "source",
+            "covers",
+        ),
         _spec("gpus_released", "Whether the GPUs were let go on request (evenwatt gpu release)."),
         _spec("engine_up", "Whether an engine answered at the last tick.", "engine", "kind"),
         _spec("engine_requests_running", "Requests running at the last tick.", "engine"),
@@ -123,7 +135,9 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
             "electricity_price_stale",
             "1 where the electricity feed has no price for now and its last known one is used.",
         ),
-        _spec("cost_per_hour", "Cost accruing now, energy at the present GPU power.", "component"),
+        _spec(
+            "cost_per_hour", "Cost accruing now, energy at the present power of GPUs and host.", "component"
+        ),
         _spec(
             "capacity_tokens_per_second",
             "Computed input and output tokens per second that an engine can sustain.",
@@ -247,6 +261,10 @@ def _agent_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "cost_per_hour", (component,), cost
     for assumption in snapshot.assumptions:
         yield "assumed_info", (assumption.setting,), 1
+    host = snapshot.host
+    if host.source is not None:
+        yield "host_power_watts", (host.source,), host.host_watts
+        yield "host_info", (host.source, host.covers or ""), 1
     for source in snapshot.sources:
         yield "source_up", (source.source,), float(source.up)
         yield "source_last_success_timestamp_seconds", (source.source,), source.last_success_utc_seconds
@@ -291,6 +309,8 @@ def _total_samples(snapshot: Snapshot) -> Iterator[Sample]:
     indexes = {**snapshot.gpu_indexes, **{gpu.uuid: gpu.index for gpu in snapshot.gpus}}
     for uuid, use in totals.gpus.items():
         yield "gpu_energy_joules_total", (str(indexes.get(uuid, "")), uuid), use.energy_joules
+    for name, meter in totals.meters.items():
+        yield "host_energy_joules_total", (name,), meter.energy_joules
     for owner, usage in totals.usage.items():
         yield from _usage_samples(owner, usage)
     for owner, money in totals.money.items():

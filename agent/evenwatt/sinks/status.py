@@ -36,6 +36,7 @@ def render_status(snapshot: Snapshot) -> bytes:
         "last_scrape_by": None if snapshot.last_scrape is None else snapshot.last_scrape.user_agent,
         "gpus_released": snapshot.gpus_released,
         "gpus": [_gpu(snapshot, gpu) for gpu in snapshot.gpus],
+        "host": _host(snapshot),
         "engines": [asdict(view) for view in snapshot.engines],
         "totals": [
             {"engine": engine, "model": model, **asdict(usage), **_money(snapshot, (engine, model))}
@@ -77,6 +78,11 @@ def _gpu(snapshot: Snapshot, gpu: GpuReading) -> dict[str, Any]:
         "temperature_celsius": gpu.temperature_celsius,
         "energy_joules": None if total is None else total.energy_joules,
     }
+
+
+def _host(snapshot: Snapshot) -> dict[str, Any]:
+    energy = {source: use.energy_joules for source, use in snapshot.totals.meters.items()}
+    return {**asdict(snapshot.host), "energy_joules": energy}
 
 
 def _window(view: WindowView) -> dict[str, Any]:

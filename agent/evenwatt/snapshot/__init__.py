@@ -1,5 +1,6 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
+from evenwatt.snapshot.host import CalibrationView, HostView
 from evenwatt.snapshot.sums import (
     ApiBill,
     ApiKey,
@@ -18,9 +19,11 @@ __all__ = [
     "ALL",
     "ApiBill",
     "ApiKey",
+    "CalibrationView",
     "ElectricityView",
     "EngineView",
     "HistoryHealth",
+    "HostView",
     "Money",
     "PricedPosting",
     "ReferenceView",

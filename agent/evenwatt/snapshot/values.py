@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.model import Assumption, Event, GpuReading, Moment, Note, SourceHealth
+from evenwatt.snapshot.host import HostView
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
@@ -80,6 +81,7 @@ class Snapshot:
         counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
         cost_per_hour: What accrues now; energy at the power of this moment.
         notes: What a reader of the costs has to know of them.
+        host: Host power, as it was last read.
     """
 
     moment: Moment
@@ -106,3 +108,4 @@ class Snapshot:
     last_scrape: Scrape | None = None
     electricity: ElectricityView = field(default_factory=ElectricityView)
     notes: tuple[Note, ...] = ()
+    host: HostView = field(default_factory=HostView)

@@ -16,8 +16,33 @@ REFERENCE = (ROOT / "docs" / "configuration.md").read_text()
 SETTING_LINE = re.compile(r"#(?! \S)(?=.)")
 """A line that is a setting once its `#` is removed: prose has one space after it."""
 
+CREDENTIALS = ("chat-key", "home-assistant", "plug", "price-key")
+"""The secrets that the example and the reference name."""
+
 BY_PLATFORM = {"timezone", "history.path"}
 TICK = {"tick_seconds": 10.0}
+
+PLUG = {"source": "http", "kind": "shelly", "url": "http://plug"}
+JSON = {**PLUG, "kind": "json"}
+BESIDE_HOST_POWER = {
+    "kind": {"source": "http", "url": "http://plug"},
+    "url": {"source": "http", "kind": "shelly"},
+    "token": PLUG,
+    "user": {**PLUG, "password": "p"},
+    "password": {**PLUG, "user": "u"},
+    "channel": PLUG,
+    "entity": {**PLUG, "kind": "homeassistant", "token": "t"},
+    "power_path": JSON,
+    "power_unit": {**JSON, "power_path": "p"},
+    "energy_path": {**JSON, "energy_unit": "kWh"},
+    "energy_unit": {**JSON, "energy_path": "e"},
+    "query": {"source": "prometheus", "url": "http://server"},
+    "unit": {"source": "prometheus", "url": "http://server", "query": "q"},
+    "watts": {"source": "fixed"},
+    "covers": {"source": "ipmi"},
+    "rest_watts": {"source": "rapl"},
+    "hwmon_chip": {"source": "hwmon"},
+}
 
 BESIDE = {
     "currency": {"usd_rate": {"rate": 1, "date": "2026-01-01"}},
@@ -34,6 +59,7 @@ BESIDE = {
     "labour.salary_per_year": {"labour": {"fte": 1}},
     "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
     "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
+    **{f"host_power.{key}": {"host_power": beside} for key, beside in BESIDE_HOST_POWER.items()},
 }
 """What a key needs beside itself to make a whole file."""
 
@@ -119,7 +145,7 @@ def test_the_example_as_shipped_is_the_defaults():
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.split("\n")[0])
 def test_each_block_of_the_example_can_be_uncommented(block, monkeypatch, tmp_path):
     """Removing the # of one block gives a file that loads and sets what the block names."""
-    for name in ("chat-key", "price-key"):
+    for name in CREDENTIALS:
         (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
 
@@ -128,7 +154,7 @@ def test_each_block_of_the_example_can_be_uncommented(block, monkeypatch, tmp_pa
 
 def test_the_first_block_of_each_key_loads_together(monkeypatch, tmp_path):
     """Uncommenting everything but the alternatives gives one whole file."""
-    for name in ("chat-key", "price-key"):
+    for name in CREDENTIALS:
         (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     first = {block.split(":")[0]: block for block in reversed(blocks())}
@@ -168,7 +194,7 @@ def test_the_reference_states_the_default(key, field):
 @pytest.mark.parametrize("key", [key for key, _ in fields_of()])
 def test_the_reference_gives_an_example_that_can_be_written(key, monkeypatch, tmp_path):
     """The example of each row is taken by its key."""
-    for name in ("chat-key", "price-key"):
+    for name in CREDENTIALS:
         (tmp_path / name).write_text("key")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     example = yaml.safe_load(f"value: {rows()[key][4].strip('`')}")["value"]

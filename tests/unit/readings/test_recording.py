@@ -195,7 +195,7 @@ def test_all_faults_are_reported_at_once(path):
         f"{path}:5: found reading.requests_walking, which format {FORMAT_VERSION} does not have; remove it",
         f"{path}:6: found '}}{{\\n', expected a JSON object; remove the line",
         f"{path}:7: found [], expected a JSON object; remove the line",
-        f"{path}:8: found {{'type': 'fridge'}}, expected a `type` of gpus or engine; remove the line",
+        f"{path}:8: found {{'type': 'fridge'}}, expected a `type` of gpus, engine or host; remove the line",
         f"{path}:9: found reading.moment.utc_seconds = nan, expected a finite number",
         f"{path}:9: found reading.moment.boot_seconds = True, expected a valid number",
     ] == _faults_in(path)

@@ -16,7 +16,8 @@ def _server_at(hour: float, **options):
     """Return a server that started on a Monday at an hour UTC, and its clock."""
     clock = HandClock()
     clock.advance(hour * SECONDS_PER_HOUR)
-    return *simulated_server(clock, **options), clock
+    *sources, _plug = simulated_server(clock, **options)
+    return *sources, clock
 
 
 def _demand(**options) -> Demand:
@@ -268,10 +269,28 @@ def test_names_match_the_readings():
 
 def test_real_clock_is_the_default():
     """Without a clock of its own the server runs on the present time."""
-    gpus, chat, _ = simulated_server()
+    gpus, chat, _, _ = simulated_server()
     first, second = gpus.read(), chat.read()
     gpus.close()
     chat.close()
 
     assert first.moment.boot_id == second.moment.boot_id
     assert first.moment.boot_seconds < second.moment.boot_seconds
+
+
+def test_the_plug_counts_the_gpus_and_the_machine():
+    """What the plug counts over ten minutes is what both GPUs drew, and 58 to 145 W of the rest."""
+    clock = HandClock()
+    gpus, _, _, plug = simulated_server(clock)
+    plug.sample()
+    before = plug.read().counters[0].energy_joules
+    gpus.read()
+    drawn = 0.0
+    for _ in range(600):
+        clock.advance(1)
+        drawn += sum(gpu.power_watts for gpu in gpus.read().gpus)
+    after = plug.read()
+    plug.close()
+
+    assert (plug.name, plug.kind, after.source) == ("host_power", "simulated", "simulated")
+    assert 600 * 58 <= after.counters[0].energy_joules - before - drawn <= 600 * 145

@@ -121,7 +121,10 @@ def test_a_sum_that_repeats_its_only_row_is_left_out(shown_lines):
 
 def test_the_summary_is_one_line():
     """Power, engines, cost and windows in one line; what is not known is left out."""
-    assert summary_line(snapshot()) == "1 GPU 100 W  1/1 engines up  3.6360 EUR/h  1h so far 0.0379 EUR/Mtok"
+    assert (
+        summary_line(snapshot())
+        == "1 GPU 100 W  host 10 W  1/1 engines up  3.6360 EUR/h  1h so far 0.0379 EUR/Mtok"
+    )
     unknown = snapshot(
         {},
         gpus=(gpu(power_watts=None),),

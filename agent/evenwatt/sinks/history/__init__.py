@@ -2,7 +2,22 @@
 
 from evenwatt.sinks.history.beside import history_beside
 from evenwatt.sinks.history.lock import writer_pid
-from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader, PriceRow
+from evenwatt.sinks.history.reader import (
+    CalibrationRow,
+    ElectricityPriceRow,
+    HistoryReader,
+    PowerMinute,
+    PriceRow,
+)
 from evenwatt.sinks.history.store import History
 
-__all__ = ["ElectricityPriceRow", "History", "HistoryReader", "PriceRow", "history_beside", "writer_pid"]
+__all__ = [
+    "CalibrationRow",
+    "ElectricityPriceRow",
+    "History",
+    "HistoryReader",
+    "PowerMinute",
+    "PriceRow",
+    "history_beside",
+    "writer_pid",
+]

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,14 +11,34 @@ from typing import Any
 
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import GpuUse, HostUse, SourceTotals, Usage
+from evenwatt.ledger import GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
-__all__ = ["ElectricityPriceRow", "HistoryReader", "PriceRow"]
+__all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute", "PriceRow"]
+
+_WHOLE_MINUTE_SECONDS = 59.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRow:
+    """Something that was measured once, on request, and stands until it is measured anew.
+
+    Attributes:
+        kind: `gpu_power` (GPU sensors against a wall meter), `capacity` (an engine under load).
+        subject: What was measured: the source, or the engine.
+        result: JSON-ready numbers.
+        settings: JSON-ready: how it was measured.
+    """
+
+    utc_seconds: float
+    kind: str
+    subject: str
+    result: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +62,19 @@ class ElectricityPriceRow:
     end_utc_seconds: float
     price_per_kwh: float
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMinute:
+    """Mean power in one minute that was watched from end to end.
+
+    Attributes:
+        wall_watts: Of GPUs and host together.
+    """
+
+    minute: int
+    gpu_watts: float
+    wall_watts: float
 
 
 class HistoryReader:
@@ -127,6 +160,50 @@ class HistoryReader:
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
 
+    def calibrations(self, kind: str) -> tuple[CalibrationRow, ...]:
+        """Return all calibrations of a kind, newest first."""
+        rows = self._read(
+            "SELECT utc_seconds, kind, subject, result, settings FROM calibration WHERE kind = ?"
+            " ORDER BY utc_seconds DESC, id DESC",
+            (kind,),
+        )
+        return tuple(
+            CalibrationRow(
+                utc_seconds=at, kind=kind, subject=s, result=json.loads(r), settings=json.loads(how)
+            )
+            for at, kind, s, r, how in rows
+        )
+
+    def power_minutes(self, source: str, *, since_utc_seconds: float) -> tuple[PowerMinute, ...]:
+        """Return the minutes that a source of host power and all GPUs measured whole, oldest first."""
+        rows = self._read(
+            "SELECT minute, cards.joules / cards.seconds, meter.energy_joules / meter.measured_seconds"
+            " FROM minute_meter AS meter JOIN ("
+            "  SELECT minute, sum(energy_joules) AS joules, min(measured_seconds) AS seconds,"
+            "   max(estimated) AS estimated FROM minute_gpu WHERE minute >= :since GROUP BY minute"
+            " ) AS cards USING (minute)"
+            " WHERE meter.source = :source AND minute >= :since"
+            " AND meter.measured_seconds >= :whole AND cards.seconds >= :whole"
+            " AND meter.estimated = 0 AND cards.estimated = 0 ORDER BY minute",
+            {"source": source, "since": since_utc_seconds, "whole": _WHOLE_MINUTE_SECONDS},
+        )
+        return tuple(
+            PowerMinute(minute=minute, gpu_watts=gpus, wall_watts=gpus + host) for minute, gpus, host in rows
+        )
+
+    def add_calibration(self, row: CalibrationRow) -> None:
+        """Keep a calibration; also beside the agent, whose next look finds it.
+
+        Raises:
+            HistoryError: It could not be written.
+        """
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO calibration (utc_seconds, kind, subject, result, settings)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (row.utc_seconds, row.kind, row.subject, json.dumps(row.result), json.dumps(row.settings)),
+            )
+
     def totals(self) -> Sums:
         """Return what the whole life of the history adds up to."""
         return self._sums("total_{0}", ())
@@ -159,6 +236,7 @@ class HistoryReader:
                 for (engine, model, reference), row in self._grouped("api", source, bounds)
             },
             gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
+            meters={name: MeterUse(**row) for (name,), row in self._grouped("meter", source, bounds)},
             host=HostUse(**host),
         )
 
@@ -176,6 +254,6 @@ class HistoryReader:
         for row in rows:
             yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
 
-    def _read(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+    def _read(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         with self._as_history_error("cannot be read"):
             return self._connection.execute(statement, values).fetchall()

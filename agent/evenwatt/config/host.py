@@ -1,0 +1,121 @@
+"""The section that says where the power of the machine itself is read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from evenwatt.config.credentials import ApiKey
+from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.values import (
+    AbsolutePath,
+    EnergyUnit,
+    HostCoverage,
+    HostMeterKind,
+    HostPowerSource,
+    Label,
+    MeterUnit,
+    MeterUrl,
+    OneLine,
+    PowerUnit,
+    YesNo,
+    number,
+    refused,
+)
+
+__all__ = ["HostPower"]
+
+_EVERYWHERE = frozenset({"source", "supply_efficiency", "apply_calibration"})
+_WEB = frozenset({"url", "token", "user", "password", "covers"})
+_KEYS_OF_SOURCE = {
+    "auto": frozenset({"rest_watts", "sysfs_path"}),
+    "rapl": frozenset({"rest_watts", "sysfs_path"}),
+    "hwmon": frozenset({"sysfs_path", "hwmon_chip", "covers"}),
+    "ipmi": frozenset({"covers"}),
+    "http": _WEB | {"kind", "channel", "entity", "power_path", "power_unit", "energy_path", "energy_unit"},
+    "prometheus": _WEB | {"query", "unit"},
+    "fixed": frozenset({"watts"}),
+    "none": frozenset[str](),
+}
+_KEYS_OF_KIND = {
+    "shelly": frozenset({"channel"}),
+    "tasmota": frozenset({"channel"}),
+    "homeassistant": frozenset({"entity"}),
+    "json": frozenset({"power_path", "power_unit", "energy_path", "energy_unit"}),
+}
+_NEEDED = {"http": ("url", "kind"), "prometheus": ("url", "query"), "fixed": ("watts",)}
+
+
+class HostPower(Section):
+    """What the machine draws beside its GPUs, and who tells.
+
+    Attributes:
+        source: `auto` takes the best that this machine has by itself; a meter elsewhere is named.
+        supply_efficiency: Of the power supply; what is measured behind it is divided by this.
+        rest_watts: Board, fans and disks, which RAPL does not see.
+        covers: What the meter has behind it; None: what its kind usually has.
+        apply_calibration: Whether the latest calibration of the GPU sensors counts where no wall meter does.
+        sysfs_path: Where the kernel's /sys is, as a container sees it.
+    """
+
+    source: HostPowerSource = "auto"
+    kind: HostMeterKind | None = None
+    url: MeterUrl | None = None
+    token: ApiKey | None = None
+    user: Label | None = None
+    password: ApiKey | None = None
+    channel: Annotated[float, number(at_least=0, at_most=63)] | None = None
+    entity: Label | None = None
+    power_path: OneLine | None = None
+    power_unit: PowerUnit = "W"
+    energy_path: OneLine | None = None
+    energy_unit: EnergyUnit | None = None
+    query: OneLine | None = None
+    unit: MeterUnit = "W"
+    watts: Annotated[float, number(at_least=0, at_most=20_000)] | None = None
+    covers: HostCoverage | None = None
+    supply_efficiency: Annotated[float, number(at_least=0.5, at_most=1)] = 1.0
+    rest_watts: Annotated[float, number(at_least=0, at_most=20_000)] = 0.0
+    apply_calibration: YesNo = False
+    hwmon_chip: Label | None = None
+    sysfs_path: AbsolutePath = Path("/sys")
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        faults = dict(self._faults())
+        if faults:
+            raise refused(faults)
+        return self
+
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        written = self.model_fields_set
+        for key in sorted(written - _EVERYWHERE - _KEYS_OF_SOURCE[self.source]):
+            yield (key,), f"source {self.source} has none; remove it, or set another source"
+        for key in _NEEDED.get(self.source, ()):
+            if getattr(self, key) is None:
+                yield (key,), f"missing; source {self.source} needs it"
+        if self.source == "http" and self.kind is not None:
+            yield from self._faults_of_kind(self.kind)
+        if self.supply_efficiency < 1 and self._covers == "wall":
+            yield ("supply_efficiency",), "a meter at the wall contains the losses already; remove it"
+        if (self.user is None) != (self.password is None) and self.kind != "tasmota":
+            yield ("password",), "user and password come together; write both"
+
+    def _faults_of_kind(self, kind: str) -> Iterator[tuple[KeyPath, str]]:
+        others = frozenset[str]().union(*_KEYS_OF_KIND.values()) - _KEYS_OF_KIND[kind]
+        for key in sorted(self.model_fields_set & others):
+            yield (key,), f"kind {kind} has none; remove it, or set another kind"
+        if kind == "homeassistant":
+            for key in ("entity", "token"):
+                if getattr(self, key) is None:
+                    yield (key,), "missing; Home Assistant needs it"
+        if kind == "json" and self.power_path is None and self.energy_path is None:
+            yield ("energy_path",), "missing; write energy_path, power_path or both"
+        if (self.energy_path is None) != (self.energy_unit is None):
+            yield ("energy_unit",), "energy_path and energy_unit come together; write both"
+
+    @property
+    def _covers(self) -> str | None:
+        usual = "wall" if self.source in {"http", "prometheus"} else None
+        return self.covers or usual

@@ -1,0 +1,43 @@
+"""Host power as views show it."""
+
+from dataclasses import dataclass
+
+__all__ = ["CalibrationView", "HostView"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationView:
+    """How the GPU sensors compared with a wall meter, when that was last measured.
+
+    Attributes:
+        factor: Energy at the wall for each joule of the sensors.
+        is_applied: Whether it counts now.
+    """
+
+    utc_seconds: float
+    factor: float
+    standard_error: float
+    r2: float
+    is_applied: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """What the machine draws beside its GPUs, and who tells.
+
+    Attributes:
+        source: None: nothing does.
+        meter: Which one; empty where there is none.
+        covers: What it measures: `wall`, `board`, `cpu`, `rest`.
+        reason: Why this one and no better one, or why there is none.
+        meter_watts: As it tells power itself; None where it was not read or only counts.
+        host_watts: Without the GPUs, over the last stretch that was booked.
+    """
+
+    source: str | None = None
+    meter: str = ""
+    covers: str | None = None
+    reason: str = ""
+    meter_watts: float | None = None
+    host_watts: float | None = None
+    calibration: CalibrationView | None = None
