@@ -212,3 +212,13 @@ def test_a_reference_that_the_catalogue_does_not_know_is_a_fault(config):
     assert told.returncode == 2
     assert "claude-haiku-45" in told.stderr
     assert "claude-haiku-4-5" in told.stderr
+
+
+def test_holidays_that_nobody_knows_are_a_fault_beside_others(config):
+    """An unknown country is told with an unknown model, both at once."""
+    path = config('references: ["anthropic:claude-haiku-45"]\nelectricity: {holidays: {country: XX}}\n')
+    told = evenwatt("check-config", "--config", path)
+
+    assert told.returncode == 2
+    assert f"{path}: electricity.holidays: no country 'XX' is known" in told.stderr
+    assert "claude-haiku-4-5" in told.stderr

@@ -5,13 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evenwatt.model import Moment
-from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE, SECONDS_PER_QUARTER_HOUR
+from evenwatt.units import (
+    SECONDS_PER_DAY,
+    SECONDS_PER_HOUR,
+    SECONDS_PER_MINUTE,
+    SECONDS_PER_QUARTER_HOUR,
+)
 
 __all__ = ["Piece", "Span", "cut", "cut_count", "minute_of", "span_between"]
 
 _CLOCK_STEP_SECONDS = 1.0
 _CLOCK_SLEW_RATIO = 1e-3
 """NTP slews by at most 500 ppm; what parts further than twice that was stepped."""
+
+_LONGEST_IN_QUARTERS_SECONDS = 31 * SECONDS_PER_DAY
 
 _LONGEST_UNKNOWN_SECONDS = 366 * SECONDS_PER_DAY
 """Across a boot only UTC is left, and a dead clock battery can claim decades."""
@@ -82,18 +89,24 @@ def cut(span: Span) -> tuple[Piece, ...]:
     """Cut a span at minute boundaries.
 
     A span of more than a day (the agent was away) is cut at quarter hours instead, each piece booked in the
-    first minute of its quarter: a month of minutes for every model would not fit the agent's memory, and the
-    shortest steps at which electricity is traded are quarter hours.
+    first minute of its quarter: the finest steps at which electricity is traded. One of more than a month is
+    cut at hours: a year of quarters for every model takes four times the memory that the agent may use.
     """
     # Not the span's own number: near today's date a UTC second is only kept to a quarter of a microsecond.
     covered = span.end_utc_seconds - span.start_utc_seconds
     if covered <= 0:
         return (Piece(minute=minute_of(span.end_utc_seconds), share=1.0),)
-    step = SECONDS_PER_MINUTE if span.utc_seconds <= SECONDS_PER_DAY else SECONDS_PER_QUARTER_HOUR
+    step = _step_seconds(span.utc_seconds)
     return tuple(
         Piece(minute=edge, share=inside / covered)
         for edge, inside in _cut_seconds(span.start_utc_seconds, span.end_utc_seconds, step)
     )
+
+
+def _step_seconds(span_seconds: float) -> int:
+    if span_seconds <= SECONDS_PER_DAY:
+        return SECONDS_PER_MINUTE
+    return SECONDS_PER_QUARTER_HOUR if span_seconds <= _LONGEST_IN_QUARTERS_SECONDS else SECONDS_PER_HOUR
 
 
 def _cut_seconds(start: float, end: float, step: int) -> Iterator[tuple[int, float]]:

@@ -122,6 +122,12 @@ def test_more_than_a_day_is_cut_at_quarter_hours():
     assert pieces[0].share == pytest.approx(1 / 192)
 
 
+def test_more_than_a_month_is_cut_at_hours():
+    """What takes more memory than the agent has is told more coarsely."""
+    assert len(cut(span(0, 31 * DAY))) == 31 * 96
+    assert len(cut(span(0, 32 * DAY))) == 32 * 24
+
+
 utc = st.floats(min_value=0, max_value=4e9)
 lengths = st.floats(min_value=0, max_value=3e6) | st.floats(min_value=0, max_value=1e-3)
 

@@ -1,5 +1,6 @@
 """From the configuration to the tariff."""
 
+import sys
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 
 from config_fixtures import settings_of
 from evenwatt.economics.tariffs import FeedPrices, band_name_at, price_per_kwh_at
-from evenwatt.errors import SourceContractError
+from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.electricity_feed import FeedSpec
 from evenwatt.service.tariffs import feed_spec, site_holidays, site_tariff
 
@@ -76,6 +77,14 @@ def test_an_unknown_country_names_its_key():
     """The fault says where to look in the file."""
     with pytest.raises(SourceContractError, match=r"^electricity\.holidays: no country 'XX' is known"):
         site_holidays(settings_of("electricity: {holidays: {country: XX}}"))
+
+
+def test_holidays_that_cannot_be_looked_up_name_their_key(monkeypatch, tmp_path):
+    """Where the library cannot be asked, the fault says what was wanted of it."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+
+    with pytest.raises(SourceUnavailable, match=r"^electricity\.holidays: the public holidays could not be"):
+        site_holidays(settings_of("electricity: {holidays: {country: SE}}"))
 
 
 def test_fees_by_the_kwh_are_added_up():
