@@ -119,8 +119,8 @@ def _counted(cursor: HostCursor, reading: HostReading) -> Metered:
         return Metered(cursor=replace(cursor, is_doubted=True))
     if flaw is Flaw.REFUSED:
         return Metered(cursor=_anew(cursor, reading, reading.moment), flaw=flaw, joules=joules)
-    is_coarse = not cursor.has_moved and cursor.seen != cursor.moved
-    if is_coarse and flaw is None:
+    is_fine = any(counter.range_joules is not None for counter in reading.counters)
+    if not cursor.has_moved and cursor.seen != cursor.moved and flaw is None and not is_fine:
         # It moves in steps, and its first one began before anybody looked.
         return Metered(cursor=replace(_anew(cursor, reading, reading.moment), has_moved=True))
     return Metered(cursor=_added(cursor, reading, joules, length), has_moved=True, flaw=flaw)
