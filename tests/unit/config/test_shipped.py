@@ -90,6 +90,9 @@ def with_value(key, value):
 def nested(key, value):
     """Return a value under its key, with what the sections and the entries of lists around it need."""
     section, _, name = key.rpartition(".")
+    if section == "engines[].counters":
+        counters = {"input": "a_total", "input_means": "logical", name: value}
+        return {"engines": [ENTRIES["engines"] | {"kind": "generic", "counters": counters}]}
     if not section:
         return {name: value}
     if section == "models.*":

@@ -9,7 +9,7 @@ from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption, Note, SourceHealth
 from evenwatt.sinks.console import print_status, summary_line
 from evenwatt.sinks.status import render_status
-from evenwatt.snapshot import ElectricityView, HistoryHealth
+from evenwatt.snapshot import ElectricityView, HistoryHealth, HostView
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
@@ -128,6 +128,7 @@ def test_the_summary_is_one_line():
     unknown = snapshot(
         {},
         gpus=(gpu(power_watts=None),),
+        host=HostView(),
         engines=(engine_view(up=False),),
         cost_per_hour=Costs(hardware=3.6),
         simulated=True,
