@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["FeedSpec", "QuotedPrice", "read_quotes"]
 
+_STATUS_ADVICE = MappingProxyType({400: "check its query", 404: "check its url"})
 _MOST_BYTES = 2**20
 """As objects, JSON takes some ten times its size, and the agent has no more than a few MiB for it."""
 _MOST_PRICES = 20_000
@@ -91,7 +93,7 @@ def read_quotes(
     """
     answer = client.get(spec.address, deadline_seconds)
     shown = shown_url(spec.url)
-    body = answer.ok_body({404: "check its url"})
+    body = answer.ok_body(_STATUS_ADVICE)
     if len(body) > _MOST_BYTES:
         raise SourceContractError(
             f"{shown} sends {len(body)} bytes; expected at most {_MOST_BYTES}, for a day or two of prices"

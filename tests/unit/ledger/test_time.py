@@ -106,13 +106,13 @@ def test_a_source_that_was_down_alone_is_a_gap_of_its_own(chat):
     assert {row.estimated_seconds for row in hosts(chat).values()} == {0}
 
 
-def test_more_than_a_day_away_is_booked_by_hours(chat):
-    """After a long absence every hour is there, and every token and second."""
-    chat.fold(at(2 * DAY), engine(at(2 * DAY), counters(wrote=4_801)))
+def test_more_than_a_day_away_is_booked_by_quarter_hours(chat):
+    """After a long absence every quarter hour is there, and every token and second."""
+    chat.fold(at(2 * DAY), engine(at(2 * DAY), counters(wrote=19_201)))
 
-    assert list(hosts(chat)) == [3_600 * hour for hour in range(48)]
-    assert [row.seconds for row in hosts(chat).values()] == pytest.approx([3_600] * 48)
-    assert chat.tokens() == (0, 4_801)
+    assert list(hosts(chat)) == [900 * quarter for quarter in range(192)]
+    assert [row.seconds for row in hosts(chat).values()] == pytest.approx([900] * 192)
+    assert chat.tokens() == (0, 19_201)
     assert max(row.output_tokens for row in chat.rows()) == 101
 
 

@@ -216,6 +216,12 @@ def test_bounds_can_be_set_for_other_currencies():
     assert rows(answered({"p": 30}, price_path="p", highest_per_kwh=100))[0][2] == 30
 
 
+def test_a_query_that_is_wrong_says_so():
+    """Prometheus answers 400 to what it cannot parse."""
+    with pytest.raises(SourceContractError, match=r"answered HTTP 400.*check its query"):
+        answered({"status": "error"}, status=400, price_path="p")
+
+
 @pytest.mark.parametrize(
     ("status", "kind"), [(500, SourceContractError), (503, SourceUnavailable), (404, SourceContractError)]
 )

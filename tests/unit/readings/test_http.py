@@ -62,12 +62,12 @@ def test_answer_has_status_headers_and_body(client):
 
 
 def test_request_asks_for_plain_text(client):
-    """The request asks for uncompressed text of version 0.0.4, and for a connection of its own."""
+    """The request asks for uncompressed text of version 0.0.4 first, and for a connection of its own."""
     with PageServer({"/metrics": (200, {}, b"page")}) as server:
         client.get(f"{server.url}/metrics", 5)
 
     lines = server.requests[0].split("\r\n")
-    assert "Accept: text/plain; version=0.0.4" in lines
+    assert "Accept: text/plain; version=0.0.4, */*; q=0.5" in lines
     assert "Accept-Encoding: identity" in lines
     assert "Connection: close" in lines
     assert not any(line.startswith("Authorization") for line in lines)
