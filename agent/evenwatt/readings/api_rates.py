@@ -5,11 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from evenwatt.economics.api import RateTier
+
 __all__ = [
     "DatedRates",
     "FetchedRates",
     "RateRequest",
-    "RateTier",
     "Rates",
     "ReferenceRates",
     "parse_fetched_rates",
@@ -30,23 +31,6 @@ class RateRequest:
     provider: str
     model: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateTier:
-    """USD per million tokens for all tokens of a request that is longer than a threshold; exact.
-
-    Attributes:
-        above_input_tokens: Input tokens of the request, cached ones too, that it has to have more than.
-        cached_input_usd_per_mtok: None: cached input is billed as input.
-        cache_write_usd_per_mtok: None: writing to the cache costs nothing on top.
-    """
-
-    above_input_tokens: int
-    input_usd_per_mtok: Decimal
-    output_usd_per_mtok: Decimal
-    cached_input_usd_per_mtok: Decimal | None = None
-    cache_write_usd_per_mtok: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
