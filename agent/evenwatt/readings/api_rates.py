@@ -26,11 +26,13 @@ class RateRequest:
         provider: The catalogue's id of who sells it: `anthropic`. Always needed: an open-weight model has as
             many prices as sellers.
         at: When the rates are to hold, with its time zone.
+        is_optional: Whether it is no fault that nobody knows it.
     """
 
     provider: str
     model: str
     at: datetime
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
