@@ -21,6 +21,9 @@ def prices(context: typer.Context, config: ConfigOption = None, as_json: JsonOpt
     """Show, compare and refresh the prices of API models; alone: list them."""
     if context.invoked_subcommand is None:
         prices_list(config=config, as_json=as_json)
+    elif config is not None or as_json:
+        word = context.invoked_subcommand
+        raise typer.BadParameter(f"write options after the command: evenwatt prices {word} ...")
 
 
 @prices_app.command("list")

@@ -20,7 +20,7 @@ _LIST_LEGEND = (
     "with more input tokens. -: it has no such price; cached input and writes are then billed as input."
 )
 _ACCEPTED_BY = {
-    "configuration": "from the configuration",
+    "configuration": "as written",
     "catalogue": "by itself",
     "person": "by a person",
 }
@@ -31,7 +31,8 @@ _COMPARE_LEGEND = (
 _FOUND_COLUMNS = ("id", "input", "cached", "output", "more")
 _USD = "_usd_per_mtok"
 _NO_HISTORY = (
-    "There is no history yet: these are the catalogue's and the configuration's prices, not accepted."
+    "There is no history yet, and nothing is accepted: these are the prices of the catalogue and of the "
+    "configuration."
 )
 
 
