@@ -1,4 +1,4 @@
-"""`evenwatt prices` from outside: what it shows, what it asks, and that nothing counts before it is accepted."""
+"""`evenwatt prices` from outside: what it shows and asks; nothing counts before it is accepted."""
 
 import json
 import subprocess
