@@ -25,11 +25,11 @@ from evenwatt.errors import HistoryError
 from evenwatt.readings.api_prices import cached_rates
 from evenwatt.service.acceptance import (
     Standing,
-    day_of,
     decided_quote,
     decided_written,
     price_in_force,
 )
+from evenwatt.service.price_words import day_of
 from evenwatt.service.quotes import (
     ALWAYS,
     NOT_YET,
