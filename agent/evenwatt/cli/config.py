@@ -27,7 +27,7 @@ def check_config(config: ConfigOption = None) -> None:
 
 
 def _unknown_references(settings: "Settings") -> tuple[str, ...]:
-    from evenwatt.service.pricing import unknown_references
+    from evenwatt.service.quotes import unknown_references
 
     try:
         return tuple(f"references: {fault}" for fault in unknown_references(settings))

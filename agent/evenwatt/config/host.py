@@ -11,6 +11,7 @@ from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
     AbsolutePath,
     EnergyUnit,
+    Flag,
     HostCoverage,
     HostMeterKind,
     HostPowerSource,
@@ -19,7 +20,6 @@ from evenwatt.config.values import (
     MeterUrl,
     OneLine,
     PowerUnit,
-    YesNo,
     number,
     refused,
 )
@@ -77,7 +77,7 @@ class HostPower(Section):
     covers: HostCoverage | None = None
     supply_efficiency: Annotated[float, number(at_least=0.5, at_most=1)] = 1.0
     rest_watts: Annotated[float, number(at_least=0, at_most=20_000)] = 0.0
-    apply_calibration: YesNo = False
+    apply_calibration: Flag = False
     hwmon_chip: Label | None = None
     sysfs_path: AbsolutePath = Path("/sys")
 

@@ -36,6 +36,7 @@ __all__ = [
     "EngineUrl",
     "FeedUnit",
     "FeedUrl",
+    "Flag",
     "Gpu",
     "HardwareMode",
     "HostCoverage",
@@ -57,7 +58,6 @@ __all__ = [
     "Timezone",
     "Window",
     "WindowText",
-    "YesNo",
     "engine_place",
     "number",
     "refused",
@@ -284,6 +284,10 @@ def _parse_json_path(text: str) -> str | None:
     return text if re.fullmatch(r"(\[\d+\]|[^.\[\]\s]+)(\[\d+\]|\.[^.\[\]\s]+)*", text) else None
 
 
+def _parse_flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
 _MonthHours = Literal[730, 720]
 _HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
 _EngineKind = Literal[
@@ -332,6 +336,7 @@ EngineName = Annotated[
     ),
 ]
 
+Flag = Annotated[bool, _parser(_parse_flag, "true or false")]
 ReferenceName = Annotated[str, _parser(_parse_name, "the name of a reference")]
 Label = Annotated[str, _parser(_parse_label, f"a name of 1 to {_LABEL_CHARACTERS} printable characters")]
 Day = Annotated[date, _parser(_parse_day, "a date as YYYY-MM-DD")]
@@ -392,4 +397,3 @@ MeterUrl = Annotated[
 OneLine = Annotated[
     str, _text(r"(?=.*\S)[ -~]{1,1000}", "one line of at most 1,000 printable ASCII characters")
 ]
-YesNo = Annotated[bool, _parser({"true": True, "false": False}.get, "true or false")]

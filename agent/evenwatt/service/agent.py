@@ -396,6 +396,7 @@ class Agent:
             cost_per_hour=self._cost_per_hour(moment),
             assumptions=all_assumptions(self._settings, self._gpu_names),
             notes=price_notes(self._book, moment.utc_seconds, self._settings.timezone),
+            pending_prices=self._prices.pending,
             history=self._accounts.health,
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,

@@ -12,7 +12,14 @@ from evenwatt.snapshot.sums import (
     sums_with,
     tokens_of,
 )
-from evenwatt.snapshot.values import ElectricityView, EngineView, HistoryHealth, Scrape, Snapshot
+from evenwatt.snapshot.values import (
+    ElectricityView,
+    EngineView,
+    HistoryHealth,
+    PendingPrice,
+    Scrape,
+    Snapshot,
+)
 from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "HistoryHealth",
     "HostView",
     "Money",
+    "PendingPrice",
     "PricedPosting",
     "ReferenceView",
     "Scrape",

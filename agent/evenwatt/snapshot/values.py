@@ -10,7 +10,7 @@ from evenwatt.snapshot.host import HostView
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
-__all__ = ["ElectricityView", "EngineView", "HistoryHealth", "Scrape", "Snapshot"]
+__all__ = ["ElectricityView", "EngineView", "HistoryHealth", "PendingPrice", "Scrape", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,22 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPrice:
+    """An API price that the catalogue offers and nobody has accepted.
+
+    Attributes:
+        accepted: What counts, in words.
+        offered: What would, in words.
+    """
+
+    reference: str
+    accepted: str
+    offered: str
+    source: str
+    offered_utc_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that is known at one tick.
 
@@ -109,3 +125,4 @@ class Snapshot:
     electricity: ElectricityView = field(default_factory=ElectricityView)
     notes: tuple[Note, ...] = ()
     host: HostView = field(default_factory=HostView)
+    pending_prices: tuple[PendingPrice, ...] = ()

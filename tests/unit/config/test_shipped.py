@@ -75,7 +75,7 @@ ENTRIES = {
     "hardware.parts": {"name": "a", "purchase_price": 2800},
     "other": {"name": "a"},
     "engines": {"name": "a", "url": "http://a"},
-    "references": {"name": "a", "input": 1, "output": 1},
+    "references": {"name": "a", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1},
 }
 """What an entry of each list needs."""
 
@@ -93,6 +93,9 @@ def nested(key, value):
     if section == "engines[].counters":
         counters = {"input": "a_total", "input_means": "logical", name: value}
         return {"engines": [ENTRIES["engines"] | {"kind": "generic", "counters": counters}]}
+    if section == "references[].prices[]":
+        dated = {"valid_from": "2026-01-01", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1}
+        return {"references": [{"name": "a", "prices": [dated | {name: value}]}]}
     if not section:
         return {name: value}
     if section == "models.*":
@@ -186,6 +189,8 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
+    if isinstance(default, bool):
+        default = str(default).lower()
 
     if default is None or key in BY_PLATFORM:
         assert not shown.startswith("`")

@@ -2,13 +2,8 @@
 
 from evenwatt.sinks.history.beside import history_beside
 from evenwatt.sinks.history.lock import writer_pid
-from evenwatt.sinks.history.reader import (
-    CalibrationRow,
-    ElectricityPriceRow,
-    HistoryReader,
-    PowerMinute,
-    PriceRow,
-)
+from evenwatt.sinks.history.prices import PriceOffer, PriceRow, effective_prices
+from evenwatt.sinks.history.reader import CalibrationRow, ElectricityPriceRow, HistoryReader, PowerMinute
 from evenwatt.sinks.history.store import History
 
 __all__ = [
@@ -17,7 +12,9 @@ __all__ = [
     "History",
     "HistoryReader",
     "PowerMinute",
+    "PriceOffer",
     "PriceRow",
+    "effective_prices",
     "history_beside",
     "writer_pid",
 ]

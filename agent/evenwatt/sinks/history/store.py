@@ -8,16 +8,14 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
-from evenwatt.model import Event
 from evenwatt.sinks.history.files import connected, file_identity, moved_aside
 from evenwatt.sinks.history.lock import WriterLock, lock_path
-from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader, PriceRow
+from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.schema import LEVELS
 from evenwatt.sinks.history.statements import (
     PRICE_BACK,
@@ -93,6 +91,7 @@ class History(HistoryReader):
             raise
         self._files = self._files_now()
         self._is_open = True
+        self._openings += 1
 
     def _files_now(self) -> dict[Path, tuple[int, int] | None]:
         """Return what the paths of the database and of its lock lead to now."""
@@ -205,16 +204,6 @@ class History(HistoryReader):
         )
         self._add_events(posting.events)
 
-    def accept_price(self, row: PriceRow, events: Iterable[Event] = ()) -> None:
-        """Keep a price from its date on; an entry of the same date is never overwritten.
-
-        Raises:
-            HistoryError: It could not be written.
-        """
-        with self._writing():
-            self._connection.execute("INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(row))
-            self._add_events(events)
-
     def accept_electricity_prices(
         self, rows: Iterable[ElectricityPriceRow], *, accepted_utc_seconds: float
     ) -> None:
@@ -242,7 +231,13 @@ class History(HistoryReader):
                 )
 
     def price_back(
-        self, prices: Sequence[ReferencePrice], *, engine: str, model: str, token_ratio: float
+        self,
+        prices: Sequence[ReferencePrice],
+        *,
+        engine: str,
+        model: str,
+        token_ratio: float,
+        has_cache_write_surcharge: bool = False,
     ) -> None:
         """Price the tokens of all minutes whose bill is not for all of their tokens.
 
@@ -254,6 +249,7 @@ class History(HistoryReader):
             engine: Whose tokens.
             model: Of the engine.
             token_ratio: As for `api_cost`.
+            has_cache_write_surcharge: As there.
 
         Raises:
             HistoryError: It could not be written; nothing has changed.
@@ -263,7 +259,8 @@ class History(HistoryReader):
         ends = [*(price.valid_from_utc_seconds for price in by_date[1:]), float("inf")]
         with self._writing():
             for price, end in zip(by_date, ends, strict=True):
-                values = {**owner, **token_prices(price, token_ratio), "end": end}
+                rates = token_prices(price, token_ratio, has_cache_write_surcharge=has_cache_write_surcharge)
+                values = {**owner, **rates, "end": end}
                 self._connection.execute(PRICE_BACK, values)
             for level, seconds in LEVELS[1:]:
                 self._connection.execute(adding_up_bills(level, seconds), {**owner, "reference": price.name})
