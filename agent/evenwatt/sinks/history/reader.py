@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import GpuUse, HostUse, SourceTotals, Usage
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, SourceTotals, Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
@@ -131,6 +131,7 @@ class HistoryReader:
                 for (engine, model, reference), row in self._grouped("api", source, bounds)
             },
             gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
+            engines={engine: EngineUse(**row) for (engine,), row in self._grouped("engine", source, bounds)},
             host=HostUse(**host),
         )
 
