@@ -15,6 +15,8 @@ __all__ = [
     "GpuKey",
     "GpuUse",
     "HostUse",
+    "MeterKey",
+    "MeterUse",
     "Posting",
     "SourceTotals",
     "Usage",
@@ -31,6 +33,9 @@ GpuKey = tuple[int, str]
 
 EngineKey = tuple[int, str]
 """(minute, engine)"""
+
+MeterKey = tuple[int, str]
+"""(minute, source of host power)"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +115,19 @@ class EngineUse:
 
 
 @dataclass(slots=True, kw_only=True)
+class MeterUse:
+    """What the machine drew beside its GPUs in one minute, as one source of host power tells.
+
+    Attributes:
+        measured_seconds: For how long it is known.
+    """
+
+    energy_joules: float | None = None
+    measured_seconds: float | None = None
+    estimated: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class HostUse:
     """What passed for the machine as a whole in one minute.
 
@@ -132,13 +150,13 @@ class SourceTotals:
     gap_seconds: float = 0.0
 
 
-Row = TypeVar("Row", Usage, GpuUse, EngineUse, HostUse, SourceTotals)
+Row = TypeVar("Row", Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 Key = TypeVar("Key")
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
     kind: tuple(column.name for column in fields(kind))
-    for kind in (Usage, GpuUse, EngineUse, HostUse, SourceTotals)
+    for kind in (Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 }
 
 
@@ -164,6 +182,7 @@ class Posting:
 
     usage: Mapping[UsageKey, Usage] = field(default_factory=dict)
     gpus: Mapping[GpuKey, GpuUse] = field(default_factory=dict)
+    meters: Mapping[MeterKey, MeterUse] = field(default_factory=dict)
     hosts: Mapping[int, HostUse] = field(default_factory=dict)
     engines: Mapping[EngineKey, EngineUse] = field(default_factory=dict)
     sources: Mapping[str, SourceTotals] = field(default_factory=dict)
@@ -176,6 +195,7 @@ def merged_postings(first: Posting, second: Posting) -> Posting:
     return Posting(
         usage=_merged(first.usage, second.usage),
         gpus=_merged(first.gpus, second.gpus),
+        meters=_merged(first.meters, second.meters),
         hosts=_merged(first.hosts, second.hosts),
         engines=_merged(first.engines, second.engines),
         sources=_merged(first.sources, second.sources),

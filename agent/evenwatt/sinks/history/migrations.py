@@ -98,6 +98,30 @@ def m001_minutes_hours_totals(database: Database) -> None:
         database.execute(statement)
 
 
+_M003_METER = """
+    source TEXT NOT NULL,
+    energy_joules REAL, measured_seconds REAL, estimated INTEGER"""
+_M003_CALIBRATION = """CREATE TABLE calibration (
+        id INTEGER PRIMARY KEY,
+        utc_seconds REAL NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        result TEXT NOT NULL,
+        settings TEXT NOT NULL
+    ) STRICT"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m003_host_energy(database: Database) -> None:
+    """Create what a machine draws beside its GPUs, and what was measured once to calibrate by."""
+    for level, time in _M001_LEVELS:
+        key = f"{level}, source" if time else "source"
+        database.execute(
+            f"CREATE TABLE {level}_meter ({time}{_M003_METER}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
+        )
+    database.execute(_M003_CALIBRATION)
+
+
 _M005_ENGINE = """
     engine TEXT NOT NULL,
     observed_seconds REAL, waiting_seconds REAL,

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from evenwatt.economics.api import ReferencePrice
-from evenwatt.ledger import EngineUse, GpuUse, HostUse, Usage
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
 from evenwatt.units import TOKENS_PER_MTOK
@@ -34,6 +34,7 @@ _money_values = attrgetter(*(column.removesuffix("_cost") for column in COST_COL
 _bill_values = attrgetter(*(column.name for column in fields(ApiBill)))
 _gpu_values = attrgetter(*(column.name for column in fields(GpuUse)))
 _engine_values = attrgetter(*(column.name for column in fields(EngineUse)))
+_meter_values = attrgetter(*(column.name for column in fields(MeterUse)))
 _host_values = attrgetter(*(column.name for column in fields(HostUse)))
 
 
@@ -50,6 +51,7 @@ def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:
         ],
         "gpu": [(*key, *_gpu_values(row)) for key, row in posting.gpus.items()],
         "engine": [(*key, *_engine_values(row)) for key, row in posting.engines.items()],
+        "meter": [(*key, *_meter_values(row)) for key, row in posting.meters.items()],
         "host": [(minute, *_host_values(row)) for minute, row in posting.hosts.items()],
     }
 
