@@ -26,6 +26,7 @@ class Adapter:
             answer; empty where the page has it.
         unmetered: What it means when the page has none of the engine's series, and what to try.
         status_advice: What to try, by HTTP status.
+        counts_late: Output is counted when a request ends, however long it took.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Adapter:
     unmetered: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
+    counts_late: bool = False
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:

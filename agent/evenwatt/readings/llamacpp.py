@@ -90,5 +90,6 @@ LLAMACPP = Adapter(
         501: "start llama-server with --metrics (or LLAMA_ARG_ENDPOINT_METRICS=1 in its environment)",
         503: "it is still loading its model",
     },
+    counts_late=True,
 )
 """llama-server with one model."""

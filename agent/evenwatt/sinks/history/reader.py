@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from evenwatt.economics.saturation import ServedMinute
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
-from evenwatt.model import Event
+from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, Event
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, Row
+from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
@@ -116,6 +117,21 @@ class HistoryReader:
             "SELECT utc_seconds, kind, subject, text FROM event ORDER BY id DESC LIMIT ?", (limit,)
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
+
+    def served_minutes(self, begin: int, end: int) -> tuple[ServedMinute, ...]:
+        """Return what each engine served in each minute of a span, oldest first."""
+        rows = self._read(SERVED_MINUTES, (UNALLOCATED, begin, end))
+        return tuple(
+            ServedMinute(
+                minute=minute,
+                engine=engine,
+                model=model if models == 1 else DEFAULT_MODEL,
+                tokens=tokens,
+                waiting_seconds=waiting_seconds,
+                is_estimated=bool(estimated),
+            )
+            for minute, engine, models, model, tokens, estimated, waiting_seconds in rows
+        )
 
     def calibrations(self, kind: str) -> tuple[CalibrationRow, ...]:
         """Return all calibrations of a kind, newest first."""

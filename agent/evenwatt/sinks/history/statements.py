@@ -15,6 +15,7 @@ from evenwatt.units import TOKENS_PER_MTOK
 __all__ = [
     "LARGER_WINS",
     "PRICE_BACK",
+    "SERVED_MINUTES",
     "Row",
     "adding",
     "adding_up_bills",
@@ -120,6 +121,21 @@ PRICE_BACK: Final = """
             AND (engine, model, reference) = (:engine, :model, :reference))
 """
 """Prices the minutes of a price whose bill is not for all of their tokens."""
+
+
+SERVED_MINUTES: Final = """
+    WITH computed AS (
+        SELECT minute, engine, model, estimated,
+            coalesce(input_tokens, 0) + coalesce(output_tokens, 0) AS tokens
+        FROM minute_usage
+        WHERE engine <> ? AND minute >= ? AND minute < ?
+    )
+    SELECT minute, engine, count(iif(tokens > 0, 1, NULL)), max(iif(tokens > 0, model, NULL)),
+        sum(tokens), max(estimated), coalesce(waiting_seconds, 0)
+    FROM computed LEFT JOIN minute_engine USING (minute, engine)
+    GROUP BY minute, engine ORDER BY minute, engine
+"""
+"""What engines computed in each minute: of how many models and the last of them, and how long one waited."""
 
 
 def adding_up_bills(level: str, seconds: int | None) -> str:
