@@ -27,7 +27,7 @@ _SETTLED_SECONDS = 120
 """A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
 
 _MOST_SECONDS = SECONDS_PER_DAY
-"""How much of a long history is taken in at once."""
+"""How much of a long history is taken in at once; empty days are passed over."""
 
 
 class CapacityKeeper:
@@ -61,13 +61,16 @@ class CapacityKeeper:
         """
         minute = int(now_utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
         end = minute - _SETTLED_SECONDS + SECONDS_PER_MINUTE
-        begin = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
-        if begin >= end:
+        until = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
+        if until >= end:
             return
-        end = min(end, begin + _MOST_SECONDS)
         self._calibrations = history.calibrations(CALIBRATION)
-        self._take_in(history.served_minutes(begin, end), kinds)
-        self._until = end
+        minutes: tuple[ServedMinute, ...] = ()
+        while until < end and not minutes:
+            begin, until = until, min(end, until + _MOST_SECONDS)
+            minutes = history.served_minutes(begin, until)
+        self._take_in(minutes, kinds)
+        self._until = until
         self._is_changed = True
 
     def changed(self) -> dict[str, dict[str, object]]:
@@ -124,7 +127,7 @@ class CapacityKeeper:
             (
                 calibrated_capacity(row)
                 for row in self._calibrations
-                if row.subject == engine and (not served or row.result["model"] in served)
+                if row.subject == engine and (not served or row.result.get("model") in served)
             ),
             None,
         )
