@@ -83,9 +83,9 @@ def test_it_is_learned_from_saturated_minutes(history):
 def test_minutes_are_taken_in_once_and_survive_a_restart(history):
     """Fourteen minutes before a restart of the agent and one after it are fifteen, not more."""
     serve(history, 14)
-    first = followed(CapacityKeeper({}), history, 16)
+    first = followed(CapacityKeeper({}), history, 15)
     stored = json.loads(json.dumps(first.changed()[CapacityKeeper.CURSOR]))
-    second = followed(CapacityKeeper(stored), history, 16)
+    second = followed(CapacityKeeper(stored), history, 15)
 
     assert known(second).source is CapacitySource.PEAK_SEEN
     assert second.changed() == {}
