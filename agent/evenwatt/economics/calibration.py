@@ -3,16 +3,28 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from evenwatt.economics.breakeven import token_load
 
-__all__ = ["Phase", "Step", "best_step", "calibration_result", "is_still_growing", "next_concurrency"]
+__all__ = [
+    "Phase",
+    "Step",
+    "best_step",
+    "calibration_result",
+    "is_still_growing",
+    "next_concurrency",
+    "phases_explain",
+]
 
 LEAST_GROWTH = 0.05
 """Twice the requests that bring less than this much more tokens only wait."""
 
 PATIENCE_STEPS = 2
 """How many such steps in a row end a phase: one may be bad luck."""
+
+EXPLAINED_RATIO = 0.1
+"""How far from a full load the phases may put the best mixed step."""
 
 
 class Phase(StrEnum):
@@ -112,3 +124,12 @@ def calibration_result(steps: Sequence[Step], *, model: str, others_seen: bool) 
         "others_seen": others_seen,
         "steps": [{**asdict(step), "tokens_per_second": step.tokens_per_second} for step in steps],
     }
+
+
+def phases_explain(result: Mapping[str, Any]) -> bool:
+    """Return whether the capacities of both phases make of the best mixed step about a full load.
+
+    Where no mixed step was through, there is nothing that speaks against them.
+    """
+    load = result["mixed_load_by_phases"]
+    return load is None or bool(abs(load - 1) <= EXPLAINED_RATIO)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenwatt.economics.calibration import phases_explain
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.saturation import (
     LEARNED_OVER_DAYS,
@@ -136,12 +137,17 @@ class CapacityKeeper:
 
 
 def calibrated_capacity(row: CalibrationRow) -> Capacity:
-    """Return what a load run found."""
+    """Return what a load run found.
+
+    The phases are taken only where they explain the mixed step of the same run: an engine that does prefill
+    and decode side by side much better than one after the other has a capacity at its mix, and no sum of two.
+    """
+    result = row.result
+    phases = ("prefill_tokens_per_second", "decode_tokens_per_second")
     return Capacity(
-        tokens_per_second=row.result["tokens_per_second"],
-        prefill_tokens_per_second=row.result["prefill_tokens_per_second"],
-        decode_tokens_per_second=row.result["decode_tokens_per_second"],
+        tokens_per_second=result["tokens_per_second"],
+        **{name: result[name] if phases_explain(result) else None for name in phases},
         source=CapacitySource.CALIBRATED,
         at_utc_seconds=row.utc_seconds,
-        is_lower_bound=bool(row.result["still_growing"]),
+        is_lower_bound=bool(result["still_growing"]),
     )

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evenwatt import clock
-from evenwatt.economics.calibration import Phase, Step
+from evenwatt.economics.calibration import Phase, Step, phases_explain
 
 __all__ = ["LoadProgress", "print_calibrations"]
 
@@ -110,9 +110,9 @@ def _notes(result: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[s
         yield f"still growing at a limit of the run: {', '.join(result['still_growing'])}"
     if result["others_seen"]:
         yield "requests of others ran: too low"
-    load = result["mixed_load_by_phases"]
-    if load is not None:
-        yield f"by its phases the mixed step is a load of {load:.0%}"
+    if not phases_explain(result):
+        load = result["mixed_load_by_phases"]
+        yield f"the phases put the mixed step at a load of {load:.0%}, so that load is taken from the mix"
 
 
 def _clean(text: object) -> str:

@@ -47,6 +47,7 @@ def calibration(**result):
         "prefill_tokens_per_second": 2_000.0,
         "decode_tokens_per_second": 300.0,
         "still_growing": [],
+        "mixed_load_by_phases": 1.05,
     }
     return CalibrationRow(
         utc_seconds=HOUR + 1.0,
@@ -138,6 +139,15 @@ def test_a_calibration_of_another_model_is_not_taken(history):
 
     assert known(keeper) is None
     assert known(keeper, models={"chat": ()}).source is CapacitySource.CALIBRATED
+
+
+def test_phases_that_do_not_add_up_are_not_taken(history):
+    """Prefill and decode side by side are more than the two in turn: the capacity is that of the mix."""
+    history.add_calibration(calibration(mixed_load_by_phases=1.6))
+    capacity = known(followed(CapacityKeeper({}), history, 10))
+
+    assert capacity.tokens_per_second == 900.0
+    assert (capacity.prefill_tokens_per_second, capacity.decode_tokens_per_second) == (None, None)
 
 
 def test_a_calibration_that_was_cut_short_is_a_lower_bound(history):
