@@ -10,7 +10,6 @@ from evenwatt.economics.saturation import (
     RateRecord,
     ServedMinute,
     learned_capacity,
-    merged_records,
     peak_capacity,
     record_with,
     stored_record,
@@ -43,7 +42,8 @@ class CapacityKeeper:
     def __init__(self, stored: Mapping[str, Any]) -> None:
         """Go on from what `changed` returned when the history was last written."""
         self._until: int | None = stored.get("until")
-        self._records = {
+        # By engine and the one model that it served; None: whatever it served.
+        self._records: dict[tuple[str, str | None], RateRecord] = {
             (record["engine"], record["model"]): stored_record(record) for record in stored.get("records", ())
         }
         self._calibrations: tuple[CalibrationRow, ...] = ()
@@ -107,23 +107,17 @@ class CapacityKeeper:
 
     def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:
         for served in minutes:
-            key = (served.engine, served.model)
-            if served.tokens:
-                self._records[key] = record_with(
-                    self._records.get(key, RateRecord()),
-                    served,
-                    counts_late=counts_late(kinds.get(served.engine, "")),
-                )
+            is_late = counts_late(kinds.get(served.engine, ""))
+            for model in {None, served.model}:
+                key = (served.engine, model)
+                record = self._records.get(key, RateRecord())
+                self._records[key] = record_with(record, served, counts_late=is_late)
 
     def _measured(
         self, engine: str, served: tuple[str, ...], now_utc_seconds: float
     ) -> tuple[Capacity | None, ...]:
         """Return what is known of an engine serving these models: of one, what was seen of that one alone."""
-        record = merged_records(
-            record
-            for (owner, model), record in self._records.items()
-            if owner == engine and (len(served) != 1 or model == served[0])
-        )
+        record = self._records.get((engine, served[0] if len(served) == 1 else None), RateRecord())
         calibrated = next(
             (
                 calibrated_capacity(row)

@@ -39,6 +39,16 @@ def test_load_by_parts_and_by_the_whole():
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "load"), [("configured", 1.5), ("calibrated", 1.5), ("learned", 1.0), ("peak_seen", 1.0)]
+)
+def test_a_capacity_is_never_less_than_what_was_served(source, load):
+    """Serving 150 with a capacity of 100 is a full load where 100 was only seen; else 100 is wrong."""
+    capacity = replace(CONFIGURED, source=CapacitySource(source))
+
+    assert capacity_load(capacity, input_tokens_per_second=100, output_tokens_per_second=50) == load
+
+
 @given(RATES, RATES, st.floats(0, 1), st.floats(0, 1))
 def test_load_from_parts_adds_up(prefill, decode, prefill_share, decode_share):
     """A share of each phase's capacity is that share of a load, and both together their sum."""

@@ -163,7 +163,19 @@ def test_another_model_is_learned_anew(history):
     keeper = followed(CapacityKeeper({}), history, 22)
 
     assert known(keeper, models={"chat": ("large",)}) is None
-    assert known(keeper, models={"chat": ("large", "small")}).tokens_per_second == 100.0
+    assert known(keeper, models={"chat": ()}).tokens_per_second == 100.0
+
+
+def test_an_engine_of_several_models_is_learned_as_one(history):
+    """Minutes of one, of the other and of both all show what the engine can do."""
+    serve(history, 7, model="small")
+    serve(history, 7, model="large", begin=HOUR + 7 * MINUTE)
+    serve(history, 1, model="large", begin=HOUR + 14 * MINUTE)
+    serve(history, 1, model="small", begin=HOUR + 14 * MINUTE)
+    keeper = followed(CapacityKeeper({}), history, 16)
+
+    assert known(keeper, models={"chat": ("large", "small")}).source is CapacitySource.LEARNED
+    assert known(keeper).source is CapacitySource.PEAK_SEEN
 
 
 def test_a_long_history_is_taken_in_day_by_day(history):
