@@ -75,7 +75,7 @@ class _Day:
 
     Attributes:
         sustained: The highest mean of a quarter of an hour.
-        saturated: How many saturated minutes had a rate, by the rate to three digits.
+        saturated: How many saturated minutes had a rate, by the rate to one percent.
     """
 
     sustained: float = 0.0
@@ -141,10 +141,10 @@ def record_with(record: RateRecord, served: ServedMinute, *, counts_late: bool) 
     rate = _rate(within, span)
     number = served.minute // SECONDS_PER_DAY
     day = record.days.get(number, _Day())
-    saturated = dict(day.saturated)
+    saturated = day.saturated
     if rate and len(within) == span and all(is_saturated for _, _, is_saturated in within):
-        rounded = float(f"{rate:.3g}")
-        saturated[rounded] = saturated.get(rounded, 0) + 1
+        rounded = _rounded(rate)
+        saturated = {**saturated, rounded: saturated.get(rounded, 0) + 1}
     sustained = max(day.sustained, _rate(recent, SUSTAINED_MINUTES))
     is_peak = rate > record.peak_tokens_per_second
     return RateRecord(
@@ -197,6 +197,13 @@ def _last_minutes(
 def _rate(entries: Iterable[tuple[int, int, bool]], minutes: int) -> float:
     """Return tokens per second over a span; a minute that is not in it served nothing."""
     return sum(tokens for _, tokens, _ in entries) / (minutes * SECONDS_PER_MINUTE)
+
+
+def _rounded(rate: float) -> float:
+    """Return a rate to one percent, in round numbers: so few of them that a day of them is soon stored."""
+    decade = 10.0 ** math.floor(math.log10(rate))
+    step = decade / (10 if rate >= decade * 5 else 50)
+    return round(rate / step) * step
 
 
 def _percentile(rates: Counter[float]) -> float:

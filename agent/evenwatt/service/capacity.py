@@ -26,8 +26,8 @@ CALIBRATION = "capacity"
 _SETTLED_SECONDS = 120
 """A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
 
-_MOST_SECONDS = SECONDS_PER_DAY
-"""How much of a long history is taken in at once; empty days are passed over."""
+_MOST_SECONDS = SECONDS_PER_DAY // 4
+"""How much of a long history is taken in at once; empty stretches are passed over."""
 
 
 class CapacityKeeper:
@@ -47,6 +47,7 @@ class CapacityKeeper:
             (record["engine"], record["model"]): stored_record(record) for record in stored.get("records", ())
         }
         self._calibrations: tuple[CalibrationRow, ...] = ()
+        self._worked_out: dict[tuple[str, tuple[str, ...]], tuple[Capacity | None, ...]] = {}
         self._is_changed = False
 
     def follow(self, history: HistoryReader, *, now_utc_seconds: float, kinds: Mapping[str, str]) -> None:
@@ -71,6 +72,7 @@ class CapacityKeeper:
             begin, until = until, min(end, until + _MOST_SECONDS)
             minutes = history.served_minutes(begin, until)
         self._take_in(minutes, kinds)
+        self._worked_out.clear()
         self._until = until
         self._is_changed = True
 
@@ -99,10 +101,13 @@ class CapacityKeeper:
             models: What each engine serves, as last read; empty where it was not.
             now_utc_seconds: The present.
         """
-        best = {
-            engine: best_capacity(told.get(engine), *self._measured(engine, served, now_utc_seconds))
-            for engine, served in models.items()
-        }
+        best = {}
+        for engine, served in models.items():
+            measured = self._worked_out.get((engine, served))
+            if measured is None:
+                measured = self._measured(engine, served, now_utc_seconds)
+                self._worked_out[engine, served] = measured
+            best[engine] = best_capacity(told.get(engine), *measured)
         return {engine: capacity for engine, capacity in best.items() if capacity is not None}
 
     def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:

@@ -174,7 +174,13 @@ def test_what_is_learned_lies_between_what_was_sustained_and_the_peak(steps):
 
     if rate is not None:
         assert rate >= max(quarters) - 1e-9
-        assert rate <= 1.005 * record.peak_tokens_per_second
+        assert rate <= 1.01 * record.peak_tokens_per_second
+
+
+@given(st.integers(1, 10**7))
+def test_rates_are_kept_to_one_percent(rate):
+    """What is learned of fifteen equal minutes is their rate, to one percent."""
+    assert learned(recorded(minute(number, rate) for number in range(15))) == pytest.approx(rate, rel=0.0101)
 
 
 @given(minutes_served)
