@@ -71,7 +71,8 @@ LABELS: Mapping[str, str] = {
     "setting": "the key of the configuration that nobody wrote",
     "source": (
         "`nvml`, `host_power`, `agent` or an engine's name; of host power: `rapl`, `hwmon`, `ipmi`, `http`, "
-        "`prometheus`, `fixed`; of a capacity: where it comes from, `configured` or `simulated`"
+        "`prometheus`, `fixed`; of a capacity: where it comes from, `configured`, `calibrated`, `learned`, "
+        "`peak_seen` (a lower bound) or `simulated`"
     ),
     "state": (
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "

@@ -7,11 +7,13 @@ EvenwattError
 │   └── SourceContractError    an answer that is not what this kind of source says
 ├── HistoryError           the history cannot be opened or written
 │   └── HistoryInUse           another agent holds it
+├── CalibrationRefused     a load run is not begun, or found nothing
 └── AgentUnreachable       a command found no running agent to talk to
 """
 
 __all__ = [
     "AgentUnreachable",
+    "CalibrationRefused",
     "ConfigError",
     "EvenwattError",
     "HistoryError",
@@ -64,6 +66,10 @@ class HistoryInUse(HistoryError):
     def __init__(self, message: str, pid: int | None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class CalibrationRefused(EvenwattError):
+    """A load run would disturb somebody, cannot be done, or found nothing; the message says what to do."""
 
 
 class AgentUnreachable(EvenwattError):

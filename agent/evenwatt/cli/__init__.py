@@ -12,6 +12,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     doctor,  # noqa: F401
     config,  # noqa: F401
     prices,  # noqa: F401
+    calibrate,  # noqa: F401
     gpu,  # noqa: F401
     meters,  # noqa: F401
 )

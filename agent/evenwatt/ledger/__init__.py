@@ -3,6 +3,7 @@
 from evenwatt.ledger.attribution import TokenWeights
 from evenwatt.ledger.book import Ledger, LedgerRules
 from evenwatt.ledger.entries import (
+    EngineUse,
     GpuUse,
     HostUse,
     MeterUse,
@@ -15,6 +16,7 @@ from evenwatt.ledger.entries import (
 from evenwatt.ledger.host import HostRules
 
 __all__ = [
+    "EngineUse",
     "GpuUse",
     "HostRules",
     "HostUse",

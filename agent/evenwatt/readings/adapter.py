@@ -18,6 +18,7 @@ __all__ = [
     "json_of",
     "name_in_json",
     "refuse_sums_too_large",
+    "seconds_sum",
     "token_sum",
     "tokens_of_both",
 ]
@@ -81,6 +82,7 @@ class Adapter:
         counted: When which tokens are counted, in words: why a short window may see none of a long request.
         status_advice: What to try, by HTTP status.
         path: Where its page is.
+        counts_late: Output is counted when a request ends, however long it took.
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Adapter:
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
     path: str = "/metrics"
+    counts_late: bool = False
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:
@@ -139,6 +142,17 @@ def name_in_json(key: str) -> Callable[[bytes], str | None]:
         return None
 
     return name
+
+
+def seconds_sum(samples: Sequence[Sample], name: str) -> float | None:
+    """Return a counter of seconds summed over its series; None where the page has none, or no seconds.
+
+    Unlike tokens they only share costs out, so a wrong one makes them unknown and takes no token with it.
+    """
+    values = [sample.value for sample in samples if sample.name == name]
+    if not values or not all(0 <= value <= LARGEST_COUNT for value in values):
+        return None
+    return sum(values)
 
 
 def tokens_of_both(input_tokens: int | None, output_tokens: int | None) -> tuple[int, int] | None:

@@ -80,6 +80,14 @@ ENTRIES = {
 """What an entry of each list needs."""
 
 
+BESIDE_IN_ENTRY = {
+    "other[].name": {"per_month": 1},
+    "engines[].prefill_tokens_per_second": {"decode_tokens_per_second": 1},
+    "engines[].decode_tokens_per_second": {"prefill_tokens_per_second": 1},
+}
+"""What a key of an entry needs beside itself in it."""
+
+
 def with_value(key, value):
     """Return the smallest whole file that has a value at a key."""
     if key in BESIDE:
@@ -102,7 +110,7 @@ def nested(key, value):
         return {"models": {"*": {name: value}}}
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
-        beside = {"per_month": 1} if key == "other[].name" else {}
+        beside = BESIDE_IN_ENTRY.get(key, {})
         return nested(entries, [ENTRIES[entries] | beside | {name: value}])
     needed = {"url": "http://a"} if key == "electricity.feed.query" else SECTIONS.get(section, {})
     return nested(section, needed | {name: value})

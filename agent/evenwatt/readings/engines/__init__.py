@@ -19,7 +19,7 @@ from evenwatt.readings.engines.tgi import TGI
 from evenwatt.readings.engines.triton import TRITON
 from evenwatt.readings.engines.vllm import VLLM
 
-__all__ = ["ADAPTERS", "fingerprint", "is_page_of"]
+__all__ = ["ADAPTERS", "counts_late", "fingerprint", "is_page_of"]
 
 _IN_ORDER = (
     # Engines first: their series also pass through the pages of what runs them (Triton, Dynamo's workers).
@@ -47,3 +47,8 @@ def is_page_of(adapter: Adapter, page: bytes) -> bool:
 def fingerprint(page: bytes) -> str | None:
     """Return the kind of engine whose series a checked page has; None where it has none that is known."""
     return next((kind for kind, line in _LINES.items() if line.search(page)), None)
+
+
+def counts_late(kind: str) -> bool:
+    """Return whether a kind of engine counts output only when a request ends."""
+    return kind in ADAPTERS and ADAPTERS[kind].counts_late

@@ -29,5 +29,6 @@ LEMONADE = Adapter(
     signals=start_time,
     unmetered="has no `lemonade_` series on its page; check that this is the port of its API",
     counted="everything at the end of a request",
+    counts_late=True,
 )
 """Lemonade server."""

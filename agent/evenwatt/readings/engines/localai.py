@@ -29,5 +29,6 @@ LOCALAI = Adapter(
         "those with metrics off (LOCALAI_DISABLE_METRICS_ENDPOINT) cannot be metered"
     ),
     counted="everything when a request is billed; localai_usage_unrecorded_total has what was not",
+    counts_late=True,
 )
 """LocalAI. Its input is what its backend says; for most of them that is the whole prompt."""

@@ -36,5 +36,6 @@ OLLAMA = Adapter(
         "LLAMA_ARG_ENDPOINT_METRICS=1 in the environment of `ollama serve`"
     },
     counted="everything when a request has ended by itself; aborted ones are not counted",
+    counts_late=True,
 )
 """Ollama with native counters, under any of the proposed names."""

@@ -38,5 +38,6 @@ SGLANG = Adapter(
     unmetered="is up but unmetered: its page has no `sglang:` series. Start SGLang with --enable-metrics",
     status_advice={404: "start SGLang with --enable-metrics, which it does not do by itself"},
     counted="input, cached input and output at the end of a request; aborted ones that ran are in",
+    counts_late=True,
 )
 """SGLang, with one engine or with prefill and decode apart."""

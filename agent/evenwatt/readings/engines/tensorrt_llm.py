@@ -38,5 +38,6 @@ TENSORRT_LLM = Adapter(
         "configuration; releases before the token counters cannot be metered"
     ),
     counted="everything when the reason why a request finished is known",
+    counts_late=True,
 )
 """TensorRT-LLM's own server."""

@@ -36,5 +36,6 @@ TGI = Adapter(
     name_paths={"/info": name_in_json("model_id")},
     unmetered="has no `tgi_` series on its page; check that this is the port of its API",
     counted="input when a request is taken on, output when it has succeeded",
+    counts_late=True,
 )
 """Text Generation Inference, in maintenance since 2025 and still deployed."""

@@ -30,5 +30,6 @@ TRITON = Adapter(
         "counts tokens"
     ),
     counted="input and output by request",
+    counts_late=True,
 )
 """Triton with the TensorRT-LLM backend. Requests are not taken: an ensemble counts each several times."""

@@ -188,5 +188,24 @@ def m004_price_details(database: Database) -> None:
     )
 
 
+_M005_ENGINE = """
+    engine TEXT NOT NULL,
+    observed_seconds REAL, waiting_seconds REAL,
+    running_request_seconds REAL, waiting_request_seconds REAL"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m005_engine_load(database: Database) -> None:
+    """Add the phases of requests, and how many of them ran and waited."""
+    for level, time in _M001_LEVELS:
+        for column in ("prefill_seconds", "decode_seconds"):
+            database.execute(f"ALTER TABLE {level}_usage ADD COLUMN {column} REAL")
+        primary = f"{level}, engine" if time else "engine"
+        database.execute(
+            f"CREATE TABLE {level}_engine ({time + _M005_ENGINE}, PRIMARY KEY ({primary}))"
+            " STRICT, WITHOUT ROWID"
+        )
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

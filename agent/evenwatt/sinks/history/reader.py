@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evenwatt.economics.saturation import ServedMinute
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import GpuUse, HostUse, MeterUse, SourceTotals, Usage
-from evenwatt.model import Event
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
+from evenwatt.model import UNALLOCATED, Event
 from evenwatt.sinks.history.prices import (
     PriceOffer,
     PriceRow,
@@ -24,7 +25,7 @@ from evenwatt.sinks.history.prices import (
     stored_prices,
 )
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, Row
+from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
@@ -208,6 +209,21 @@ class HistoryReader:
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
 
+    def served_minutes(self, begin: int, end: int) -> tuple[ServedMinute, ...]:
+        """Return what each engine served in each minute of a span, oldest first."""
+        rows = self._read(SERVED_MINUTES, (UNALLOCATED, begin, end))
+        return tuple(
+            ServedMinute(
+                minute=minute,
+                engine=engine,
+                model=model if models == 1 else None,
+                tokens=tokens,
+                waiting_seconds=waiting_seconds,
+                is_estimated=bool(estimated),
+            )
+            for minute, engine, models, model, tokens, estimated, waiting_seconds in rows
+        )
+
     def calibrations(self, kind: str) -> tuple[CalibrationRow, ...]:
         """Return all calibrations of a kind, newest first."""
         rows = self._read(
@@ -284,6 +300,7 @@ class HistoryReader:
                 for (engine, model, reference), row in self._grouped("api", source, bounds)
             },
             gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
+            engines={engine: EngineUse(**row) for (engine,), row in self._grouped("engine", source, bounds)},
             meters={name: MeterUse(**row) for (name,), row in self._grouped("meter", source, bounds)},
             host=HostUse(**host),
         )

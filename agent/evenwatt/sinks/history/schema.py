@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from evenwatt.errors import HistoryError
-from evenwatt.ledger.entries import GpuUse, HostUse, MeterUse, Usage
+from evenwatt.ledger.entries import EngineUse, GpuUse, HostUse, MeterUse, Usage
 
 __all__ = [
     "API_COLUMNS",
@@ -46,6 +46,7 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
     "api": (("engine", "model", "reference"), API_COLUMNS),
     "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
+    "engine": (("engine",), tuple(column.name for column in fields(EngineUse))),
     "meter": (("source",), tuple(column.name for column in fields(MeterUse))),
     "host": ((), tuple(column.name for column in fields(HostUse))),
 }
@@ -57,6 +58,7 @@ STEPS: Final = (
     "m002_electricity_prices",
     "m003_host_energy",
     "m004_price_details",
+    "m005_engine_load",
 )
 """All migrations, oldest first, as `migrations.py` has them."""
 
