@@ -15,6 +15,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, field_validator, mod
 from evenwatt.config.costs import Attribution, Electricity, Hardware, Labour, OtherCost, UsdRate
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.places import default_history_path, system_timezone
+from evenwatt.config.plan import Plan
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
     AbsolutePath,
@@ -237,6 +238,7 @@ class Settings(Section):
     server: Server = Server()
     history: History = Field(default_factory=History)
     sampling: Sampling = Sampling()
+    plan: Plan = Plan()
 
     @field_validator("usd_rate")
     @classmethod
