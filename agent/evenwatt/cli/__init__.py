@@ -9,6 +9,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     agent,  # noqa: F401 -- each adds its commands to `app`
     status,  # noqa: F401
     config,  # noqa: F401
+    plan,  # noqa: F401
     gpu,  # noqa: F401
 )
 from evenwatt.cli.app import app

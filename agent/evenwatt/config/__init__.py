@@ -6,6 +6,7 @@ Seen by the service and the commands alone: layers take plain values, never the 
 from evenwatt.config.assumptions import assumptions
 from evenwatt.config.credentials import Secret
 from evenwatt.config.load import load, parse_settings
+from evenwatt.config.options import Override
 from evenwatt.config.places import find_config
 from evenwatt.config.schema import CatalogueReference, PricedReference, Settings
 from evenwatt.config.values import Address, Window
@@ -13,6 +14,7 @@ from evenwatt.config.values import Address, Window
 __all__ = [
     "Address",
     "CatalogueReference",
+    "Override",
     "PricedReference",
     "Secret",
     "Settings",

@@ -1,12 +1,12 @@
 """What a machine would cost by the load that it is given, before anybody buys it: the calculator.
 
-A machine is a line, `F + V x L` an hour for `T x L` million tokens, as in `breakeven`; here it comes from prices
-and plate values instead of from what was observed. `math.inf` means never, None that it cannot be known.
+A machine is a line, `F + V x L` an hour for `T x L` million tokens, as in `breakeven`; here it comes from
+prices and plate values instead of from what was observed. `math.inf` means never, None that it is not known.
 
 Which tokens are meant: capacity counts what is worked on, computed input and output, because reading a prompt
-from the cache costs next to nothing. Volumes, costs and API prices are by all tokens, the cached ones too. With a
-share of the tokens cached, a machine therefore serves more than its capacity says: T is the capacity over the
-computed share of the mix, and load is the computed part of what is asked for over the capacity.
+from the cache costs next to nothing. Volumes, costs and API prices are by all tokens, the cached ones too.
+With a share of the tokens cached, a machine therefore serves more than its capacity says: T is the capacity
+over the computed share of the mix, and load is the computed part of what is asked for over the capacity.
 """
 
 import math
@@ -41,8 +41,10 @@ __all__ = [
     "demand_on",
     "hour_costs",
     "machine_line",
+    "mean_tariff",
     "month_costs",
     "most_mtok_per_month",
+    "scaled_costs",
     "year_costs",
 ]
 
@@ -176,19 +178,37 @@ class BreakEven:
     payback_months: float | None = None
 
 
+def mean_tariff(tariff: Tariff | None, utc_seconds: float) -> Tariff | None:
+    """Return a tariff with one price for all hours: a plan does not know in which of them it will be used."""
+    if tariff is None:
+        return None
+    price_per_kwh = price_per_kwh_at(tariff, utc_seconds)
+    return None if price_per_kwh is None else flat_tariff(price_per_kwh, pue=tariff.pue)
+
+
 def hour_costs(machine: Machine, load: float) -> Costs:
     """Return what an hour at a load costs, by component: the machine is up, whether it is asked or not."""
     joules = None if machine.power is None else machine.power.watts_at(load) * SECONDS_PER_HOUR
     use = StateUse(seconds=SECONDS_PER_HOUR, joules=joules)
-    book = replace(machine.book, tariff=_mean_tariff(machine.book.tariff, machine.utc_seconds))
+    book = replace(machine.book, tariff=mean_tariff(machine.book.tariff, machine.utc_seconds))
     return minute_costs(book, utc_seconds=machine.utc_seconds, uses={State.ACTIVE: use}).costs
+
+
+def scaled_costs(costs: Costs, factor: float) -> Costs:
+    """Return so many times the costs; what is not known stays unknown."""
+    return Costs(
+        hardware=_times(costs.hardware, factor),
+        energy=_times(costs.energy, factor),
+        labour=_times(costs.labour, factor),
+        other=_times(costs.other, factor),
+    )
 
 
 def machine_line(machine: Machine) -> CostLine:
     """Return the cost line of a machine: F at no load, V the electricity that full load adds.
 
-    A component that is not known is not in it, so that the line lies too low: it has to be shown with a word of
-    what is missing.
+    A component that is not known is not in it, so that the line lies too low: it has to be shown with a word
+    of what is missing.
     """
     idle, full = hour_costs(machine, 0.0), hour_costs(machine, 1.0)
     return CostLine(
@@ -200,7 +220,7 @@ def machine_line(machine: Machine) -> CostLine:
 
 def costs_per_mtok(machine: Machine, load: float) -> Costs:
     """Return what a million tokens cost at a load above 0, by component."""
-    return _scaled(hour_costs(machine, load), 1 / (machine.mtok_per_hour * load))
+    return scaled_costs(hour_costs(machine, load), 1 / (machine.mtok_per_hour * load))
 
 
 def cost_curve(machine: Machine, loads: Iterable[float]) -> tuple[CurvePoint, ...]:
@@ -256,12 +276,12 @@ def break_even_against(machine: Machine, price_per_mtok: float, demand: Demand |
 
 def month_costs(machine: Machine, demand: Demand) -> Costs:
     """Return a month's bill for as many machines as the demand takes, by component."""
-    return _scaled(hour_costs(machine, demand.load_of_each), demand.machines * machine.month_hours)
+    return scaled_costs(hour_costs(machine, demand.load_of_each), demand.machines * machine.month_hours)
 
 
 def year_costs(machine: Machine, demand: Demand) -> Costs:
     """Return the bill of a year of 8,760 hours, by component."""
-    return _scaled(month_costs(machine, demand), HOURS_PER_YEAR / machine.month_hours)
+    return scaled_costs(month_costs(machine, demand), HOURS_PER_YEAR / machine.month_hours)
 
 
 def _keep_or_switch_load(machine: Machine, line: CostLine, price_per_mtok: float) -> float:
@@ -286,24 +306,5 @@ def _payback_months(
     )
 
 
-def _mean_tariff(tariff: Tariff | None, utc_seconds: float) -> Tariff | None:
-    """Return a tariff with one price for all hours: a plan does not know in which of them it will be used."""
-    if tariff is None:
-        return None
-    price_per_kwh = price_per_kwh_at(tariff, utc_seconds)
-    return None if price_per_kwh is None else flat_tariff(price_per_kwh, pue=tariff.pue)
-
-
-def _scaled(costs: Costs, factor: float) -> Costs:
-    """Return so many times the costs; what is not known stays unknown."""
-    return Costs(
-        hardware=_times(costs.hardware, factor),
-        energy=_times(costs.energy, factor),
-        labour=_times(costs.labour, factor),
-        other=_times(costs.other, factor),
-    )
-
-
 def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
-

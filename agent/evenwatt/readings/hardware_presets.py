@@ -1,7 +1,7 @@
 """Hardware by name: dated, sourced prices and power, for a site that has written down none.
 
-The agent assumes the price of a card by the name that NVML gives it; `evenwatt plan` takes cards, rents and whole
-machines. An assumption is labelled as assumed wherever it shows.
+The agent assumes the price of a card by the name that NVML gives it; `evenwatt plan` takes cards, rents and
+whole machines. An assumption is labelled as assumed wherever it shows.
 """
 
 import re
@@ -89,9 +89,7 @@ def presets() -> tuple[Preset, ...]:
 def machine_presets() -> tuple[MachinePreset, ...]:
     """Return all that can be planned with: the machines of the file, then its cards, each as a machine."""
     document = _document()
-    machines = (
-        MachinePreset(**{**document["machine_defaults"], **entry}) for entry in document["machines"]
-    )
+    machines = (MachinePreset(**{**document["machine_defaults"], **entry}) for entry in document["machines"])
     return (*machines, *(_card(preset) for preset in presets()))
 
 

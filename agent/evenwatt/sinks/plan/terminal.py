@@ -1,0 +1,229 @@
+"""A plan in a terminal: the verdict first, then how it comes about, then what nobody has said."""
+
+import math
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from evenwatt.economics.planning import BreakEven
+from evenwatt.sinks.plan.chart import Chart, Mark, drawn
+from evenwatt.sinks.plan.words import load_words, money, verdict, volume_words
+from evenwatt.snapshot.plan import PlannedReference, PlanView
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["print_plan"]
+
+_COMPONENTS = ("hardware", "energy", "labour", "other")
+_NARROWEST_CHART = 50
+_WIDEST_CHART = 110
+_CHART_ROWS = 15
+
+
+def print_plan(view: PlanView) -> None:
+    """Print a plan; without a terminal the same text, without colours."""
+    # Imported here because JSON and CSV do without.
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(verdict(view), style="bold")
+    if view.assumptions:
+        console.print(f"{len(view.assumptions)} values are assumed; what makes them true is at the end.")
+    console.print()
+    letters = dict(zip((r.name for r in view.references), string.ascii_uppercase, strict=False))
+    _print_curve(console, view, letters)
+    _print_chart(console, view, letters)
+    _print_break_even(console, view, letters)
+    _print_demand(console, view)
+    _print_bill(console, view)
+    _print_inputs(console, view)
+
+
+def _print_curve(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+    shown = _shown_components(view)
+    columns = (
+        "load",
+        "Mtok/month",
+        "per Mtok",
+        *map(_component_words, shown),
+        *(["cheaper than"] if letters else []),
+    )
+    rows = []
+    points = [(point.load, point.costs_per_mtok, "") for point in view.curve]
+    if view.demand is not None and view.demand_costs_per_mtok is not None:
+        points.append((view.demand.load_of_each, view.demand_costs_per_mtok, " planned"))
+    for load, costs, word in points:
+        beaten = "".join(
+            letter
+            for reference, letter in zip(view.references, letters.values(), strict=False)
+            if (costs.known or 0.0) < reference.cached.price_per_mtok
+        )
+        cells = [
+            f"{load_words(load)}{word}",
+            money(view.most_mtok_per_month * load),
+            money(costs.known or 0.0),
+        ]
+        cells += [_amount(getattr(costs, component)) for component in shown]
+        rows.append((*cells, *([beaten or "none"] if letters else [])))
+    _print_table(console, columns, rows, left=("load", "cheaper than"))
+
+
+def _print_chart(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+    if console.width < _NARROWEST_CHART:
+        return
+    chart = Chart(
+        curve=[(point.load, point.costs_per_mtok.known or 0.0) for point in view.picture],
+        marks=[
+            Mark(letter=letter, price=reference.cached.price_per_mtok, even_load=reference.cached.load)
+            for reference, letter in zip(view.references, letters.values(), strict=False)
+        ],
+        planned=_planned_point(view),
+    )
+    is_unicode = (console.encoding or "").lower().startswith("utf")
+    lines = drawn(
+        chart, width=min(console.width - 4, _WIDEST_CHART), height=_CHART_ROWS, is_unicode=is_unicode
+    )
+    if not lines:
+        return
+    console.print(f"{view.currency} per Mtok against load; a line for each API price, a mark where it is met")
+    for line in lines:
+        console.print(line, style="cyan", no_wrap=True, crop=True)
+    console.print()
+
+
+def _planned_point(view: PlanView) -> tuple[float, float] | None:
+    if view.demand is None or view.demand_costs_per_mtok is None:
+        return None
+    return view.demand.load_of_each, view.demand_costs_per_mtok.known or 0.0
+
+
+def _print_break_even(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+    has_purchase = any(r.cached.keep_or_switch_load is not None for r in view.references)
+    columns = ["own is cheaper than", "per Mtok", "from load", "Mtok/month"]
+    columns += ["if paid for"] if has_purchase else []
+    columns += ["API/own"] if view.demand is not None else []
+    columns += ["payback"] if has_purchase and view.demand is not None else []
+    rows = []
+    for reference in view.references:
+        for label, found in _scenarios(view, reference, letters.get(reference.name, " ")):
+            cells = [label, money(found.price_per_mtok), load_words(found.load)]
+            cells.append(volume_words(found.mtok_per_month))
+            cells += [load_words(found.keep_or_switch_load or 0.0)] if has_purchase else []
+            cells += [_amount(found.ratio)] if view.demand is not None else []
+            cells += [_months(found.payback_months)] if len(columns) > len(cells) else []
+            rows.append(tuple(cells))
+    _print_table(console, columns, rows, left=("own is cheaper than",))
+
+
+def _scenarios(view: PlanView, reference: PlannedReference, letter: str) -> Iterator[tuple[str, BreakEven]]:
+    yield f"{letter} {_clean(reference.name)}", reference.cached
+    if view.mix.cached_share and reference.no_cache != reference.cached:
+        yield "    if its cache hits nothing", reference.no_cache
+    if reference.batch is not None:
+        yield "    at its batch price", reference.batch
+
+
+def _print_demand(console: "Console", view: PlanView) -> None:
+    demand, capacity = view.demand, view.capacity_tokens_per_second
+    if demand is None:
+        return
+    asked = f"{money(demand.tokens_per_second)} of {money(capacity)} tokens a second, averaged over the day"
+    if demand.is_feasible:
+        console.print(f"Capacity: {asked}: within capacity, {load_words(demand.load)} load.")
+    else:
+        console.print(
+            f"Above capacity: {asked}. One machine serves {money(view.most_mtok_per_month)} Mtok a month at "
+            f"most; {demand.machines} are needed, and the planned bill is for all of them.",
+            style="bold yellow",
+        )
+    console.print()
+
+
+def _print_bill(console: "Console", view: PlanView) -> None:
+    month = f"month of {view.month_hours:g} h"
+    bills = [
+        ("hour, no load", view.idle_hour),
+        ("hour, full load", view.full_hour),
+        (f"{month}, no load", view.idle_month),
+        (f"{month}, full load", view.full_month),
+    ]
+    if view.month is not None and view.year is not None:
+        bills += [(f"{month}, planned", view.month), ("year, planned", view.year)]
+    columns = (f"bill in {view.currency}", *map(_component_words, _COMPONENTS), "together")
+    rows = [
+        (label, *(_amount(getattr(costs, name)) for name in _COMPONENTS), _amount(costs.known))
+        for label, costs in bills
+    ]
+    _print_table(console, columns, rows, left=columns[:1])
+
+
+def _print_inputs(console: "Console", view: PlanView) -> None:
+    from rich.padding import Padding  # noqa: PLC0415 -- see print_plan
+    from rich.text import Text  # noqa: PLC0415
+
+    for line in _inputs(view):
+        console.print(_clean(line))
+    for note in (*view.notes, *(f"{r.name}: {r.note}." for r in view.references if r.note)):
+        console.print(_clean(note), style="dim")
+    for assumption in view.assumptions:
+        console.print(f"not written: {_clean(assumption.text)}")
+        line = Text(f"to make it true: {_clean(assumption.line_to_write)}", style="dim")
+        console.print(Padding(line, (0, 0, 0, 4)))
+
+
+def _inputs(view: PlanView) -> Iterator[str]:
+    power, mix = view.power, view.mix
+    yield f"Machine: {view.machine}."
+    cached = f", {mix.cached_share:.0%} of it from the cache" if mix.cached_share else ""
+    yield (
+        f"Capacity: {money(view.capacity_tokens_per_second)} tokens a second, computed input and output; "
+        f"{mix.input_share:.0%} of all tokens are input{cached}: {money(view.mtok_per_hour)} Mtok an hour."
+    )
+    if power is not None and power.full_watts:
+        price = "" if view.price_per_kwh is None else f" at {view.price_per_kwh:.4g} {view.currency} per kWh"
+        yield f"Electricity: {power.idle_watts:g} W idle, {power.full_watts:g} W at full load{price}."
+
+
+def _print_table(
+    console: "Console", columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str]
+) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see print_plan
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if table.row_count:
+        console.print(table)
+        console.print()
+
+
+def _shown_components(view: PlanView) -> list[str]:
+    """Return the components that cost something, or are not known: the others would be columns of zeros."""
+    return [name for name in _COMPONENTS if getattr(view.full_hour, name) != 0]
+
+
+def _component_words(name: str) -> str:
+    return "electricity" if name == "energy" else name
+
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else money(value)
+
+
+def _months(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "never" if math.isinf(value) else f"{value:,.1f} months"
+
+
+def _clean(text: str) -> str:
+    """Return text whose control characters, which could steer a terminal, are made visible."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
