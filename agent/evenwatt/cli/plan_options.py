@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from evenwatt import clock
 from evenwatt.config import Override, Settings, find_config, load
 from evenwatt.config.costs import Electricity
-from evenwatt.errors import ConfigError
+from evenwatt.errors import ConfigError, SourceContractError
+from evenwatt.readings.api_prices import cached_rates
+from evenwatt.readings.hardware_presets import machine_preset
 
 __all__ = ["settings_of_options", "told_by_option"]
 
@@ -96,7 +100,7 @@ def settings_of_options(
     try:
         settings = load(config, overrides)
     except ConfigError as error:
-        raise ConfigError((*faults, *error.faults)) from None
+        raise ConfigError((*faults, *error.faults, *_unknown_names(options, references))) from None
     if faults:
         raise ConfigError(tuple(faults))
     return settings
@@ -120,9 +124,9 @@ def told_by_option(
 
 def _overrides(options: Mapping[str, str], faults: list[str]) -> Iterator[Override]:
     for option, value in options.items():
-        if option in _KEYS:
+        if option in _KEYS and not (option == "--rent-per-hour" and "--purchase-price" in options):
             yield Override(option=option, path=_KEYS[option], value=value)
-    if "--rent-per-hour" in options:
+    if "--rent-per-hour" in options and "--purchase-price" not in options:
         yield Override(option="--rent-per-hour", path=("hardware", "mode"), value="rented_always_on")
     if "--other-per-month" in options:
         cost = {"name": "other", "per_month": options["--other-per-month"]}
@@ -147,6 +151,19 @@ def _given_twice(options: Mapping[str, str]) -> Iterator[str]:
     ):
         if one in options and other in options:
             yield f"{one}: given together with {other}; keep one of them"
+
+
+def _unknown_names(options: Mapping[str, str], references: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with names that nobody looks up where something else is wrong too."""
+    if "--preset" in options:
+        try:
+            machine_preset(options["--preset"])
+        except SourceContractError as fault:
+            yield f"--preset: {fault}"
+    named = [name for name in references if ":" in name and "=" not in name]
+    at = datetime.fromtimestamp(clock.utc_seconds(), tz=UTC)
+    for unknown in cached_rates(named, at=at).faults:
+        yield f"--reference: {unknown}"
 
 
 def _input_share(mix: str) -> str | None:

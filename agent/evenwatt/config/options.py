@@ -56,7 +56,7 @@ def _rendered(fault: Fault, overrides: Sequence[Override], file: str) -> str:
         return fault.rendered(file)
     # What stands nowhere in the file was brought about by the options for its section.
     options = {o.option: None for o in overrides if o.value is not None and o.path[:1] == fault.path[:1]}
-    return Fault(text=fault.text, path=fault.path).rendered(", ".join(options) or file)
+    return f"{', '.join(options)}: {fault.text}" if options else fault.rendered(file)
 
 
 def _set(document: Document, path: KeyPath, value: Any) -> None:

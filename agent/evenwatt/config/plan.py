@@ -23,11 +23,12 @@ class TokensPerTask(Section):
 
     Attributes:
         input: All of its input.
+        output: 0 for an embedding.
         cached: The part of the input that is served from the cache.
     """
 
-    input: TokensOfATask
-    output: TokensOfATask
+    input: TokensOfATask = 0.0
+    output: TokensOfATask = 0.0
     cached: TokensOfATask = 0.0
 
     @model_validator(mode="after")
@@ -36,7 +37,8 @@ class TokensPerTask(Section):
             text = f"got {self.cached:g}, expected at most the input of the task ({self.input:g})"
             raise refused({("cached",): text})
         if self.input + self.output - self.cached <= 0:
-            raise refused({(): "nothing of this task has to be computed; write an output above 0"})
+            text = "nothing of this task has to be computed; write its input and output (--output-per-task)"
+            raise refused({(): text})
         return self
 
 
@@ -82,7 +84,9 @@ class Plan(Section):
         if self.tokens_per_day is not None and self.tasks_per_day is not None:
             faults["tasks_per_day",] = "given together with tokens_per_day; keep one of them"
         elif self.tasks_per_day is not None and self.tokens_per_task is None:
-            faults["tasks_per_day",] = "needs tokens_per_task with the input and the output of one task"
+            faults["tasks_per_day",] = (
+                "needs the tokens_per_task of one task (--input-per-task, --output-per-task)"
+            )
         if self.tokens_per_task is not None:
             faults |= {
                 (key,): "given together with tokens_per_task, which says the mix; keep one of them"

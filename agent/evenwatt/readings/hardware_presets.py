@@ -39,6 +39,7 @@ class Preset:
         source: Where the price comes from, and what it covers.
         idle_watts: As users report it; None where nobody did.
         full_watts: The board power that its maker gives; None where not known.
+        is_simulated: Of the demo; nobody plans with it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Preset:
     source: str
     idle_watts: float | None = None
     full_watts: float | None = None
+    is_simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ def machine_presets() -> tuple[MachinePreset, ...]:
     """Return all that can be planned with: the machines of the file, then its cards, each as a machine."""
     document = _document()
     machines = (MachinePreset(**{**document["machine_defaults"], **entry}) for entry in document["machines"])
-    return (*machines, *(_card(preset) for preset in presets()))
+    return (*machines, *(_card(preset) for preset in presets() if not preset.is_simulated))
 
 
 def preset_for(gpu_name: str) -> Preset | None:

@@ -1,5 +1,6 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
+from evenwatt.snapshot.outlook import with_outlook
 from evenwatt.snapshot.sums import (
     ApiBill,
     ApiKey,
@@ -32,4 +33,5 @@ __all__ = [
     "sums_with",
     "tokens_of",
     "window_view",
+    "with_outlook",
 ]

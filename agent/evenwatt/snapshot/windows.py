@@ -11,7 +11,7 @@ from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
 
-__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_view"]
+__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_sums", "window_view"]
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
@@ -27,6 +27,9 @@ class ReferenceView:
         price_per_mtok_no_cache: The same as if its cache hit nothing.
         ratio: API-equivalent over own cost; below 1 the API was cheaper.
         break_even_load_ratio: `math.inf` means never.
+        break_even_mtok_per_month: The same as a volume, of tokens of all kinds.
+        payback_months: Until the avoided bill has paid for a machine that was bought; `math.inf` means never.
+        keep_or_switch_load_ratio: The break-even load of a machine that is paid for.
     """
 
     reference: str
@@ -34,6 +37,9 @@ class ReferenceView:
     price_per_mtok_no_cache: float | None
     ratio: float | None
     break_even_load_ratio: float | None
+    break_even_mtok_per_month: float | None = None
+    payback_months: float | None = None
+    keep_or_switch_load_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +156,11 @@ def _load(tokens: Tokens, capacity: float | None, seconds: float) -> float | Non
         output_tokens_per_second=tokens.output_tokens / seconds,
         capacity_tokens_per_second=capacity,
     )
+
+
+def window_sums(row: WindowRow) -> WindowSums:
+    """Return the sums that a row was worked out from."""
+    return _window_sums(row.usage, row.money, row.tokens)
 
 
 def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:

@@ -6,8 +6,10 @@ from evenwatt.readings.hardware_presets import MachinePreset
 
 __all__ = ["print_presets"]
 
-_COLUMNS = ("preset", "what it is", "USD", "idle W", "full W", "tok/s", "dated", "source")
-_NUMBERS = frozenset({"USD", "idle W", "full W", "tok/s"})
+_COLUMNS = ("preset", "what it is", "USD", "idle W", "full W", "tok/s", "dated", "by")
+_TEXT_COLUMNS = frozenset({"preset", "what it is"})
+_WIDE = 110
+"""From here on there is room for what each preset is; the names say most of it."""
 
 
 def print_presets(presets: Iterable[MachinePreset]) -> None:
@@ -19,18 +21,22 @@ def print_presets(presets: Iterable[MachinePreset]) -> None:
 
     console = Console(highlight=False, markup=False, emoji=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for column in _COLUMNS:
-        is_number = column in _NUMBERS
-        table.add_column(
-            column, justify="right" if is_number else "left", no_wrap=column != "source", overflow="fold"
-        )
+    columns = [column for column in _COLUMNS if column != "what it is" or console.width >= _WIDE]
+    for column in columns:
+        table.add_column(column, justify="left" if column in _TEXT_COLUMNS else "right", no_wrap=True)
+    sources: dict[str, int] = {}
     for preset in presets:
-        table.add_row(*_cells(preset))
+        cells = _cells(preset, sources.setdefault(preset.source, len(sources) + 1))
+        table.add_row(*(cell for column, cell in zip(_COLUMNS, cells, strict=True) if column in columns))
     console.print(table)
-    console.print("USD: to buy, or an hour (/h). A dash is not known. Values are for planning, not offers.")
+    console.print(
+        "\nUSD: to buy, or an hour (/h). A dash is not known. Values are for planning, not offers. By:"
+    )
+    for source, number in sources.items():
+        console.print(f"{number:>3} {source}", style="dim")
 
 
-def _cells(preset: MachinePreset) -> Iterable[str]:
+def _cells(preset: MachinePreset, source: int) -> Iterable[str]:
     yield preset.name
     yield preset.about
     rent, price = preset.rent_usd_per_hour, preset.purchase_price_usd
@@ -38,4 +44,4 @@ def _cells(preset: MachinePreset) -> Iterable[str]:
     for value in (preset.idle_watts, preset.full_watts, preset.capacity_tokens_per_second):
         yield "-" if value is None else f"{value:,.0f}"
     yield preset.dated
-    yield preset.source
+    yield str(source)

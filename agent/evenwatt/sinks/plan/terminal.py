@@ -168,8 +168,8 @@ def _print_inputs(console: "Console", view: PlanView) -> None:
         console.print(_clean(note), style="dim")
     for assumption in view.assumptions:
         console.print(f"not written: {_clean(assumption.text)}")
-        line = Text(f"to make it true: {_clean(assumption.line_to_write)}", style="dim")
-        console.print(Padding(line, (0, 0, 0, 4)))
+        written = Text(f"to make it true: {_clean(assumption.line_to_write)}", style="dim")
+        console.print(Padding(written, (0, 0, 0, 4)))
 
 
 def _inputs(view: PlanView) -> Iterator[str]:
