@@ -23,8 +23,8 @@ from evenwatt.economics.breakeven import (
 )
 from evenwatt.economics.cost import Costs, PriceBook, StateUse, minute_costs
 from evenwatt.economics.effective import break_even_ratio
+from evenwatt.economics.mixes import Mix
 from evenwatt.economics.tariffs import Tariff, flat_tariff, price_per_kwh_at
-from evenwatt.economics.tokens import Tokens
 from evenwatt.model import State
 from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_DAY, SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -33,48 +33,21 @@ __all__ = [
     "CurvePoint",
     "Demand",
     "Machine",
-    "Mix",
     "Power",
     "break_even_against",
+    "computed_share",
     "cost_curve",
     "costs_per_mtok",
     "demand_on",
     "hour_costs",
     "machine_line",
     "mean_tariff",
+    "mix_of_shares",
     "month_costs",
     "most_mtok_per_month",
     "scaled_costs",
     "year_costs",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
-    """What kinds of tokens make up a million of them.
-
-    Attributes:
-        input_share: Of all tokens, input whether cached or not: 0.75 is three input tokens for one of output.
-        cached_share: Of the input, what the engine's prefix cache serves.
-    """
-
-    input_share: float
-    cached_share: float = 0.0
-
-    @property
-    def computed_share(self) -> float:
-        """Of all tokens, those that the machine has to work on: computed input, and output."""
-        return 1.0 - self.input_share * self.cached_share
-
-    def tokens(self, total_tokens: float) -> Tokens:
-        """Return so many tokens in their three kinds."""
-        input_tokens = total_tokens * self.input_share
-        cached_tokens = input_tokens * self.cached_share
-        return Tokens(
-            input_tokens=input_tokens - cached_tokens,
-            cached_input_tokens=cached_tokens,
-            output_tokens=total_tokens - input_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +88,7 @@ class Machine:
     def mtok_per_hour(self) -> float:
         """All tokens at full load, the cached ones too."""
         computed_per_hour = self.capacity_tokens_per_second * SECONDS_PER_HOUR
-        return computed_per_hour / self.mix.computed_share / TOKENS_PER_MTOK
+        return computed_per_hour / computed_share(self.mix) / TOKENS_PER_MTOK
 
     @property
     def month_hours(self) -> float:
@@ -178,6 +151,22 @@ class BreakEven:
     payback_months: float | None = None
 
 
+def mix_of_shares(input_share: float, cached_share: float) -> Mix:
+    """Return the mix that shares say as people do.
+
+    Args:
+        input_share: Of all tokens, input whether cached or not: 0.75 is three input tokens for one of output.
+        cached_share: Of that input, what the engine's prefix cache serves.
+    """
+    cached = input_share * cached_share
+    return Mix(input_share=input_share - cached, cached_share=cached, output_share=1.0 - input_share)
+
+
+def computed_share(mix: Mix) -> float:
+    """Return the share of all tokens that a machine has to work on: computed input, and output."""
+    return mix.input_share + mix.output_share
+
+
 def mean_tariff(tariff: Tariff | None, utc_seconds: float) -> Tariff | None:
     """Return a tariff with one price for all hours: a plan does not know in which of them it will be used."""
     if tariff is None:
@@ -238,7 +227,7 @@ def demand_on(machine: Machine, tokens_per_day: float) -> Demand:
 
     It is spread over the day: a machine that is asked for everything at noon needs more.
     """
-    computed_per_second = tokens_per_day * machine.mix.computed_share / SECONDS_PER_DAY
+    computed_per_second = tokens_per_day * computed_share(machine.mix) / SECONDS_PER_DAY
     load = computed_per_second / machine.capacity_tokens_per_second
     days_per_month = machine.month_hours * SECONDS_PER_HOUR / SECONDS_PER_DAY
     return Demand(

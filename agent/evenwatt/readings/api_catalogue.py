@@ -17,8 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evenwatt.economics.api import RateTier
 from evenwatt.errors import SourceContractError
-from evenwatt.readings.api_rates import DatedRates, Rates, RateTier, ReferenceRates
+from evenwatt.readings.api_rates import DatedRates, Rates, ReferenceRates
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot

@@ -208,7 +208,7 @@ def _answer(text: str, fetched: Path | None) -> str:
         try:
             rates.append(reference_rates(request["provider"], request["model"], at, fetched=fetched))
         except SourceContractError as exc:
-            faults.append(str(exc))
+            faults += [] if request["is_optional"] else [str(exc)]
     return json.dumps(asdict(FetchedRates(rates=tuple(rates), faults=tuple(faults))), default=str)
 
 

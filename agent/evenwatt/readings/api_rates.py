@@ -5,11 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from evenwatt.economics.api import RateTier
+
 __all__ = [
     "DatedRates",
     "FetchedRates",
     "RateRequest",
-    "RateTier",
     "Rates",
     "ReferenceRates",
     "parse_fetched_rates",
@@ -25,28 +26,13 @@ class RateRequest:
         provider: The catalogue's id of who sells it: `anthropic`. Always needed: an open-weight model has as
             many prices as sellers.
         at: When the rates are to hold, with its time zone.
+        is_optional: Whether it is no fault that nobody knows it.
     """
 
     provider: str
     model: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateTier:
-    """USD per million tokens for all tokens of a request that is longer than a threshold; exact.
-
-    Attributes:
-        above_input_tokens: Input tokens of the request, cached ones too, that it has to have more than.
-        cached_input_usd_per_mtok: None: cached input is billed as input.
-        cache_write_usd_per_mtok: None: writing to the cache costs nothing on top.
-    """
-
-    above_input_tokens: int
-    input_usd_per_mtok: Decimal
-    output_usd_per_mtok: Decimal
-    cached_input_usd_per_mtok: Decimal | None = None
-    cache_write_usd_per_mtok: Decimal | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

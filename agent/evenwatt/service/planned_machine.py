@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 from evenwatt.config import Settings, assumptions
 from evenwatt.economics.cost import PriceBook
+from evenwatt.economics.mixes import Mix
 from evenwatt.economics.ownership import Hardware, Owned, Rented, Sunk, end_of_life_utc_seconds
-from evenwatt.economics.planning import Machine, Mix, Power
+from evenwatt.economics.planning import Machine, Power, mix_of_shares
 from evenwatt.model import Assumption
 from evenwatt.readings.hardware_presets import MachinePreset, machine_preset
 
@@ -195,9 +196,8 @@ class _Choice:
         plan = self._settings.plan
         task = plan.tokens_per_task
         if task is not None:
-            return Mix(
-                input_share=task.input / (task.input + task.output),
-                cached_share=task.cached / task.input if task.input else 0.0,
+            return mix_of_shares(
+                task.input / (task.input + task.output), task.cached / task.input if task.input else 0.0
             )
         input_share = plan.input_share
         if "input_share" not in plan.model_fields_set:
@@ -212,7 +212,7 @@ class _Choice:
             self._assume(
                 "plan.cached_share", "No input is assumed to come from the cache.", "--cached-share SHARE"
             )
-        return Mix(input_share=input_share, cached_share=plan.cached_share)
+        return mix_of_shares(input_share, plan.cached_share)
 
     def _matters(self, assumption: Assumption, power: Power | None) -> bool:
         if assumption.setting.startswith("electricity."):

@@ -1,12 +1,11 @@
 """From settings to a plan: a machine on paper beside the API models that it is compared with."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 
 from evenwatt.config import Settings
-from evenwatt.economics.api import ApiCost, ReferencePrice
-from evenwatt.economics.cost import Costs, api_costs
+from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, batch_cost, request_cost
+from evenwatt.economics.cost import Costs, PriceBook, model_rule
+from evenwatt.economics.mixes import Mix
 from evenwatt.economics.planning import (
     BreakEven,
     Demand,
@@ -23,6 +22,7 @@ from evenwatt.economics.planning import (
     year_costs,
 )
 from evenwatt.economics.tariffs import price_per_kwh_at
+from evenwatt.economics.tokens import Tokens
 from evenwatt.errors import ConfigError, SourceContractError
 from evenwatt.readings.hardware_presets import machine_preset
 from evenwatt.service.planned_machine import planned_machine
@@ -47,7 +47,7 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         ConfigError: A preset or references are not known; each fault begins with its key.
     """
     settings = settings.model_copy(update={"month_hours": settings.plan.month_hours or settings.month_hours})
-    prices = planned_prices(settings, at=datetime.fromtimestamp(at_utc_seconds, tz=UTC))
+    prices = planned_prices(settings, at_utc_seconds)
     faults = (*_preset_faults(settings), *(f"references: {fault}" for fault in prices.faults))
     if faults:
         raise ConfigError(faults)
@@ -61,7 +61,8 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         machine=planned.words,
         preset=planned.preset,
         capacity_tokens_per_second=machine.capacity_tokens_per_second,
-        mix=machine.mix,
+        input_share=1.0 - machine.mix.output_share,
+        cached_share=_cached_share(machine.mix),
         power=machine.power,
         price_per_kwh=None if tariff is None else price_per_kwh_at(tariff, at_utc_seconds),
         mtok_per_hour=machine.mtok_per_hour,
@@ -73,7 +74,7 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         idle_month=scaled_costs(idle_hour, machine.month_hours),
         full_month=scaled_costs(full_hour, machine.month_hours),
         missing=_missing(full_hour),
-        references=tuple(_references(machine, prices, demand)),
+        references=tuple(_references(settings, machine, prices, demand)),
         demand=demand,
         demand_costs_per_mtok=None if demand is None else costs_per_mtok(machine, demand.load_of_each),
         month=None if demand is None else month_costs(machine, demand),
@@ -101,33 +102,56 @@ def _demand(settings: Settings, machine: Machine) -> Demand | None:
     return None
 
 
-def _references(machine: Machine, prices: PlannedPrices, demand: Demand | None) -> Iterator[PlannedReference]:
-    """Compare with every reference at the planned mix, in the order of the settings."""
-    standard = _bills(machine, prices.standard)
-    batch = _bills(machine, prices.batch)
-    for name, bill in standard.items():
+def _references(
+    settings: Settings, machine: Machine, prices: PlannedPrices, demand: Demand | None
+) -> Iterator[PlannedReference]:
+    """Compare with every reference at the planned mix, in the order of the settings.
+
+    Where the size of a request is planned, its long-context tier applies. The rule for `*` holds.
+    """
+    task = settings.plan.tokens_per_task
+    size = None if task is None else task.input + task.output
+    tokens = machine.mix.tokens(TOKENS_PER_MTOK if size is None else size)
+    rule = model_rule(machine.book, "")
+    names = rule.references
+    for price in prices.prices:
+        if names is not None and price.name not in names:
+            continue
+        bill = _bill(machine.book, tokens, price, rule.token_ratio, is_request=size is not None)
+        batch = batch_cost(tokens, price, token_ratio=rule.token_ratio)
         yield PlannedReference(
-            name=name,
-            cached=break_even_against(machine, _with_cache(bill), demand),
-            no_cache=break_even_against(machine, bill.no_cache, demand),
-            batch=_against_batch(machine, batch.get(name), demand),
-            note=prices.notes.get(name, ""),
+            name=price.name,
+            cached=_against(machine, tokens, _with_cache(bill), demand),
+            no_cache=_against(machine, tokens, bill.no_cache, demand),
+            batch=None if batch is None else _against(machine, tokens, _with_cache(batch), demand),
+            note=prices.notes.get(price.name, ""),
         )
 
 
-def _bills(machine: Machine, prices: list[ReferencePrice]) -> dict[str, ApiCost]:
-    """Return what a million tokens of the mix cost at each; the rule for all models (`*`) holds."""
-    tokens = machine.mix.tokens(TOKENS_PER_MTOK)
-    book = replace(machine.book, references=tuple(prices))
-    return api_costs(book, utc_seconds=machine.utc_seconds, model="", tokens=tokens)
+def _bill(
+    book: PriceBook, tokens: Tokens, price: ReferencePrice, token_ratio: float, *, is_request: bool
+) -> ApiCost:
+    cost = request_cost if is_request else api_cost
+    return cost(
+        tokens,
+        price,
+        token_ratio=token_ratio,
+        has_cache_write_surcharge=book.has_cache_write_surcharge,
+    )
+
+
+def _against(machine: Machine, tokens: Tokens, bill: float, demand: Demand | None) -> BreakEven:
+    return break_even_against(machine, bill / tokens.total_tokens * TOKENS_PER_MTOK, demand)
 
 
 def _with_cache(bill: ApiCost) -> float:
     return bill.no_cache if bill.observed_cache is None else bill.observed_cache
 
 
-def _against_batch(machine: Machine, bill: ApiCost | None, demand: Demand | None) -> BreakEven | None:
-    return None if bill is None else break_even_against(machine, _with_cache(bill), demand)
+def _cached_share(mix: Mix) -> float:
+    """Return what of the input comes from the cache."""
+    input_share = 1.0 - mix.output_share
+    return (mix.cached_share or 0.0) / input_share if input_share else 0.0
 
 
 def _missing(costs: Costs) -> tuple[str, ...]:

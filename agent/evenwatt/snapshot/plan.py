@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from evenwatt.economics.cost import Costs
-from evenwatt.economics.planning import BreakEven, CurvePoint, Demand, Mix, Power
+from evenwatt.economics.planning import BreakEven, CurvePoint, Demand, Power
 from evenwatt.model import Assumption
 
 __all__ = ["PlanView", "PlannedReference"]
@@ -35,6 +35,8 @@ class PlanView:
         machine: What the machine is, in words.
         preset: The name of the preset that something was taken from; None where nothing was.
         capacity_tokens_per_second: Computed input and output.
+        input_share: Of all tokens, input whether cached or not.
+        cached_share: Of the input.
         power: None: not known.
         price_per_kwh: Mean over the hours, without PUE; None: not known.
         mtok_per_hour: All tokens at full load.
@@ -58,7 +60,8 @@ class PlanView:
     machine: str
     preset: str | None
     capacity_tokens_per_second: float
-    mix: Mix
+    input_share: float
+    cached_share: float
     power: Power | None
     price_per_kwh: float | None
     mtok_per_hour: float

@@ -36,12 +36,12 @@ from evenwatt.economics.effective import (
 from evenwatt.economics.ownership import Hardware, Owned, Rented, Sunk, hardware_cost
 from evenwatt.economics.planning import (
     Machine,
-    Mix,
     Power,
     break_even_against,
     costs_per_mtok,
     demand_on,
     machine_line,
+    mix_of_shares,
     most_mtok_per_month,
 )
 from evenwatt.economics.running import (
@@ -217,7 +217,7 @@ def on_paper(
         book=PriceBook(hardware=what, tariff=flat_tariff(0.30), month_hours=month_hours),
         utc_seconds=NOW,
         capacity_tokens_per_second=capacity,
-        mix=Mix(input_share=0.0),
+        mix=mix_of_shares(0.0, 0.0),
         power=power or Power(idle_watts=0.0, full_watts=0.0),
     )
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 import psutil
 import pytest
 
-from evenwatt.economics.api import ReferencePrice, api_cost, reference_price_from_usd
+from evenwatt.economics.api import RateTier, ReferencePrice, api_cost, reference_price_from_usd
 from evenwatt.economics.tokens import Tokens
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.api_prices import (
@@ -22,7 +22,6 @@ from evenwatt.readings.api_prices import (
     fetch_in_subprocess,
     reference_rates,
 )
-from evenwatt.readings.api_rates import RateTier
 
 NOVEMBER = datetime(2026, 11, 20, tzinfo=UTC)
 BEFORE_BATCH_HISTORY = datetime(2026, 10, 13, tzinfo=UTC)

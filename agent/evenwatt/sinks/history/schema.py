@@ -50,7 +50,7 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 """What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
-STEPS: Final = ("m001_minutes_hours_totals",)
+STEPS: Final = ("m001_minutes_hours_totals", "m004_price_details")
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0

@@ -26,7 +26,7 @@ def render_json(view: PlanView) -> str:
         "month_hours": view.month_hours,
         "token_base": "total",
         "machine": _machine(view),
-        "mix": {**asdict(view.mix), "computed_share": view.mix.computed_share},
+        "mix": {"input_share": view.input_share, "cached_share": view.cached_share},
         "cost_per_hour": {"no_load": _costs(view.idle_hour), "full_load": _costs(view.full_hour)},
         "cost_per_month": {"no_load": _costs(view.idle_month), "full_load": _costs(view.full_month)},
         "missing": view.missing,

@@ -118,7 +118,7 @@ def _print_break_even(console: "Console", view: PlanView, letters: dict[str, str
 
 def _scenarios(view: PlanView, reference: PlannedReference, letter: str) -> Iterator[tuple[str, BreakEven]]:
     yield f"{letter} {_clean(reference.name)}", reference.cached
-    if view.mix.cached_share and reference.no_cache != reference.cached:
+    if view.cached_share and reference.no_cache != reference.cached:
         yield "    if its cache hits nothing", reference.no_cache
     if reference.batch is not None:
         yield "    at its batch price", reference.batch
@@ -173,12 +173,12 @@ def _print_inputs(console: "Console", view: PlanView) -> None:
 
 
 def _inputs(view: PlanView) -> Iterator[str]:
-    power, mix = view.power, view.mix
+    power = view.power
     yield f"Machine: {view.machine}."
-    cached = f", {mix.cached_share:.0%} of it from the cache" if mix.cached_share else ""
+    cached = f", {view.cached_share:.0%} of it from the cache" if view.cached_share else ""
     yield (
         f"Capacity: {money(view.capacity_tokens_per_second)} tokens a second, computed input and output; "
-        f"{mix.input_share:.0%} of all tokens are input{cached}: {money(view.mtok_per_hour)} Mtok an hour."
+        f"{view.input_share:.0%} of all tokens are input{cached}: {money(view.mtok_per_hour)} Mtok an hour."
     )
     if power is not None and power.full_watts:
         price = "" if view.price_per_kwh is None else f" at {view.price_per_kwh:.4g} {view.currency} per kWh"
