@@ -6,7 +6,7 @@ cost axis is logarithmic: the curve is one of 1 / load, and prices of different 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Chart", "Glyphs", "Mark", "drawn"]
 
@@ -72,6 +72,8 @@ def drawn(chart: Chart, *, width: int, height: int, is_unicode: bool) -> list[st
         height: Of the area that the curve is in.
         is_unicode: Whether more than ASCII can be shown.
     """
+    # What is free has no place on a logarithmic axis.
+    chart = replace(chart, marks=tuple(mark for mark in chart.marks if mark.price > 0))
     scale = _scale(chart)
     if scale is None:
         return []
@@ -108,7 +110,7 @@ class _Scale:
 
 def _scale(chart: Chart) -> _Scale | None:
     costs = [cost for load, cost in chart.curve if load >= _LEAST_PICTURED_LOAD and cost > 0]
-    seen = costs + [mark.price for mark in chart.marks if mark.price > 0]
+    seen = costs + [mark.price for mark in chart.marks]
     if not costs:
         return None
     return _Scale(min(seen) / _ROOM, max(seen) * _ROOM)
@@ -132,9 +134,8 @@ def _framed(cells: list[list[str]], chart: Chart, scale: _Scale, glyphs: Glyphs)
     height = len(cells)
     letters: dict[int, str] = {}
     for mark in chart.marks:
-        if mark.price > 0:
-            row = scale.row(mark.price, height)
-            letters[row] = letters.get(row, "") + mark.letter
+        row = scale.row(mark.price, height)
+        letters[row] = letters.get(row, "") + mark.letter
     numbered = {0, height - 1, *range(0, height, 4)}
     lines = []
     for row, content in enumerate(cells):

@@ -54,7 +54,8 @@ def render_csv(view: PlanView) -> str:
     for point in view.curve:
         costs = point.costs_per_mtok
         parts = (costs.known, costs.hardware, costs.energy, costs.labour, costs.other)
-        writer.writerow([point.load, view.most_mtok_per_month * point.load, *parts, *prices])
+        volume = view.most_mtok_per_month * point.load
+        writer.writerow(map(_cell, (point.load, volume, *parts, *prices)))
     return text.getvalue()
 
 
@@ -121,6 +122,10 @@ def _planned(view: PlanView) -> dict[str, Any] | None:
 
 def _costs(costs: Costs) -> dict[str, float | None]:
     return {**asdict(costs), "known": costs.known}
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.10g}"
 
 
 def _finite(value: float | None) -> float | None:
