@@ -6,6 +6,7 @@ from evenwatt.config import Settings
 from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, batch_cost, request_cost
 from evenwatt.economics.cost import Costs, PriceBook, model_rule
 from evenwatt.economics.mixes import Mix
+from evenwatt.economics.ownership import Owned
 from evenwatt.economics.planning import (
     BreakEven,
     Demand,
@@ -29,7 +30,7 @@ from evenwatt.service.planned_machine import planned_machine
 from evenwatt.service.planned_prices import PlannedPrices, planned_prices
 from evenwatt.service.pricing import price_book
 from evenwatt.snapshot.plan import PlannedReference, PlanView
-from evenwatt.units import TOKENS_PER_MTOK
+from evenwatt.units import HOURS_PER_YEAR, TOKENS_PER_MTOK
 
 __all__ = ["plan_view"]
 
@@ -77,6 +78,7 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         references=tuple(_references(settings, machine, prices, demand)),
         demand=demand,
         demand_costs_per_mtok=None if demand is None else costs_per_mtok(machine, demand.load_of_each),
+        lifetime_months=_lifetime_months(machine),
         month=None if demand is None else month_costs(machine, demand),
         year=None if demand is None else year_costs(machine, demand),
         assumptions=planned.assumptions,
@@ -146,6 +148,14 @@ def _against(machine: Machine, tokens: Tokens, bill: float, demand: Demand | Non
 
 def _with_cache(bill: ApiCost) -> float:
     return bill.no_cache if bill.observed_cache is None else bill.observed_cache
+
+
+def _lifetime_months(machine: Machine) -> float | None:
+    """Return over how many months the machine is written off, as far as it was bought."""
+    hardware = machine.book.hardware
+    if not isinstance(hardware, Owned):
+        return None
+    return hardware.lifetime_years * HOURS_PER_YEAR / machine.month_hours
 
 
 def _cached_share(mix: Mix) -> float:

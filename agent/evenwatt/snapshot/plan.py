@@ -49,6 +49,7 @@ class PlanView:
         missing: Components that no cost here has in it, because they are not known.
         demand: None: no volume was planned.
         demand_costs_per_mtok: At the demand.
+        lifetime_months: Over which what was bought is written off; None where nothing was.
         month: The bill of the demand, for all its machines.
         year: The same for 8,760 hours.
         assumptions: What nobody wrote, each with what makes it true.
@@ -76,6 +77,7 @@ class PlanView:
     references: tuple[PlannedReference, ...]
     demand: Demand | None = None
     demand_costs_per_mtok: Costs | None = None
+    lifetime_months: float | None = None
     month: Costs | None = None
     year: Costs | None = None
     assumptions: tuple[Assumption, ...] = ()

@@ -31,6 +31,7 @@ BESIDE = {
     "labour.salary_per_year": {"labour": {"fte": 1}},
     "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
     "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
+    "plan.tasks_per_day": {"plan": {"tokens_per_task": {"output": 1}}},
 }
 """What a key needs beside itself to make a whole file."""
 
@@ -52,6 +53,8 @@ def with_value(key, value):
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
         return {entries: [ENTRIES[entries] | {name: value}]}
+    if section == "plan.tokens_per_task":
+        return {"plan": {"tokens_per_task": {"input": 2_500, "output": 1, name: value}}}
     if section == "models.*":
         return {"models": {"*": {name: value}}}
     return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
@@ -126,6 +129,8 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
+    if key == "plan.loads":
+        default = list(default)
     if isinstance(default, bool):
         default = str(default).lower()
 

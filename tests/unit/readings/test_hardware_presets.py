@@ -79,9 +79,9 @@ def test_a_card_is_a_machine_by_any_way_to_write_it(name):
 
 def test_a_name_that_is_not_known_is_told_with_the_nearest():
     """A typing error is answered with names that there are."""
-    with pytest.raises(SourceContractError, match="the nearest are .*rtx-4090"):
+    with pytest.raises(SourceContractError, match=r"the nearest are .*rtx-4090"):
         machine_preset("rtx-4009")
-    with pytest.raises(SourceContractError, match="--list-presets$"):
+    with pytest.raises(SourceContractError, match=r"--list-presets$"):
         machine_preset("abacus")
 
 

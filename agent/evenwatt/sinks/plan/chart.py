@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Chart", "Glyphs", "Mark", "drawn"]
+__all__ = ["ASCII", "UNICODE", "Chart", "Glyphs", "Mark", "drawn"]
 
 _LEFT = 9
 """Columns of the cost axis with its numbers."""

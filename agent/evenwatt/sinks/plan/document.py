@@ -70,6 +70,7 @@ def _machine(view: PlanView) -> dict[str, Any]:
         "idle_watts": None if power is None else power.idle_watts,
         "full_watts": None if power is None else power.full_watts,
         "price_per_kwh": view.price_per_kwh,
+        "lifetime_months": view.lifetime_months,
     }
 
 
@@ -101,7 +102,10 @@ def _break_even(view: PlanView, found: BreakEven) -> dict[str, Any]:
 def _payback_outcome(view: PlanView, found: BreakEven) -> str:
     if found.payback_months is None:
         return "no volume planned" if view.demand is None else "nothing bought"
-    return "never" if math.isinf(found.payback_months) else "after months"
+    if math.isinf(found.payback_months):
+        return "never"
+    life = view.lifetime_months
+    return "after its lifetime" if life is not None and found.payback_months > life else "after months"
 
 
 def _planned(view: PlanView) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evenwatt.economics.planning import BreakEven
-from evenwatt.sinks.plan.chart import Chart, Mark, drawn
+from evenwatt.sinks.plan.chart import ASCII, UNICODE, Chart, Mark, drawn
 from evenwatt.sinks.plan.words import load_words, money, verdict, volume_words
 from evenwatt.snapshot.plan import PlannedReference, PlanView
 
@@ -36,6 +36,7 @@ def print_plan(view: PlanView) -> None:
     _print_chart(console, view, letters)
     _print_break_even(console, view, letters)
     _print_demand(console, view)
+    _print_planned(console, view, letters)
     _print_bill(console, view)
     _print_inputs(console, view)
 
@@ -86,7 +87,11 @@ def _print_chart(console: "Console", view: PlanView, letters: dict[str, str]) ->
     )
     if not lines:
         return
-    console.print(f"{view.currency} per Mtok against load; a line for each API price, a mark where it is met")
+    glyphs = UNICODE if is_unicode else ASCII
+    planned = "" if chart.planned is None else f", {glyphs.planned} as planned"
+    console.print(
+        f"{view.currency} per Mtok against load, and each API price ({glyphs.even} where they meet{planned})"
+    )
     for line in lines:
         console.print(line, style="cyan", no_wrap=True, crop=True)
     console.print()
@@ -102,18 +107,43 @@ def _print_break_even(console: "Console", view: PlanView, letters: dict[str, str
     has_purchase = any(r.cached.keep_or_switch_load is not None for r in view.references)
     columns = ["own is cheaper than", "per Mtok", "from load", "Mtok/month"]
     columns += ["if paid for"] if has_purchase else []
-    columns += ["API/own"] if view.demand is not None else []
-    columns += ["payback"] if has_purchase and view.demand is not None else []
     rows = []
+    for label, found in _all_scenarios(view, letters):
+        cells = [label, money(found.price_per_mtok), load_words(found.load)]
+        cells.append(volume_words(found.mtok_per_month))
+        if found.keep_or_switch_load is not None:
+            cells.append(load_words(found.keep_or_switch_load))
+        rows.append(cells)
+    _print_table(console, columns, rows, left=columns[:1])
+
+
+def _print_planned(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+    if view.demand is None or view.month is None:
+        return
+    own = money(view.month.known or 0.0)
+    has_payback = any(r.cached.payback_months is not None for r in view.references)
+    columns = ["as planned, a month", "API", "own", "API/own", *(["pays back"] if has_payback else [])]
+    rows = []
+    for label, found in _all_scenarios(view, letters):
+        cells = [label, money(found.price_per_mtok * view.demand.mtok_per_month), own, _amount(found.ratio)]
+        rows.append([*cells, *([_months(found.payback_months)] if has_payback else [])])
+    _print_table(console, columns, rows, left=columns[:1])
+    _print_late_payback(console, view, letters)
+
+
+def _print_late_payback(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+    life = view.lifetime_months
+    paybacks = [found.payback_months or 0.0 for _, found in _all_scenarios(view, letters)]
+    if life is not None and any(life < months < math.inf for months in paybacks):
+        console.print(
+            f"Written off over {life:g} months: what takes longer does not pay back."
+        )
+        console.print()
+
+
+def _all_scenarios(view: PlanView, letters: dict[str, str]) -> Iterator[tuple[str, BreakEven]]:
     for reference in view.references:
-        for label, found in _scenarios(view, reference, letters.get(reference.name, " ")):
-            cells = [label, money(found.price_per_mtok), load_words(found.load)]
-            cells.append(volume_words(found.mtok_per_month))
-            cells += [load_words(found.keep_or_switch_load or 0.0)] if has_purchase else []
-            cells += [_amount(found.ratio)] if view.demand is not None else []
-            cells += [_months(found.payback_months)] if len(columns) > len(cells) else []
-            rows.append(tuple(cells))
-    _print_table(console, columns, rows, left=("own is cheaper than",))
+        yield from _scenarios(view, reference, letters.get(reference.name, " "))
 
 
 def _scenarios(view: PlanView, reference: PlannedReference, letter: str) -> Iterator[tuple[str, BreakEven]]:
