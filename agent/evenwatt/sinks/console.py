@@ -20,6 +20,10 @@ _LEGEND = (
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
 _WINDOW_COLUMNS = ("per Mtok", "energy", "load", "API/own", "even at")
+_OUTLOOK_LEGEND = (
+    "Mtok/month: the break-even load as a volume. payback: until the API bills avoided, at the pace of the "
+    "window, have paid for the machine. if paid for: the break-even load without the hardware, keep or switch"
+)
 _OUTLOOK_COLUMNS = ("own is cheaper than", "Mtok/month", "payback", "if paid for")
 _TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to"})
 _GIB = 2**30
@@ -80,6 +84,7 @@ def print_status(document: Mapping[str, Any]) -> None:
         _print_table(console, _OUTLOOK_COLUMNS, _outlook_rows(window))
     if document["windows"]:
         console.print(_LEGEND, style="dim")
+        console.print(_OUTLOOK_LEGEND, style="dim")
     for assumption in document["assumptions"]:
         console.print(f"not written: {_clean(assumption['text'])}")
         console.print(f"    to write, with your value: {_clean(assumption['line_to_write'])}", style="dim")

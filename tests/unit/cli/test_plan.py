@@ -178,6 +178,56 @@ def test_one_power_stands_for_the_other_and_says_so():
     assert "plan.idle_watts" in assumed(plan)
 
 
+def test_a_payback_after_the_lifetime_is_told():
+    """What takes longer than the machine is written off over does not pay back, and says so."""
+    arguments = (*HOME, "--lifetime-years", "1", "--tokens-per-day", "4e6")
+    (entry,) = document(*arguments)["break_even"]
+
+    assert entry["payback"] == "after its lifetime"
+    assert entry["payback_months"] > 12
+    assert "Written off over 12 months" in shown(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("day", "per_hour", "word"),
+    [("2090-01-01", 0.10654, None), ("2001-01-01", 0.0, "past its lifetime")],
+    ids=["bought later", "written off"],
+)
+def test_the_day_of_purchase(tmp_path, day, per_hour, word):
+    """A machine is planned before it is bought; one that is written off costs nothing, and says so."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"hardware: {{purchase_price: 2800, lifetime_years: 3, purchased: {day}}}\n")
+    plan = document("--config", str(path), *FLAT)
+
+    assert plan["cost_per_hour"]["no_load"]["hardware"] == pytest.approx(per_hour, rel=1e-4)
+    assert any(word in note for note in plan["notes"]) if word else plan["notes"] == []
+
+
+def test_a_written_price_has_its_day(tmp_path):
+    """Of dated prices the one in force counts, and those to come do not."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "references:\n"
+        "  - name: negotiated\n"
+        "    prices:\n"
+        "      - {valid_from: 2020-01-01, input: 3, output: 3}\n"
+        "      - {valid_from: 2025-01-01, input: 2, output: 2}\n"
+        "      - {valid_from: 2099-01-01, input: 1, output: 1}\n"
+    )
+    (entry,) = document("--config", str(path))["break_even"]
+
+    assert entry["price_per_mtok"] == pytest.approx(2.0)
+
+
+def test_a_model_rule_for_all_models_holds(tmp_path):
+    """The token ratio of `*` scales the API's bill: its tokens are not ours."""
+    path = tmp_path / "config.yaml"
+    path.write_text("references: [{name: flat, input: 1, output: 1}]\nmodels: {'*': {token_ratio: 1.2}}\n")
+    (entry,) = document("--config", str(path))["break_even"]
+
+    assert entry["price_per_mtok"] == pytest.approx(1.2)
+
+
 def test_the_curve_as_csv():
     """One row for each load, in their order, with the prices of the APIs beside."""
     rows = list(csv.DictReader(shown("--csv", *RENTED, "--loads", "1,0.5").splitlines()))

@@ -135,9 +135,7 @@ def _print_late_payback(console: "Console", view: PlanView, letters: dict[str, s
     life = view.lifetime_months
     paybacks = [found.payback_months or 0.0 for _, found in _all_scenarios(view, letters)]
     if life is not None and any(life < months < math.inf for months in paybacks):
-        console.print(
-            f"Written off over {life:g} months: what takes longer does not pay back."
-        )
+        console.print(f"Written off over {life:g} months: what takes longer does not pay back.")
         console.print()
 
 
