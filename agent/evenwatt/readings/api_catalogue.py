@@ -151,7 +151,7 @@ def parsed_catalogue(providers: Any, *, fetched_on: date) -> Catalogue:
     try:
         parsed = _providers_from_raw(providers)
     except (ValueError, TypeError, LookupError, AttributeError) as exc:
-        said = str(exc).splitlines()[0]
+        said = " ".join(line.strip() for line in str(exc).splitlines()[:3])
         raise SourceContractError(
             f"not in the format of {CATALOGUE} {catalogue_version()}: {said}; a newer library may read it"
         ) from exc

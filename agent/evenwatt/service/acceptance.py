@@ -12,6 +12,7 @@ from math import inf
 from evenwatt.model import Event
 from evenwatt.service.quotes import ALWAYS, Quote, WrittenPrices
 from evenwatt.sinks.history import PriceOffer, PriceRow, effective_prices
+from evenwatt.snapshot import PendingPrice
 
 __all__ = [
     "Decision",
@@ -22,6 +23,7 @@ __all__ = [
     "decided_return",
     "decided_written",
     "in_words",
+    "pending_prices",
     "price_in_force",
     "same_rates",
 ]
@@ -169,6 +171,25 @@ def accepted_offers(
         taken = _accepted((row,), standing, until=_own_begin(own.get(row.reference)))
         rows, events = (*rows, *taken.rows), (*events, *taken.events)
     return Decision(rows=rows, events=events, settled=tuple(offer.row.reference for offer in offers))
+
+
+def pending_prices(standing: Standing, references: Iterable[str]) -> tuple[PendingPrice, ...]:
+    """Return what waits to be accepted, of some references, as views show it."""
+    pending = []
+    for name in references:
+        offer = standing.offer(name)
+        present = price_in_force(standing.rows, name, standing.now_utc_seconds)
+        if offer is not None and present is not None:
+            pending.append(
+                PendingPrice(
+                    reference=name,
+                    accepted=in_words(present),
+                    offered=in_words(offer.row),
+                    source=offer.row.source,
+                    offered_utc_seconds=offer.offered_utc_seconds,
+                )
+            )
+    return tuple(pending)
 
 
 def same_rates(one: PriceRow, other: PriceRow) -> bool:

@@ -14,9 +14,11 @@ from evenwatt.service.acceptance import (
     decided_quote,
     decided_return,
     decided_written,
+    pending_prices,
     price_in_force,
 )
 from evenwatt.service.quotes import (
+    ALWAYS,
     OfferedPrices,
     Quote,
     WrittenPrices,
@@ -25,6 +27,7 @@ from evenwatt.service.quotes import (
     written_prices,
 )
 from evenwatt.sinks.history import History
+from evenwatt.snapshot import PendingPrice
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["PriceKeeper"]
@@ -114,15 +117,25 @@ class PriceKeeper:
         self.rows = self._history.prices()
         self.offers = self._history.price_offers()
 
-    def _decided(self, said: _Said) -> Decision:
+    @property
+    def pending(self) -> tuple[PendingPrice, ...]:
+        """What waits to be accepted, of the references of the settings, as views show it."""
+        if not self.offers:
+            return ()
+        names = (reference.name for reference in self._settings.references)
+        return pending_prices(self._standing(begin_utc_seconds=ALWAYS), names)
+
+    def _standing(self, *, begin_utc_seconds: float | None) -> Standing:
         now = clock.utc_seconds()
-        begin = self._history.begin_utc_seconds()
-        standing = Standing(
+        return Standing(
             rows=self.rows,
             offers=self.offers,
             now_utc_seconds=now,
-            begin_utc_seconds=now if begin is None else begin,
+            begin_utc_seconds=now if begin_utc_seconds is None else begin_utc_seconds,
         )
+
+    def _decided(self, said: _Said) -> Decision:
+        standing = self._standing(begin_utc_seconds=self._history.begin_utc_seconds())
         match said:
             case WrittenPrices():
                 return decided_written(said, standing)

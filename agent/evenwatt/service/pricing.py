@@ -12,7 +12,7 @@ from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
 from evenwatt.readings.hardware_presets import preset_for
-from evenwatt.service.quotes import reference_price
+from evenwatt.service.quotes import reference_price, usd_rate_of
 from evenwatt.sinks.history import PriceRow
 from evenwatt.snapshot import PricedPosting, tokens_of
 
@@ -34,7 +34,7 @@ def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequen
         labour=_labour(settings),
         other=tuple(MonthlyCost(name=cost.name, per_month=cost.per_month) for cost in settings.other),
         references=tuple(
-            reference_price(row, _usd_rate(settings)) for row in prices if row.reference in names
+            reference_price(row, usd_rate_of(settings)) for row in prices if row.reference in names
         ),
         rules=tuple(
             ModelRule(pattern=pattern, references=rule.references, token_ratio=rule.token_ratio)
@@ -123,7 +123,7 @@ def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
         known = [preset for preset in presets if preset is not None]
         if not known or len(known) < len(presets):
             return None
-        price = sum(preset.purchase_price_usd for preset in known) * _usd_rate(settings)
+        price = sum(preset.purchase_price_usd for preset in known) * usd_rate_of(settings)
         if "lifetime_years" not in written.model_fields_set:
             lifetime = known[0].lifetime_years
     purchased = None
@@ -147,7 +147,3 @@ def _labour(settings: Settings) -> Labour | None:
     return HourlyLabour(
         hours_per_month=written.hours_per_month or 0.0, rate_per_hour=written.rate_per_hour or 0.0
     )
-
-
-def _usd_rate(settings: Settings) -> float:
-    return 1.0 if settings.usd_rate is None else settings.usd_rate.rate

@@ -20,6 +20,7 @@ from evenwatt.sinks.history import PriceRow
 
 __all__ = [
     "ALWAYS",
+    "NOT_YET",
     "OfferedPrices",
     "Quote",
     "WrittenPrices",
@@ -30,13 +31,14 @@ __all__ = [
     "rate_requests",
     "reference_price",
     "unknown_references",
+    "usd_rate_of",
     "written_prices",
 ]
 
 ALWAYS = 0.0
 """The date of what holds for all time before it was known."""
 
-_NOT_YET = 0.0
+NOT_YET = 0.0
 """The date of acceptance of what is not accepted."""
 
 _FETCHED = "api-prices.json"
@@ -157,6 +159,11 @@ def fetched_path(history: Path) -> Path:
     return history.with_name(_FETCHED)
 
 
+def usd_rate_of(settings: Settings) -> float:
+    """Return what one USD is worth in the site's currency."""
+    return 1.0 if settings.usd_rate is None else settings.usd_rate.rate
+
+
 def reference_price(row: PriceRow, usd_rate: float) -> ReferencePrice:
     """Return an accepted price as the economics take it, in the site's currency."""
     return reference_price_from_usd(
@@ -211,7 +218,7 @@ def _written_row(
         valid_from_utc_seconds=(
             ALWAYS if day is None else datetime.combine(day, time(), tzinfo=settings.timezone).timestamp()
         ),
-        accepted_utc_seconds=_NOT_YET,
+        accepted_utc_seconds=NOT_YET,
         input_usd_per_mtok=rates.input or 0.0,
         cached_input_usd_per_mtok=rates.cached_input,
         output_usd_per_mtok=rates.output or 0.0,
@@ -247,7 +254,7 @@ def _row(rates: ReferenceRates, standard: Rates, batch: Rates | None, day: date 
     return PriceRow(
         reference=f"{rates.provider}:{rates.model}",
         valid_from_utc_seconds=ALWAYS if midnight is None else midnight.timestamp(),
-        accepted_utc_seconds=_NOT_YET,
+        accepted_utc_seconds=NOT_YET,
         input_usd_per_mtok=float(standard.input_usd_per_mtok),
         cached_input_usd_per_mtok=_float(standard.cached_input_usd_per_mtok),
         output_usd_per_mtok=float(standard.output_usd_per_mtok),

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.sinks.tables import UNKNOWN, clean, plain_console, print_table
 from evenwatt.snapshot import ALL, Snapshot, WindowView
 from evenwatt.units import JOULES_PER_KWH
 
 __all__ = ["print_status", "summary_line"]
 
-_UNKNOWN = "-"
 _NEVER = "never"
 _LEGEND = (
     "per Mtok: own full cost and, indented, the API's price at the same mix. energy: its part in that. "
@@ -67,14 +67,11 @@ def print_status(document: Mapping[str, Any]) -> None:
 
     Every string in it may come from an engine: nothing in it is taken for markup or for control characters.
     """
-    # Imported here because the agent prints no tables, and its memory is budgeted.
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     if document["simulated"]:
         console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     for line in _head(document):
-        console.print(_clean(line))
+        console.print(clean(line))
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
@@ -85,9 +82,11 @@ def print_status(document: Mapping[str, Any]) -> None:
     if document["windows"]:
         console.print(_LEGEND, style="dim")
         console.print(_OUTLOOK_LEGEND, style="dim")
+    for pending in document.get("pending_prices", ()):
+        console.print(clean(_pending_words(pending)))
     for assumption in document["assumptions"]:
-        console.print(f"not written: {_clean(assumption['text'])}")
-        console.print(f"    to write, with your value: {_clean(assumption['line_to_write'])}", style="dim")
+        console.print(f"not written: {clean(assumption['text'])}")
+        console.print(f"    to write, with your value: {clean(assumption['line_to_write'])}", style="dim")
 
 
 def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -108,19 +107,14 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
 
 
 def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see print_status
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    print_table(console, columns, rows, text_columns=_TEXT_COLUMNS)
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for number, column in enumerate(columns):
-        is_text = number == 0 or column in _TEXT_COLUMNS
-        table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    for row in rows:
-        table.add_row(*(Text(_clean(cell)) for cell in row))
-    if table.row_count:
-        console.print(table)
-        console.print()
+
+def _pending_words(pending: Mapping[str, Any]) -> str:
+    return (
+        f"price offered, not accepted: {pending['reference']}: {pending['offered']} ({pending['source']}); "
+        f"{pending['accepted']} counts until: evenwatt prices accept {pending['reference']}"
+    )
 
 
 def _head(document: Mapping[str, Any]) -> Iterable[str]:
@@ -146,7 +140,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
 def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for source in document["sources"]:
         last = source["last_success_utc_seconds"]
-        age = _UNKNOWN if last is None else f"{max(document['utc_seconds'] - last, 0):.0f} s ago"
+        age = UNKNOWN if last is None else f"{max(document['utc_seconds'] - last, 0):.0f} s ago"
         state = "up" if source["up"] else "DOWN"
         yield source["source"], source["kind"], state, age, source["error"] or source["address"]
 
@@ -154,7 +148,7 @@ def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for gpu in document["gpus"]:
         if gpu["fault"] is not None:
-            yield f"{gpu['index']}  {gpu['fault']}", *(_UNKNOWN,) * (len(_GPU_COLUMNS) - 1)
+            yield f"{gpu['index']}  {gpu['fault']}", *(UNKNOWN,) * (len(_GPU_COLUMNS) - 1)
             continue
         energy = gpu["energy_joules"]
         yield (
@@ -248,12 +242,12 @@ def _sum_of_known(values: Iterable[float | None]) -> float | None:
 
 
 def _number(value: float | None, digits: int, unit: str = "") -> str:
-    return _UNKNOWN if value is None else f"{value:,.{digits}f}{unit}"
+    return UNKNOWN if value is None else f"{value:,.{digits}f}{unit}"
 
 
 def _percent(ratio: float | None) -> str:
     if ratio is None:
-        return _UNKNOWN
+        return UNKNOWN
     return "<0.1%" if 0 < ratio < _LEAST_RATIO else f"{ratio:.1%}"
 
 
@@ -265,12 +259,4 @@ def _duration(seconds: float) -> str:
 
 
 def _gibibytes(value: int | None) -> str:
-    return _UNKNOWN if value is None else f"{value / _GIB:.1f}"
-
-
-def _clean(text: object) -> str:
-    """Return text whose control characters, which could steer a terminal, are made visible."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(text)
-    )
+    return UNKNOWN if value is None else f"{value / _GIB:.1f}"

@@ -74,7 +74,7 @@ def timeline(*rows):
 
 
 def test_first_prices_have_the_catalogues_days_within_the_life_of_the_history():
-    """What was served before a dated change has the price of then; changes before the history are left out."""
+    """What was served before a dated change has the price of then; earlier changes are left out."""
     said = quote(row(10.0), row(8.0, at=300.0), row(4.0, at=700.0), row(2.0, at=900.0))
     decision = decided(said, standing())
 
