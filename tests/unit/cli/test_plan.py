@@ -166,7 +166,7 @@ def test_electricity_that_is_not_known_is_named():
 
     assert plan["missing"] == ["electricity"]
     assert plan["cost_per_hour"]["full_load"]["energy"] is None
-    assert plan["verdict"].startswith("Without electricity, which nobody has told: ")
+    assert plan["verdict"].startswith("Without electricity, which is not known: ")
     assert "plan.full_watts" in assumed(plan)
 
 

@@ -2,18 +2,23 @@
 
 import math
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from evenwatt.economics.planning import BreakEven
 from evenwatt.sinks.plan.chart import ASCII, UNICODE, Chart, Mark, drawn
 from evenwatt.sinks.plan.words import load_words, money, verdict, volume_words
+from evenwatt.sinks.tables import UNKNOWN, clean, plain_console, print_table
 from evenwatt.snapshot.plan import PlannedReference, PlanView
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["print_plan"]
+
+_Lettered = Sequence[tuple[str, PlannedReference]]
+"""References with the letters that they go by in tables and picture."""
 
 _COMPONENTS = ("hardware", "energy", "labour", "other")
 _NARROWEST_CHART = 50
@@ -23,61 +28,57 @@ _CHART_ROWS = 15
 
 def print_plan(view: PlanView) -> None:
     """Print a plan; without a terminal the same text, without colours."""
-    # Imported here because JSON and CSV do without.
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     console.print(verdict(view), style="bold")
     if view.assumptions:
         console.print(f"{len(view.assumptions)} values are assumed; what makes them true is at the end.")
     console.print()
-    letters = dict(zip((r.name for r in view.references), string.ascii_uppercase, strict=False))
-    _print_curve(console, view, letters)
-    _print_chart(console, view, letters)
-    _print_break_even(console, view, letters)
+    # Beyond the alphabet a name has no letter of its own; the table still has the name.
+    letters = chain(string.ascii_uppercase, repeat("+"))
+    lettered = tuple(zip(letters, view.references, strict=False))
+    _print_curve(console, view, lettered)
+    _print_chart(console, view, lettered)
+    _print_break_even(console, view, lettered)
     _print_demand(console, view)
-    _print_planned(console, view, letters)
+    _print_planned(console, view, lettered)
     _print_bill(console, view)
     _print_inputs(console, view)
 
 
-def _print_curve(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+def _print_curve(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     shown = _shown_components(view)
-    columns = (
-        "load",
-        "Mtok/month",
-        "per Mtok",
-        *map(_component_words, shown),
-        *(["cheaper than"] if letters else []),
-    )
-    rows = []
-    points = [(point.load, point.costs_per_mtok, "") for point in view.curve]
+    points = [(load_words(point.load), point.load, point.costs_per_mtok) for point in view.curve]
     if view.demand is not None and view.demand_costs_per_mtok is not None:
-        points.append((view.demand.load_of_each, view.demand_costs_per_mtok, " planned"))
-    for load, costs, word in points:
-        beaten = "".join(
-            letter
-            for reference, letter in zip(view.references, letters.values(), strict=False)
-            if (costs.known or 0.0) < reference.cached.price_per_mtok
-        )
-        cells = [
-            f"{load_words(load)}{word}",
+        load = view.demand.load_of_each
+        points.append((f"{load_words(load)} planned", load, view.demand_costs_per_mtok))
+    columns = ("load", "Mtok/month", "per Mtok", *map(_component_words, shown), "cheaper than")
+    rows = [
+        (
+            label,
             money(view.most_mtok_per_month * load),
             money(costs.known or 0.0),
-        ]
-        cells += [_amount(getattr(costs, component)) for component in shown]
-        rows.append((*cells, *([beaten or "none"] if letters else [])))
-    _print_table(console, columns, rows, left=("load", "cheaper than"))
+            *(_amount(getattr(costs, component)) for component in shown),
+            _beaten(costs.known or 0.0, lettered),
+        )
+        for label, load, costs in points
+    ]
+    print_table(console, columns, rows, text_columns={"cheaper than"})
 
 
-def _print_chart(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+def _beaten(cost_per_mtok: float, lettered: _Lettered) -> str:
+    """Return the letters of the APIs that cost more."""
+    dearer = [letter for letter, r in lettered if cost_per_mtok < r.cached.price_per_mtok]
+    return "".join(dearer) or "none"
+
+
+def _print_chart(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     if console.width < _NARROWEST_CHART:
         return
     chart = Chart(
         curve=[(point.load, point.costs_per_mtok.known or 0.0) for point in view.picture],
         marks=[
             Mark(letter=letter, price=reference.cached.price_per_mtok, even_load=reference.cached.load)
-            for reference, letter in zip(view.references, letters.values(), strict=False)
+            for letter, reference in lettered
         ],
         planned=_planned_point(view),
     )
@@ -103,49 +104,50 @@ def _planned_point(view: PlanView) -> tuple[float, float] | None:
     return view.demand.load_of_each, view.demand_costs_per_mtok.known or 0.0
 
 
-def _print_break_even(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+def _print_break_even(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     has_purchase = any(r.cached.keep_or_switch_load is not None for r in view.references)
     columns = ["own is cheaper than", "per Mtok", "from load", "Mtok/month"]
     columns += ["if paid for"] if has_purchase else []
     rows = []
-    for label, found in _all_scenarios(view, letters):
+    for label, found in _all_scenarios(view, lettered):
         cells = [label, money(found.price_per_mtok), load_words(found.load)]
         cells.append(volume_words(found.mtok_per_month))
         if found.keep_or_switch_load is not None:
             cells.append(load_words(found.keep_or_switch_load))
-        rows.append(cells)
-    _print_table(console, columns, rows, left=columns[:1])
+        rows.append(tuple(cells))
+    print_table(console, tuple(columns), rows)
 
 
-def _print_planned(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+def _print_planned(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     if view.demand is None or view.month is None:
         return
     own = money(view.month.known or 0.0)
     has_payback = any(r.cached.payback_months is not None for r in view.references)
     columns = ["as planned, a month", "API", "own", "API/own", *(["pays back"] if has_payback else [])]
     rows = []
-    for label, found in _all_scenarios(view, letters):
-        cells = [label, money(found.price_per_mtok * view.demand.mtok_per_month), own, _amount(found.ratio)]
-        rows.append([*cells, *([_months(found.payback_months)] if has_payback else [])])
-    _print_table(console, columns, rows, left=columns[:1])
-    _print_late_payback(console, view, letters)
+    for label, found in _all_scenarios(view, lettered):
+        bill = money(found.price_per_mtok * view.demand.mtok_per_month)
+        payback = (_months(found.payback_months),) if has_payback else ()
+        rows.append((label, bill, own, _amount(found.ratio), *payback))
+    print_table(console, tuple(columns), rows)
+    _print_late_payback(console, view, lettered)
 
 
-def _print_late_payback(console: "Console", view: PlanView, letters: dict[str, str]) -> None:
+def _print_late_payback(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     life = view.lifetime_months
-    paybacks = [found.payback_months or 0.0 for _, found in _all_scenarios(view, letters)]
+    paybacks = [found.payback_months or 0.0 for _, found in _all_scenarios(view, lettered)]
     if life is not None and any(life < months < math.inf for months in paybacks):
         console.print(f"Written off over {life:g} months: what takes longer does not pay back.")
         console.print()
 
 
-def _all_scenarios(view: PlanView, letters: dict[str, str]) -> Iterator[tuple[str, BreakEven]]:
-    for reference in view.references:
-        yield from _scenarios(view, reference, letters.get(reference.name, " "))
+def _all_scenarios(view: PlanView, lettered: _Lettered) -> Iterator[tuple[str, BreakEven]]:
+    for letter, reference in lettered:
+        yield from _scenarios(view, reference, letter)
 
 
 def _scenarios(view: PlanView, reference: PlannedReference, letter: str) -> Iterator[tuple[str, BreakEven]]:
-    yield f"{letter} {_clean(reference.name)}", reference.cached
+    yield f"{letter} {clean(reference.name)}", reference.cached
     if view.cached_share and reference.no_cache != reference.cached:
         yield "    if its cache hits nothing", reference.no_cache
     if reference.batch is not None:
@@ -183,20 +185,20 @@ def _print_bill(console: "Console", view: PlanView) -> None:
         (label, *(_amount(getattr(costs, name)) for name in _COMPONENTS), _amount(costs.known))
         for label, costs in bills
     ]
-    _print_table(console, columns, rows, left=columns[:1])
+    print_table(console, columns, rows)
 
 
 def _print_inputs(console: "Console", view: PlanView) -> None:
-    from rich.padding import Padding  # noqa: PLC0415 -- see print_plan
+    from rich.padding import Padding  # noqa: PLC0415 -- see plain_console
     from rich.text import Text  # noqa: PLC0415
 
     for line in _inputs(view):
-        console.print(_clean(line))
+        console.print(clean(line))
     for note in (*view.notes, *(f"{r.name}: {r.note}." for r in view.references if r.note)):
-        console.print(_clean(note), style="dim")
+        console.print(clean(note), style="dim")
     for assumption in view.assumptions:
-        console.print(f"not written: {_clean(assumption.text)}")
-        written = Text(f"to make it true: {_clean(assumption.line_to_write)}", style="dim")
+        console.print(f"not written: {clean(assumption.text)}")
+        written = Text(f"to make it true: {clean(assumption.line_to_write)}", style="dim")
         console.print(Padding(written, (0, 0, 0, 4)))
 
 
@@ -213,23 +215,6 @@ def _inputs(view: PlanView) -> Iterator[str]:
         yield f"Electricity: {power.idle_watts:g} W idle, {power.full_watts:g} W at full load{price}."
 
 
-def _print_table(
-    console: "Console", columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str]
-) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see print_plan
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    if table.row_count:
-        console.print(table)
-        console.print()
-
-
 def _shown_components(view: PlanView) -> list[str]:
     """Return the components that cost something, or are not known: the others would be columns of zeros."""
     return [name for name in _COMPONENTS if getattr(view.full_hour, name) != 0]
@@ -240,18 +225,10 @@ def _component_words(name: str) -> str:
 
 
 def _amount(value: float | None) -> str:
-    return "-" if value is None else money(value)
+    return UNKNOWN if value is None else money(value)
 
 
 def _months(value: float | None) -> str:
     if value is None:
-        return "-"
+        return UNKNOWN
     return "never" if math.isinf(value) else f"{value:,.1f} months"
-
-
-def _clean(text: str) -> str:
-    """Return text whose control characters, which could steer a terminal, are made visible."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

@@ -37,7 +37,7 @@ def verdict(view: PlanView) -> str:
     body = _by_load(view) if view.demand is None else _at_demand(view)
     if not view.missing:
         return body[0].upper() + body[1:]
-    return f"Without {' and '.join(view.missing)}, which nobody has told: {body}"
+    return f"Without {' and '.join(view.missing)}, which is not known: {body}"
 
 
 def _by_load(view: PlanView) -> str:

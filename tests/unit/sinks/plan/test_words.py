@@ -117,6 +117,6 @@ def test_a_volume_above_capacity():
 def test_what_is_missing_goes_before():
     """A cost without one of its components is never told without saying so."""
     assert verdict(view(DEAR, missing=("electricity",))) == (
-        "Without electricity, which nobody has told: the machine is cheaper than dear from 25.0% load "
+        "Without electricity, which is not known: the machine is cheaper than dear from 25.0% load "
         "(182.5 Mtok a month)."
     )
