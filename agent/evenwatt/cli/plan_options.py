@@ -56,6 +56,7 @@ _INSTEAD_OF: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "--purchase-price": (
         ("hardware", "mode"),
+        ("hardware", "parts"),
         ("hardware", "rent_per_hour"),
         ("hardware", "rent_per_month"),
     ),
