@@ -65,6 +65,7 @@ class _Choice:
         self._preset = self._chosen_preset()
 
     def made(self) -> PlannedMachine:
+        """Return the machine with all that was assumed and noted."""
         hardware = self._hardware()
         power = self._power(hardware)
         capacity = self._capacity()
@@ -215,7 +216,7 @@ class _Choice:
         return mix_of_shares(input_share, plan.cached_share)
 
     def _matters(self, assumption: Assumption, power: Power | None) -> bool:
-        if assumption.setting.startswith("electricity."):
+        if assumption.setting == "electricity.price_per_kwh":
             return power is not None and power.full_watts > 0
         return assumption.setting in _OPTIONS
 
