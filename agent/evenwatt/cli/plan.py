@@ -9,110 +9,82 @@ from evenwatt.errors import ConfigError
 
 __all__ = ["plan"]
 
-_MACHINE = "Machine"
-_ELECTRICITY = "Electricity"
-_DEMAND = "What is asked of it"
-_OTHER = "Compare and show"
 
-
-def _text(option: str, metavar: str, text: str, panel: str) -> Any:
+def _text(option: str, metavar: str, text: str) -> Any:
     """Return an option whose value is read by the configuration, which tells all faults at once."""
-    return typer.Option(option, metavar=metavar, help=text, rich_help_panel=panel, show_default=False)
+    return typer.Option(option, metavar=metavar, help=text, show_default=False)
 
 
 @app.command()
 def plan(  # noqa: PLR0913 -- one for each key that it works with
     config: ConfigOption = None,
     *,
-    preset: Annotated[
-        str | None, _text("--preset", "NAME", "A machine from --list-presets.", _MACHINE)
-    ] = None,
-    list_presets: Annotated[
-        bool, typer.Option("--list-presets", help="Show the machines known.", rich_help_panel=_MACHINE)
-    ] = False,
+    preset: Annotated[str | None, _text("--preset", "NAME", "A machine from --list-presets.")] = None,
+    list_presets: Annotated[bool, typer.Option("--list-presets", help="Show the machines known.")] = False,
     capacity: Annotated[
         str | None,
-        _text("--capacity", "TOK/S", "Computed input and output that it sustains at the mix.", _MACHINE),
+        _text("--capacity", "TOK/S", "Computed input and output that it sustains at the mix."),
     ] = None,
-    purchase_price: Annotated[
-        str | None, _text("--purchase-price", "PRICE", "Of the whole machine.", _MACHINE)
-    ] = None,
+    purchase_price: Annotated[str | None, _text("--purchase-price", "PRICE", "Of the whole machine.")] = None,
     residual_value: Annotated[
-        str | None, _text("--residual-value", "PRICE", "At the end of its life.", _MACHINE)
+        str | None, _text("--residual-value", "PRICE", "At the end of its life.")
     ] = None,
     lifetime_years: Annotated[
-        str | None, _text("--lifetime-years", "YEARS", "Over which the price is spread.", _MACHINE)
+        str | None, _text("--lifetime-years", "YEARS", "Over which the price is spread.")
     ] = None,
     maintenance_per_year: Annotated[
-        str | None, _text("--maintenance-per-year", "SHARE", "Of the price, each year: 0.03.", _MACHINE)
+        str | None, _text("--maintenance-per-year", "SHARE", "Of the price, each year: 0.03.")
     ] = None,
     rent_per_hour: Annotated[
-        str | None, _text("--rent-per-hour", "PRICE", "Every hour, used or not.", _MACHINE)
+        str | None, _text("--rent-per-hour", "PRICE", "Every hour, used or not.")
     ] = None,
     fte: Annotated[
-        str | None, _text("--fte", "SHARE", "Of a full-time position; with --salary-per-year.", _MACHINE)
+        str | None, _text("--fte", "SHARE", "Of a full-time position; with --salary-per-year.")
     ] = None,
     salary_per_year: Annotated[
-        str | None, _text("--salary-per-year", "MONEY", "Of one full-time position.", _MACHINE)
+        str | None, _text("--salary-per-year", "MONEY", "Of one full-time position.")
     ] = None,
     other_per_month: Annotated[
-        str | None, _text("--other-per-month", "MONEY", "Colocation and other fixed costs.", _MACHINE)
+        str | None, _text("--other-per-month", "MONEY", "Colocation and other fixed costs.")
     ] = None,
     price_per_kwh: Annotated[
-        str | None, _text("--price-per-kwh", "PRICE", "Taxes and fees included.", _ELECTRICITY)
+        str | None, _text("--price-per-kwh", "PRICE", "Taxes and fees included.")
     ] = None,
-    pue: Annotated[
-        str | None, _text("--pue", "RATIO", "Drawn by the building for each watt.", _ELECTRICITY)
-    ] = None,
+    pue: Annotated[str | None, _text("--pue", "RATIO", "Drawn by the building for each watt.")] = None,
     idle_watts: Annotated[
-        str | None, _text("--idle-watts", "WATTS", "Drawn with no request running.", _ELECTRICITY)
+        str | None, _text("--idle-watts", "WATTS", "Drawn with no request running.")
     ] = None,
-    full_watts: Annotated[
-        str | None, _text("--full-watts", "WATTS", "Drawn at full load.", _ELECTRICITY)
-    ] = None,
+    full_watts: Annotated[str | None, _text("--full-watts", "WATTS", "Drawn at full load.")] = None,
     tokens_per_day: Annotated[
-        str | None, _text("--tokens-per-day", "TOKENS", "All of them, cached ones too.", _DEMAND)
+        str | None, _text("--tokens-per-day", "TOKENS", "All of them, cached ones too.")
     ] = None,
     tasks_per_day: Annotated[
-        str | None, _text("--tasks-per-day", "TASKS", "Instead: with the tokens of a task.", _DEMAND)
+        str | None, _text("--tasks-per-day", "TASKS", "Instead: with the tokens of a task.")
     ] = None,
-    input_per_task: Annotated[
-        str | None, _text("--input-per-task", "TOKENS", "All input of a task.", _DEMAND)
-    ] = None,
+    input_per_task: Annotated[str | None, _text("--input-per-task", "TOKENS", "All input of a task.")] = None,
     cached_per_task: Annotated[
-        str | None, _text("--cached-per-task", "TOKENS", "The part of it from the cache.", _DEMAND)
+        str | None, _text("--cached-per-task", "TOKENS", "The part of it from the cache.")
     ] = None,
     output_per_task: Annotated[
-        str | None, _text("--output-per-task", "TOKENS", "All output of a task.", _DEMAND)
+        str | None, _text("--output-per-task", "TOKENS", "All output of a task.")
     ] = None,
-    mix: Annotated[
-        str | None, _text("--mix", "IN:OUT", "Input to output, such as 3:1 or 30/70.", _DEMAND)
-    ] = None,
+    mix: Annotated[str | None, _text("--mix", "IN:OUT", "Input to output, such as 3:1 or 30/70.")] = None,
     input_share: Annotated[
-        str | None, _text("--input-share", "SHARE", "Instead: input of all tokens.", _DEMAND)
+        str | None, _text("--input-share", "SHARE", "Instead: input of all tokens.")
     ] = None,
     cached_share: Annotated[
-        str | None, _text("--cached-share", "SHARE", "Of the input, what the cache serves.", _DEMAND)
+        str | None, _text("--cached-share", "SHARE", "Of the input, what the cache serves.")
     ] = None,
     reference: Annotated[
         list[str] | None,
         _text(
-            "--reference",
-            "API",
-            "provider:model, or NAME=INPUT/OUTPUT[/CACHED] in USD per Mtok; repeatable.",
-            _OTHER,
+            "--reference", "API", "provider:model, or NAME=INPUT/OUTPUT[/CACHED] in USD per Mtok; repeatable."
         ),
     ] = None,
-    month_hours: Annotated[str | None, _text("--month-hours", "730|720", "Of a month.", _OTHER)] = None,
-    loads: Annotated[
-        str | None, _text("--loads", "L,L,...", "Of the table, above 0 and at most 1.", _OTHER)
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The whole plan, for programs.", rich_help_panel=_OTHER)
-    ] = False,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="The curve, for a spreadsheet.", rich_help_panel=_OTHER)
-    ] = False,
+    month_hours: Annotated[str | None, _text("--month-hours", "730|720", "Of a month.")] = None,
+    loads: Annotated[str | None, _text("--loads", "L,L,...", "Of the table, above 0 and at most 1.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole plan, for programs.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The curve, for a spreadsheet.")] = False,
 ) -> None:
     """Work out what a machine would cost by its load, and from where on an API is dearer; needs no agent."""
     if list_presets:

@@ -36,12 +36,12 @@ class PlannedPrices:
 
 def planned_prices(settings: Settings, at_utc_seconds: float) -> PlannedPrices:
     """Return the prices of all references at a moment; a written price goes before the catalogue's."""
-    names = [reference.name for reference in asked_references(settings)]
+    written = _written_rows(settings, at_utc_seconds)
+    names = [reference.name for reference in asked_references(settings) if reference.name not in written]
     at = datetime.fromtimestamp(at_utc_seconds, tz=UTC)
     fetched = cached_rates(names, at=at, fetched=fetched_path(settings.history.path))
     offered = offered_prices(fetched, settings)
-    rows = {quote.reference: quote.present for quote in offered.quotes}
-    rows |= _written_rows(settings, at_utc_seconds)
+    rows = {quote.reference: quote.present for quote in offered.quotes} | written
     rate = 1.0 if settings.usd_rate is None else settings.usd_rate.rate
     in_order = [rows[reference.name] for reference in settings.references if reference.name in rows]
     return PlannedPrices(
@@ -49,7 +49,7 @@ def planned_prices(settings: Settings, at_utc_seconds: float) -> PlannedPrices:
         notes={
             quote.reference: "the price of this hour, which varies within the day"
             for quote in offered.quotes
-            if len(quote.within_day) > 1 and quote.present is rows[quote.reference]
+            if len(quote.within_day) > 1
         },
         faults=offered.faults,
     )
