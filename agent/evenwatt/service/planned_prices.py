@@ -1,6 +1,6 @@
 """The API prices of a plan: written ones, and for the rest the catalogue's of today."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,11 +26,13 @@ class PlannedPrices:
     Attributes:
         prices: In the order of the settings; all in force.
         notes: By reference, what has to be known of its price.
+        absent: Names of references whose first price is of a day to come.
         faults: A sentence for each whose price the catalogue does not know.
     """
 
     prices: tuple[ReferencePrice, ...]
     notes: Mapping[str, str]
+    absent: tuple[str, ...]
     faults: tuple[str, ...]
 
 
@@ -51,8 +53,15 @@ def planned_prices(settings: Settings, at_utc_seconds: float) -> PlannedPrices:
             for quote in offered.quotes
             if len(quote.within_day) > 1
         },
+        absent=tuple(_absent(settings, rows, at_utc_seconds)),
         faults=offered.faults,
     )
+
+
+def _absent(settings: Settings, rows: Mapping[str, PriceRow], at_utc_seconds: float) -> Iterator[str]:
+    for written in written_prices(settings):
+        if written.reference not in rows and written.begin_utc_seconds > at_utc_seconds:
+            yield written.reference
 
 
 def _written_rows(settings: Settings, at_utc_seconds: float) -> dict[str, PriceRow]:

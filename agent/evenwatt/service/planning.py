@@ -82,7 +82,7 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         month=None if demand is None else month_costs(machine, demand),
         year=None if demand is None else year_costs(machine, demand),
         assumptions=planned.assumptions,
-        notes=planned.notes,
+        notes=(*planned.notes, *(f"{name} has no price yet, and is left out." for name in prices.absent)),
     )
 
 

@@ -219,6 +219,18 @@ def test_a_written_price_has_its_day(tmp_path):
     assert entry["price_per_mtok"] == pytest.approx(2.0)
 
 
+def test_a_price_of_a_day_to_come_is_left_out_and_says_so(tmp_path):
+    """What nobody can pay yet is compared with nothing."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "references:\n  - {name: next, prices: [{valid_from: 2099-01-01, input: 1, output: 1}]}\n"
+    )
+    plan = document("--config", str(path))
+
+    assert plan["break_even"] == []
+    assert "next has no price yet, and is left out." in plan["notes"]
+
+
 def test_a_model_rule_for_all_models_holds(tmp_path):
     """The token ratio of `*` scales the API's bill: its tokens are not ours."""
     path = tmp_path / "config.yaml"
