@@ -1,5 +1,6 @@
 """How long a person waits for a command."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -23,7 +24,25 @@ def run(_seconds):
                 wall, cpu = _wall_and_cpu_seconds(arguments)
                 table.add(f"evenwatt {arguments[0]}", wall, "s")
                 table.add(f"evenwatt {arguments[0]}, CPU", cpu, "s")
+        caches = [folder / f"cache-{number}" for number in range(TIMES)]
+        table.add("evenwatt plan, to its first output", _first_output_seconds(caches[:1] * TIMES), "s", 0.5)
+        table.add("the same, first time of a day", _first_output_seconds(caches[1:]), "s", 0.5)
     return table
+
+
+def _first_output_seconds(caches):
+    """Return how long a person waits for the verdict; the API prices of a day are kept in the cache."""
+    walls = []
+    for cache in caches:
+        began = time.perf_counter()
+        environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "evenwatt", "plan"], stdout=subprocess.PIPE, env=environment
+        ) as command:
+            command.stdout.read(1)
+            walls.append(time.perf_counter() - began)
+            command.stdout.read()
+    return median(walls)
 
 
 def _wall_and_cpu_seconds(arguments):

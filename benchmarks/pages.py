@@ -11,8 +11,8 @@ from benchmarks.server import LIFE_SECONDS
 from counting_engine import Counts, Engine, Truth, Work
 from engine_process import EngineProcess
 from evenwatt.readings.engine import EngineSource
-from evenwatt.readings.exposition import checked_page, parse_samples
 from evenwatt.readings.engines.vllm import VLLM
+from evenwatt.readings.exposition import checked_page, parse_samples
 
 LINES = (590, 1_500, 3_400)
 BUDGET_LINES = 1_500

@@ -11,6 +11,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     init,  # noqa: F401
     doctor,  # noqa: F401
     config,  # noqa: F401
+    plan,  # noqa: F401
     prices,  # noqa: F401
     calibrate,  # noqa: F401
     gpu,  # noqa: F401

@@ -8,6 +8,7 @@ from evenwatt.config.costs import HardwarePart
 from evenwatt.config.credentials import Secret
 from evenwatt.config.electricity import ElectricityFeed, ElectricityPrice, core_band
 from evenwatt.config.load import load, parse_settings
+from evenwatt.config.options import Override
 from evenwatt.config.places import find_config
 from evenwatt.config.references import CatalogueReference, DatedPrices, PricedReference
 from evenwatt.config.schema import Settings
@@ -20,6 +21,7 @@ __all__ = [
     "ElectricityFeed",
     "ElectricityPrice",
     "HardwarePart",
+    "Override",
     "PricedReference",
     "Secret",
     "Settings",

@@ -1,11 +1,13 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from evenwatt.config.document import Unreadable, read_document
 from evenwatt.config.faults import Fault
+from evenwatt.config.options import Override, lay_over, rendered_faults
 from evenwatt.config.places import find_config
 from evenwatt.config.schema import Settings
 from evenwatt.config.validation import faults_of
@@ -16,39 +18,48 @@ __all__ = ["load", "parse_settings"]
 _MAX_BYTES = 1 << 20
 
 
-def load(path: Path | None = None) -> Settings:
+def load(path: Path | None = None, overrides: Sequence[Override] = ()) -> Settings:
     """Return the settings of a file, or of the one that `find_config` finds, or the defaults.
+
+    Args:
+        path: The file; None: the usual places.
+        overrides: What the command line says instead.
 
     Raises:
         ConfigError: The file cannot be read, or something in it is wrong; it carries all faults.
     """
     path = path or find_config()
-    return Settings() if path is None else parse_settings(_read(path), str(path))
+    if path is None:
+        return parse_settings(b"", "options", overrides) if overrides else Settings()
+    return parse_settings(_read(path), str(path), overrides)
 
 
-def parse_settings(content: bytes, file: str) -> Settings:
+def parse_settings(content: bytes, file: str, overrides: Sequence[Override] = ()) -> Settings:
     """Return the settings that the content of a file stands for.
 
     Args:
         content: What the file holds.
         file: What to call it in a fault.
+        overrides: What the command line says instead.
 
     Raises:
         ConfigError: Something in it is wrong; it carries all faults, in the order of the lines.
     """
-    settings, faults = _settings_and_faults(content)
+    settings, faults = _settings_and_faults(content, overrides)
     if settings is None or faults:
         # Raised here and not where they were found: what was found must not travel along as the cause.
-        in_order = sorted(faults, key=lambda fault: fault.line or 0)
-        raise ConfigError(tuple(fault.rendered(file) for fault in in_order))
+        raise ConfigError(rendered_faults(faults, overrides, file))
     return settings
 
 
-def _settings_and_faults(content: bytes) -> tuple[Settings | None, list[Fault]]:
+def _settings_and_faults(
+    content: bytes, overrides: Sequence[Override]
+) -> tuple[Settings | None, list[Fault]]:
     try:
         document = read_document(_decoded(content))
     except Unreadable as error:
         return None, [error.fault]
+    lay_over(document, overrides)
     faults = document.faults
     try:
         return Settings.model_validate(document.values), faults

@@ -15,6 +15,7 @@ from evenwatt.config.credentials import ApiKey
 from evenwatt.config.electricity import Electricity
 from evenwatt.config.host import HostPower
 from evenwatt.config.places import default_history_path, system_timezone
+from evenwatt.config.plan import Plan
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
@@ -236,6 +237,7 @@ class Settings(Section):
     server: Server = Server()
     history: History = Field(default_factory=History)
     sampling: Sampling = Sampling()
+    plan: Plan = Plan()
 
     @field_validator("usd_rate")
     @classmethod

@@ -5,14 +5,17 @@ Throughout, `math.inf` means never, and None means that it cannot be known.
 
 import math
 from dataclasses import dataclass, replace
+from typing import overload
 
 from evenwatt.economics.cost import Costs
+from evenwatt.economics.ownership import Hardware, owned_parts
 from evenwatt.economics.running import MONTH_HOURS
 from evenwatt.economics.tokens import Tokens
-from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
+from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
 __all__ = [
     "CostLine",
+    "Purchase",
     "WindowSums",
     "break_even_load",
     "break_even_mtok_per_month",
@@ -20,6 +23,7 @@ __all__ = [
     "cost_per_mtok_at_load",
     "keep_or_switch_costs",
     "payback_months",
+    "purchase_of",
     "token_load",
 ]
 
@@ -58,6 +62,20 @@ class CostLine:
     fixed_cost_per_hour: float
     load_cost_per_hour: float
     mtok_per_hour: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """What a machine that was bought took at once, and what keeping it takes on.
+
+    Attributes:
+        price: Paid once.
+        maintenance_per_hour: Paid for as long as the machine is kept; part of its hardware cost, but not of
+            what its price has to earn back.
+    """
+
+    price: float
+    maintenance_per_hour: float = 0.0
 
 
 def token_load(
@@ -115,6 +133,10 @@ def cost_per_mtok_at_load(line: CostLine, load: float) -> float | None:
     return (line.fixed_cost_per_hour + line.load_cost_per_hour * load) / mtok if mtok else None
 
 
+@overload
+def break_even_load(line: CostLine, price_per_mtok: float) -> float: ...
+@overload
+def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> float | None: ...
 def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> float | None:
     """Return the load from which on our own tokens are cheaper: F / (T p - V).
 
@@ -132,6 +154,14 @@ def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> floa
     return line.fixed_cost_per_hour / margin_per_hour
 
 
+@overload
+def break_even_mtok_per_month(
+    line: CostLine, price_per_mtok: float, *, month_hours: float = MONTH_HOURS
+) -> float: ...
+@overload
+def break_even_mtok_per_month(
+    line: CostLine | None, price_per_mtok: float | None, *, month_hours: float = MONTH_HOURS
+) -> float | None: ...
 def break_even_mtok_per_month(
     line: CostLine | None, price_per_mtok: float | None, *, month_hours: float = MONTH_HOURS
 ) -> float | None:
@@ -155,10 +185,22 @@ def payback_months(
     Args:
         purchase_price: What is paid once.
         api_bill_per_month: What the same tokens would cost there.
-        running_cost_per_month: Electricity, labour and other, without the hardware.
+        running_cost_per_month: Electricity, labour, other and maintenance, without the price of the hardware.
     """
     saving_per_month = api_bill_per_month - running_cost_per_month
     return purchase_price / saving_per_month if saving_per_month > 0 else math.inf
+
+
+def purchase_of(hardware: Hardware | None) -> Purchase | None:
+    """Return what has to be paid back; None where nothing was bought, or its price is out of the question."""
+    parts = owned_parts(hardware)
+    if not parts:
+        return None
+    return Purchase(
+        price=sum(part.purchase_price for part in parts),
+        maintenance_per_hour=sum(part.maintenance_per_year * part.purchase_price for part in parts)
+        / HOURS_PER_YEAR,
+    )
 
 
 def keep_or_switch_costs(costs: Costs) -> Costs:

@@ -11,7 +11,7 @@ from evenwatt.ledger import Posting, merged_postings
 from evenwatt.service.pricing import priced
 from evenwatt.service.windows import window_views
 from evenwatt.sinks.history import History
-from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of
+from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of, with_outlook
 
 __all__ = ["Accounts", "Tell", "price_back"]
 
@@ -108,9 +108,10 @@ class Accounts:
             self.totals = self._written = self._history.totals()
             self.source_totals = self._history.source_totals()
             self.events = self._history.events(limit=_EVENTS_SHOWN)
-            self.windows = window_views(
+            views = window_views(
                 self._history, windows, now_utc_seconds=now_utc_seconds, zone=zone, capacities=capacities
             )
+            self.windows = tuple(with_outlook(view, book) for view in views)
         except HistoryError as error:
             self._fail(f"{error}; what it adds up to is shown as it was", error)
             return

@@ -12,6 +12,7 @@ from evenwatt.units import JOULES_PER_KWH
 
 __all__ = ["print_status", "summary_line"]
 
+_NEVER = "never"
 _LEGEND = (
     "per Mtok: own full cost and, indented, the API's price at the same mix. energy: its part in that. "
     "API/own: the API's bill over own cost; below 1 the API was cheaper. even at: the load from which "
@@ -24,6 +25,11 @@ _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to"
 _HOST_COLUMNS = ("beside the GPUs", "power", "kWh", "covers", "meter and why")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
 _WINDOW_COLUMNS = ("per Mtok", "energy", "input", "output", "load", "API/own", "even at")
+_OUTLOOK_LEGEND = (
+    "Mtok/month: the break-even load as a volume. payback: until the API bills avoided, at the pace of the "
+    "window, have paid for the machine. if paid for: the break-even load without the hardware, keep or switch"
+)
+_OUTLOOK_COLUMNS = ("own is cheaper than", "Mtok/month", "payback", "if paid for")
 _TEXT_COLUMNS = frozenset(
     {"kind", "state", "address or fault", "by", "costs go to", "covers", "meter and why", "capacity from"}
 )
@@ -89,8 +95,10 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
+        _print_table(console, _OUTLOOK_COLUMNS, _outlook_rows(window))
     if document["windows"]:
         console.print(_LEGEND, style="dim")
+        console.print(_OUTLOOK_LEGEND, style="dim")
     for note in document["notes"]:
         console.print(f"note: {clean(note['text'])}")
     for pending in document.get("pending_prices", ()):
@@ -266,6 +274,22 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
                 _number(reference["ratio"], 2),
                 load if load == "never" else _bound(row["capacity"], "≤", _percent(load)),
             )
+
+
+def _outlook_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    """Yield from which volume, after which time, and once paid for from which load own tokens are cheaper."""
+    for row in _telling_rows(window["rows"]):
+        for reference in row["references"]:
+            volume = reference["break_even_mtok_per_month"]
+            payback = reference["payback_months"]
+            load = reference["keep_or_switch_load_ratio"]
+            if (volume, payback, load) != (None, None, None):
+                yield (
+                    f"{_owner(row)}: {reference['reference']}",
+                    volume if volume == _NEVER else _number(volume, 1),
+                    payback if payback == _NEVER else _number(payback, 1, " months"),
+                    load if load == _NEVER else _percent(load),
+                )
 
 
 def _telling_rows(rows: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:

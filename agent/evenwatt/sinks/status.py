@@ -115,11 +115,10 @@ def _row(row: WindowRow) -> dict[str, Any]:
         "load_is_upper_bound": row.load_is_upper_bound,
         "capacity": None if row.capacity is None else asdict(row.capacity),
         "references": [
-            {**asdict(view), "break_even_load_ratio": _load(view.break_even_load_ratio)}
-            for view in row.references
+            {name: _or_never(value) for name, value in asdict(view).items()} for view in row.references
         ],
     }
 
 
-def _load(ratio: float | None) -> float | str | None:
-    return "never" if ratio is not None and math.isinf(ratio) else ratio
+def _or_never(value: Any) -> Any:
+    return "never" if isinstance(value, float) and math.isinf(value) else value

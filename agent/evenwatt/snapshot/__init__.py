@@ -1,6 +1,7 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
 from evenwatt.snapshot.host import CalibrationView, HostView
+from evenwatt.snapshot.outlook import with_outlook
 from evenwatt.snapshot.sums import (
     ApiBill,
     ApiKey,
@@ -45,4 +46,5 @@ __all__ = [
     "sums_with",
     "tokens_of",
     "window_view",
+    "with_outlook",
 ]

@@ -20,7 +20,7 @@ from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
 
-__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_view"]
+__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_sums", "window_view"]
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
@@ -36,6 +36,9 @@ class ReferenceView:
         price_per_mtok_no_cache: The same as if its cache hit nothing.
         ratio: API-equivalent over own cost; below 1 the API was cheaper.
         break_even_load_ratio: `math.inf` means never.
+        break_even_mtok_per_month: The same as a volume, of tokens of all kinds.
+        payback_months: Until the avoided bill has paid for a machine that was bought; `math.inf` means never.
+        keep_or_switch_load_ratio: The break-even load of a machine that is paid for.
     """
 
     reference: str
@@ -43,6 +46,9 @@ class ReferenceView:
     price_per_mtok_no_cache: float | None
     ratio: float | None
     break_even_load_ratio: float | None
+    break_even_mtok_per_month: float | None = None
+    payback_months: float | None = None
+    keep_or_switch_load_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +213,11 @@ def _phase_costs(usage: Usage, money: Money, tokens: Tokens) -> tuple[float | No
         prefill_seconds=usage.prefill_seconds,
         decode_seconds=usage.decode_seconds,
     )
+
+
+def window_sums(row: WindowRow) -> WindowSums:
+    """Return the sums that a row was worked out from."""
+    return _window_sums(row.usage, row.money, row.tokens)
 
 
 def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:

@@ -60,6 +60,7 @@ BESIDE = {
     "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
     "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
     **{f"host_power.{key}": {"host_power": beside} for key, beside in BESIDE_HOST_POWER.items()},
+    "plan.tasks_per_day": {"plan": {"tokens_per_task": {"output": 1}}},
 }
 """What a key needs beside itself to make a whole file."""
 
@@ -104,6 +105,8 @@ def nested(key, value):
     if section == "references[].prices[]":
         dated = {"valid_from": "2026-01-01", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1}
         return {"references": [{"name": "a", "prices": [dated | {name: value}]}]}
+    if section == "plan.tokens_per_task":
+        return {"plan": {"tokens_per_task": {"input": 2_500, "output": 1, name: value}}}
     if not section:
         return {name: value}
     if section == "models.*":
@@ -197,6 +200,8 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
+    if key == "plan.loads":
+        default = list(default)
     if isinstance(default, bool):
         default = str(default).lower()
 

@@ -8,11 +8,12 @@ import pytest
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.cost import Costs
+from evenwatt.economics.ownership import Owned
 from evenwatt.model import Assumption, Note, SourceHealth
 from evenwatt.sinks.console import print_status, summary_line
 from evenwatt.sinks.status import render_status
-from evenwatt.snapshot import ElectricityView, HistoryHealth, HostView
-from sink_fixtures import CAPACITY, HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
+from evenwatt.snapshot import ElectricityView, HistoryHealth, HostView, with_outlook
+from sink_fixtures import BOOK, CAPACITY, HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -187,3 +188,15 @@ def test_a_capacity_of_somebody_is_not_marked(shown_lines):
     assert "theconfiguration" in told
     assert "≥" not in told
     assert "notknown:neverbusyyet" in unknown
+
+
+def test_what_an_owner_asks_has_a_table(shown_lines):
+    """Volume, payback and keep-or-switch of each comparison, never as a word; without any no table."""
+    bought = replace(BOOK, hardware=Owned(purchase_price=1_000, lifetime_years=3))
+    rows = {(HOUR, "chat", "small"): served(read=1_000, wrote=0, cached=0, active_joules=6e9)}
+    windows = tuple(with_outlook(window, bought) for window in snapshot(rows).windows)
+
+    lines = shown_lines(snapshot(rows, windows=windows))
+    (row,) = [line for line in lines if line.startswith("chat / small: flat")]
+    assert row.split()[4:] == ["never", "never", "never"]
+    assert not any("flat" in line and ":" in line for line in shown_lines(snapshot(rows)))

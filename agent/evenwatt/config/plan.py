@@ -1,0 +1,100 @@
+"""The section that says what `evenwatt plan` works out: a machine on paper, and what is asked of it."""
+
+from typing import Annotated, Self
+
+from pydantic import field_validator, model_validator
+
+from evenwatt.config.section import Section
+from evenwatt.config.values import Label, MonthHours, number, refused, unexpected
+
+__all__ = ["Plan", "TokensPerTask"]
+
+_LOADS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_MOST_TOKENS_A_DAY = 10**15
+
+Share = Annotated[float, number(at_least=0, at_most=1)]
+Watts = Annotated[float, number(at_least=0, at_most=10**7)]
+TokensADay = Annotated[float, number(above=0, at_most=_MOST_TOKENS_A_DAY)]
+TokensOfATask = Annotated[float, number(at_least=0, at_most=10**9)]
+
+
+class TokensPerTask(Section):
+    """The tokens of one task, which is one request.
+
+    Attributes:
+        input: All of its input.
+        output: 0 for an embedding.
+        cached: The part of the input that is served from the cache.
+    """
+
+    input: TokensOfATask = 0.0
+    output: TokensOfATask = 0.0
+    cached: TokensOfATask = 0.0
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.cached > self.input:
+            text = f"got {self.cached:g}, expected at most the input of the task ({self.input:g})"
+            raise refused({("cached",): text})
+        if self.input + self.output - self.cached <= 0:
+            text = "nothing of this task has to be computed; write its input and output (--output-per-task)"
+            raise refused({(): text})
+        return self
+
+
+class Plan(Section):
+    """What is planned; the prices are those of the other sections.
+
+    Attributes:
+        preset: A machine from `evenwatt plan --list-presets`, for what is not written.
+        capacity_tokens_per_second: Computed input and output that the machine sustains at the mix.
+        input_share: Of all tokens, cached ones too; assumed where it was not written.
+        cached_share: Of the input; assumed where it was not written.
+        tokens_per_day: All tokens, cached ones too.
+        tokens_per_task: Gives the mix too, and the size of a request.
+        month_hours: None: those of the whole file.
+    """
+
+    preset: Label | None = None
+    capacity_tokens_per_second: Annotated[float, number(above=0, at_most=10**9)] | None = None
+    input_share: Share = 0.75
+    cached_share: Share = 0.0
+    idle_watts: Watts | None = None
+    full_watts: Watts | None = None
+    loads: tuple[Annotated[float, number(above=0, at_most=1)], ...] = _LOADS
+    tokens_per_day: TokensADay | None = None
+    tasks_per_day: TokensADay | None = None
+    tokens_per_task: TokensPerTask | None = None
+    month_hours: MonthHours | None = None
+
+    @field_validator("loads")
+    @classmethod
+    def _has_a_load(cls, loads: tuple[float, ...]) -> tuple[float, ...]:
+        if not loads:
+            raise unexpected("at least one load above 0 and at most 1, such as 0.5")
+        return loads
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        faults: dict[tuple[str | int, ...], str] = {}
+        if self.idle_watts is not None and self.full_watts is not None and self.idle_watts > self.full_watts:
+            faults["idle_watts",] = (
+                f"got {self.idle_watts:g}, expected at most full_watts ({self.full_watts:g})"
+            )
+        if self.tokens_per_day is not None and self.tasks_per_day is not None:
+            faults["tasks_per_day",] = "given together with tokens_per_day; keep one of them"
+        elif self.tasks_per_day is not None and self.tokens_per_task is None:
+            faults["tasks_per_day",] = (
+                "needs the tokens_per_task of one task (--input-per-task, --output-per-task)"
+            )
+        if self.tokens_per_task is not None:
+            faults |= {
+                (key,): "given together with tokens_per_task, which says the mix; keep one of them"
+                for key in ("input_share", "cached_share")
+                if key in self.model_fields_set
+            }
+        elif self.input_share * self.cached_share >= 1:
+            faults["cached_share",] = "got 1 with input_share 1, which leaves nothing to compute; lower one"
+        if faults:
+            raise refused(faults)
+        return self
