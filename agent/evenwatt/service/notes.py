@@ -38,10 +38,9 @@ def price_notes(book: PriceBook, utc_seconds: float, zone: tzinfo) -> tuple[Note
 def _electricity(book: PriceBook, utc_seconds: float) -> Iterator[Note]:
     tariff = book.tariff
     if tariff is None or price_per_kwh_at(tariff, utc_seconds) is None:
-        text = (
-            "no electricity price is known for now: energy drawn now has no cost, and no full cost is shown"
-        )
-        yield Note(subject="electricity", text=text)
+        text = "no electricity price is known for now: what holds energy of now shows no full cost"
+        hint = "a price_per_kwh beside the feed" if tariff and tariff.feed else "a price that begins earlier"
+        yield Note(subject="electricity", text=f"{text}; {hint} would hold")
     elif is_stale_at(tariff, utc_seconds):
         text = "the electricity feed has no price for now: the last known one is used, and is stale"
         yield Note(subject="electricity", text=text)

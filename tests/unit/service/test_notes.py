@@ -69,11 +69,15 @@ PAST = FeedPrices(starts_utc_seconds=[100.0], ends_utc_seconds=[200.0], prices_p
 
 
 def test_an_unknown_electricity_price_is_noted():
-    """A feed that never answered leaves energy without a cost, and says so."""
-    (text,) = texts(book_of(FEED), "2026-01-01")
+    """A feed that never answered, or a first price to come, leaves energy without a cost, and says so."""
+    to_come = "electricity: {prices: [{valid_from: 2027-01-01, price_per_kwh: 1}]}\nhardware: {mode: sunk}"
+    (of_feed,) = texts(book_of(FEED, electricity=FeedPrices()), "2026-01-01")
+    (of_prices,) = texts(book_of(to_come), "2026-01-01")
 
-    assert text.startswith("no electricity price is known for now")
-    assert texts(PriceBook(), "2026-01-01") == [text]
+    assert of_feed.startswith("no electricity price is known for now")
+    assert of_feed.endswith("; a price_per_kwh beside the feed would hold")
+    assert of_prices.endswith("; a price that begins earlier would hold")
+    assert texts(PriceBook(), "2026-01-01") == [of_prices]
 
 
 def test_a_stale_electricity_price_is_noted():
