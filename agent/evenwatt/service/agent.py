@@ -379,7 +379,7 @@ class Agent:
                 None if tariff is None else price_per_kwh_at(tariff, moment.utc_seconds)
             ),
             cost_per_hour=self._cost_per_hour(moment),
-            assumptions=all_assumptions(self._settings, self._gpu_names),
+            assumptions=(*all_assumptions(self._settings, self._gpu_names), *self._host.assumptions),
             history=self._accounts.health,
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,
