@@ -92,3 +92,33 @@ def test_processors_are_booked_whole_however_their_counter_goes_round(ticks):
     books, meter, _ = run(ticks, covers="cpu", hears_all=True, range_joules=1e6)
 
     assert books.meter_joules == pytest.approx(meter, abs=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(20, 600), st.floats(0, 400), st.floats(0, 4), st.floats(0, 4)),
+        min_size=3,
+        max_size=60,
+    )
+)
+def test_moments_that_do_not_fall_together_cost_no_energy(ticks):
+    """Meter and GPU are read up to four seconds apart: what is booked strays by no more than that is."""
+    books = Books(engines=["chat"])
+    joules, drawn, last = 0.0, 0.0, (0.0, 0.0)
+    for number, (host_watts, gpu_watts, meter_late, gpu_late) in enumerate(ticks):
+        # Power changes at whole ticks; each source is read a little later, at its power of then.
+        late = (meter_late * (host_watts + gpu_watts), gpu_late * gpu_watts)
+        meter_at, gpu_at = at(10 * number + meter_late), at(10 * number + gpu_late)
+        card = gpus(gpu(gpu_at, drawn + late[1]))
+        posting = books.fold(at(10 * number + 5), host(meter_at, joules + late[0]), card)
+        assert all(row.energy_joules >= 0 for row in posting.meters.values())
+        last = (joules + late[0], drawn + late[1]) if number == 0 else last
+        counted = (joules + late[0] - last[0], drawn + late[1] - last[1])
+        joules += 10 * (host_watts + gpu_watts)
+        drawn += 10 * gpu_watts
+
+    owed = books.ledger.host.debt_joules
+    assert books.gpu_joules == pytest.approx(counted[1])
+    assert books.meter_joules + owed == pytest.approx(counted[0] - counted[1], abs=4 * 400)
+    assert owed >= -4 * 400

@@ -32,9 +32,10 @@ from evenwatt.ledger.cursors import (
 from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
 from evenwatt.ledger.entries import Posting
 from evenwatt.ledger.gauges import engine_use
-from evenwatt.ledger.host import HostRules, TickUse, host_increase
+from evenwatt.ledger.host import HostRules, host_increase
 from evenwatt.ledger.host_cursor import HOST_KEY, HostCursor, stored_host
 from evenwatt.ledger.journal import Journal
+from evenwatt.ledger.meter_faults import TickUse
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
 from evenwatt.model import (

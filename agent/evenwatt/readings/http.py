@@ -101,7 +101,7 @@ class HttpClient:
         self._pools = urllib3.PoolManager()
         self._pools.pool_classes_by_scheme = {"http": _BoundedPool, "https": _BoundedTlsPool}
 
-    def get(self, url: str, deadline_seconds: float) -> Answer:
+    def get(self, url: str, deadline_seconds: float, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Return what the server answers, whatever the status.
 
         The deadline covers everything but the look-up of a host name; where a name has several addresses, it
@@ -120,7 +120,12 @@ class HttpClient:
             with pool.urlopen(
                 "GET",
                 address.request_uri,
-                headers={**_HEADERS, **_credentials(address.auth), **self._key_header},
+                headers={
+                    **_HEADERS,
+                    **_credentials(address.auth),
+                    **self._key_header,
+                    **(headers or {}),
+                },
                 timeout=urllib3.Timeout(total=deadline_seconds),
                 retries=False,
                 redirect=False,

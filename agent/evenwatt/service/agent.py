@@ -413,7 +413,7 @@ class Agent:
             ),
             electricity=electricity_view(self._book, moment.utc_seconds),
             cost_per_hour=self._cost_per_hour(moment),
-            assumptions=all_assumptions(self._settings, self._gpu_names),
+            assumptions=(*all_assumptions(self._settings, self._gpu_names), *self._host.assumptions),
             notes=price_notes(self._book, moment.utc_seconds, self._settings.timezone),
             pending_prices=self._prices.pending,
             history=self._accounts.health,

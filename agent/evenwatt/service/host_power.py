@@ -12,7 +12,7 @@ from evenwatt.config.host import HostPower
 from evenwatt.errors import SourceError
 from evenwatt.ledger import HostRules
 from evenwatt.ledger.host_cursor import HostCursor
-from evenwatt.model import Coverage, HostReading, Reading
+from evenwatt.model import Assumption, Coverage, HostReading, Reading
 from evenwatt.readings.host.fixed import FixedMeter
 from evenwatt.readings.host.hwmon import HwmonMeter
 from evenwatt.readings.host.ipmi import IpmiMeter
@@ -239,6 +239,24 @@ class HostKeeper:
             host_watts=None if cursor is None or cursor.source != reading.source else cursor.mean_watts,
             calibration=calibration,
         )
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What is left out of the energy because nobody wrote where it is measured."""
+        if self._settings.host_power.source != "auto" or self._is_simulated:
+            return ()
+        if self._reading is None and self._search is not None:
+            text = "Energy is that of the GPUs alone: nothing here tells what the machine draws beside them."
+            line = "host_power: {source: fixed, watts: WATTS}"
+        elif self._reading is not None and self._reading.covers is Coverage.CPU:
+            text = (
+                "Beside the GPUs, only processors and memory are measured: board, fans, disks and the losses "
+                "of the power supply are assumed to be nothing."
+            )
+            line = "host_power: {source: rapl, rest_watts: WATTS, supply_efficiency: 0.92}"
+        else:
+            return ()
+        return (Assumption(setting="host_power", text=text, line_to_write=line),)
 
     @property
     def _without_search(self) -> str:

@@ -150,7 +150,9 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     state = "written" if history["up"] else kept
     yield f"history: {history['path']}, {state}"
     if not document["gpus"] and not document["gpus_released"]:
-        yield "no GPU is metered: without their energy there is no full cost; the log says why"
+        is_known = document["host"]["source"] is not None
+        lacking = "" if is_known else ": without their energy there is no full cost"
+        yield f"no GPU is metered{lacking}; the log says why"
     if document["gpus_released"]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import Epoch, Moment
+from evenwatt.model import Coverage, EnergyCounter, Epoch, HostReading, Moment, PowerSample
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import readings_in, replay_sources
 from evenwatt.readings.simulated import simulated_server
@@ -288,3 +288,32 @@ def test_readings_can_be_had_as_they_were_recorded(path):
     _record(path, *recorded)
 
     assert list(readings_in(path)) == recorded
+
+
+def test_host_power_is_replayed_like_any_source(replay, clock):
+    """Its samples come with the next reading, its counters as they were, and its boot stays the same one."""
+    start = moment(0)
+    readings = [
+        HostReading(
+            source="rapl",
+            meter="/sys/class/powercap",
+            moment=moment(seconds),
+            covers=Coverage.CPU,
+            epoch=Epoch(signals={"boot": start.boot_id}, started_boot_seconds=0.0),
+            counters=(EnergyCounter(name="package-0", energy_joules=joules, most_watts=250.0),),
+            power_samples=(PowerSample(boot_seconds=moment(seconds).boot_seconds, power_watts=joules),),
+        )
+        for seconds, joules in ((0, 10.0), (10, 20.0), (20, 30.0), (40, 50.0))
+    ]
+    (source,) = replay(*readings)
+    first = source.read()
+    clock.advance(20)
+    later = source.read()
+
+    assert source.name == "host_power"
+    assert [sample.power_watts for sample in later.power_samples] == [20.0, 30.0]
+    assert later.power_samples[-1].boot_seconds == pytest.approx(later.moment.boot_seconds)
+    assert later.counters[0].energy_joules == 30.0
+    assert later.epoch.signals == first.epoch.signals
+    assert later.moment.boot_seconds - first.moment.boot_seconds == pytest.approx(20)
+    assert source.read().power_samples == ()

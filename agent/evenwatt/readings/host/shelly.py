@@ -10,8 +10,10 @@ from typing import Any
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage
+from evenwatt.readings.host.digest import DigestLogin
 from evenwatt.readings.host.meter import Measurement, energy_joules, measured, power_watts
 from evenwatt.readings.host.web import Login, WebMeter, json_of
+from evenwatt.readings.http import Answer
 from evenwatt.readings.json_path import value_at
 
 __all__ = ["ShellyMeter"]
@@ -64,6 +66,10 @@ class ShellyMeter(WebMeter):
         self, url: str, *, channel: int = 0, covers: Coverage = Coverage.WALL, login: Login | None = None
     ) -> None:
         super().__init__(url, covers=covers, login=login)
+        # Generation 1 takes the account in the URL, later ones only a digest of it.
+        login = login or Login()
+        self._digest = None if login.password is None else DigestLogin(login.user or "admin", login.password)
+        self._root_url = url.rstrip("/")
         self._channel = channel
         self._generation: int | None = None
         self._component: _Component | None = None
@@ -76,7 +82,8 @@ class ShellyMeter(WebMeter):
         return self._later_generation(deadline_seconds)
 
     def _asked_generation(self, deadline_seconds: float) -> int:
-        answer = self._get("/shelly", deadline_seconds)
+        # Open on every device: no password goes to one that may want only a digest of it.
+        answer = self._client.get(f"{self._root_url}/shelly", deadline_seconds)
         about = json_of(answer)
         if not isinstance(about, dict) or "mac" not in about:
             raise SourceContractError(f"{answer.url} does not say that it is a Shelly; check host_power.kind")
@@ -135,12 +142,23 @@ class ShellyMeter(WebMeter):
         )
 
     def _called(self, method: str, deadline_seconds: float, *, may_lack: bool = False) -> Any:
-        answer = self._get(f"/rpc/{method}?id={self._channel}", deadline_seconds)
+        answer = self._asked(f"/rpc/{method}?id={self._channel}", deadline_seconds)
         if may_lack and answer.status in _HAS_NONE:
             return None
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise SourceContractError(
-                f"{answer.url} asks for digest authentication, which evenwatt does not speak; read the meter "
-                "through Home Assistant, or take the password off a meter that only this machine can reach"
+                f"{answer.url} asks for a password, or refuses this one: set host_power.user (admin on a "
+                "Shelly) and password"
             )
         return json_of(answer)
+
+    def _asked(self, path: str, deadline_seconds: float) -> Answer:
+        """Ask with the digest that the last challenge wants; a new challenge is answered once."""
+        url, login = f"{self._root_url}{path}", self._digest
+        answer = self._client.get(url, deadline_seconds, headers=login.header(path) if login else None)
+        challenge = answer.headers.get("WWW-Authenticate")
+        if answer.status != HTTPStatus.UNAUTHORIZED or challenge is None or login is None:
+            return answer
+        if not login.take(challenge):
+            return answer
+        return self._client.get(url, deadline_seconds, headers=login.header(path))

@@ -245,6 +245,7 @@ class HistoryReader:
             " FROM minute_meter AS meter JOIN ("
             "  SELECT minute, sum(energy_joules) AS joules, min(measured_seconds) AS seconds,"
             "   max(estimated) AS estimated FROM minute_gpu WHERE minute >= :since GROUP BY minute"
+            "   HAVING count(*) = (SELECT count(DISTINCT uuid) FROM minute_gpu WHERE minute >= :since)"
             " ) AS cards USING (minute)"
             " WHERE meter.source = :source AND minute >= :since"
             " AND meter.measured_seconds >= :whole AND cards.seconds >= :whole"

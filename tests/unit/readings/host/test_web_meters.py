@@ -1,12 +1,15 @@
 """Meters over HTTP against servers of our own: what devices answer, and what goes wrong with them."""
 
 import base64
+import hashlib
 import json
+import re
 
 import pytest
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage
+from evenwatt.readings.host.digest import DigestLogin
 from evenwatt.readings.host.homeassistant import HomeAssistantMeter
 from evenwatt.readings.host.jsonmeter import JsonMeter, Place
 from evenwatt.readings.host.prometheus import PrometheusMeter
@@ -125,12 +128,66 @@ def test_a_relay_without_a_meter_is_told(server):
         ShellyMeter(server.url).measure(DEADLINE)
 
 
-def test_digest_authentication_is_told(server):
-    """A later device with a password speaks digest, which is not spoken here."""
+CHALLENGE = 'Digest qop="auth", realm="shellyplusplugs-abc", nonce="1790000000", algorithm=SHA-256'
+
+
+def is_right_digest(request, password, nonce="1790000000"):
+    """Return whether a request answers the challenge, worked out by the RFC's formula."""
+    line = next((x for x in request.splitlines() if x.startswith("Authorization: Digest ")), "")
+    said = dict(re.findall(r'(\w+)="?([^",]*)"?', line))
+    if said.get("nonce") != nonce:
+        return False
+
+    def digest(*parts):
+        return hashlib.sha256(":".join(parts).encode()).hexdigest()
+
+    secret = digest("admin", "shellyplusplugs-abc", password)
+    asked = digest("GET", request.split()[1])
+    return said["response"] == digest(secret, nonce, said["nc"], said["cnonce"], "auth", asked)
+
+
+def locked_shelly(server, password):
+    """Let the server behave as a plug with a password."""
+    path = "/rpc/Switch.GetStatus?id=0"
     server.pages["/shelly"] = page(GEN2)
-    server.pages["/rpc/Switch.GetStatus?id=0"] = (401, {"WWW-Authenticate": 'Digest qop="auth"'}, b"")
-    with pytest.raises(SourceContractError, match="asks for digest authentication"):
-        ShellyMeter(server.url).measure(DEADLINE)
+
+    def answer():
+        is_right = is_right_digest(server.requests[-1], password)
+        server.pages[path] = page(SWITCH) if is_right else (401, {"WWW-Authenticate": CHALLENGE}, b"")
+
+    server.before_answer = answer
+
+
+def test_a_later_plug_with_a_password_is_answered(server):
+    """The digest of the challenge is sent, with a new count each time; the challenge is asked for once."""
+    locked_shelly(server, "p:ss wörd")
+    meter = ShellyMeter(server.url, login=Login(user="admin", password="p:ss wörd"))
+
+    assert [joules(meter)[1], joules(meter)[1]] == [312.4, 312.4]
+    assert len(server.requests) == 4
+    assert "nc=00000002" in server.requests[-1]
+    assert not any("Basic" in request or "wörd" in request for request in server.requests)
+
+
+@pytest.mark.parametrize("login", [None, Login(user="admin", password="wrong")])
+def test_a_missing_or_wrong_password_is_told(server, login):
+    """What to set is said; the device is not asked again and again, which would lock it."""
+    locked_shelly(server, "right")
+    with pytest.raises(SourceContractError, match=r"set host_power\.user \(admin on a Shelly\) and password"):
+        ShellyMeter(server.url, login=login).measure(DEADLINE)
+
+    assert len(server.requests) <= 3
+
+
+@pytest.mark.parametrize(
+    "challenge", ['Basic realm="x"', "Digest realm=x", "", 'Digest qop="auth", nonce="1"']
+)
+def test_another_challenge_is_not_answered(challenge):
+    """Only what is understood whole is answered."""
+    login = DigestLogin("admin", "secret")
+
+    assert not login.take(challenge)
+    assert login.header("/") == {}
 
 
 def test_a_password_is_sent_and_never_shown(server):
@@ -141,7 +198,8 @@ def test_a_password_is_sent_and_never_shown(server):
         meter.measure(DEADLINE)
 
     sent = base64.b64encode(b"ad:min:p@ss/word").decode()
-    assert f"Authorization: Basic {sent}" in server.requests[0]
+    assert "Authorization" not in server.requests[0]
+    assert f"Authorization: Basic {sent}" in server.requests[1]
     assert "p@ss" not in str(error.value) + meter.address
 
 
