@@ -119,17 +119,18 @@ def aligned(cells: list[str], *, digit: str = " ", point: str = " ") -> list[str
         point: What is as wide as the decimal point.
     """
     tails = [_decimals(cell) for cell in cells]
-    most = max(tails, default=0)
+    most = max((tail for tail in tails if tail is not None), default=0)
     return [cell + _padding(tail, most, digit, point) for cell, tail in zip(cells, tails, strict=True)]
 
 
-def _decimals(cell: str) -> int:
-    digits = cell.rstrip("%").strip()
-    return len(digits.partition(".")[2]) if digits[-1:].isdigit() else 0
+def _decimals(cell: str) -> int | None:
+    """Return how many decimals a cell has; None where it is no number."""
+    digits = cell.rstrip("%")
+    return len(digits.partition(".")[2]) if digits[-1:].isdigit() else None
 
 
-def _padding(tail: int, most: int, digit: str, point: str) -> str:
-    if not most or tail == most:
+def _padding(tail: int | None, most: int, digit: str, point: str) -> str:
+    if tail is None or not most or tail == most:
         return ""
     return digit * (most - tail) + ("" if tail else point)
 

@@ -60,6 +60,8 @@ def span_words(first: date, last: date) -> str:
     """Return a span of days."""
     if first == last:
         return day_words(first)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} to {day_words(last)}"
     return f"{day_words(first, year=first.year != last.year)} to {day_words(last)}"
 
 

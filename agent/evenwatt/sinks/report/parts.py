@@ -10,7 +10,22 @@ from enum import StrEnum
 
 from evenwatt.sinks.words import clean
 
-__all__ = ["Column", "Figure", "Kind", "Row", "Section", "Stress", "Table", "name_cell", "narrowed"]
+__all__ = [
+    "OUR_WORDS",
+    "Column",
+    "Figure",
+    "Kind",
+    "Row",
+    "Section",
+    "Stress",
+    "Table",
+    "name_cell",
+    "narrowed",
+]
+
+
+OUR_WORDS = frozenset({"this machine", "no engine", "none"})
+"""What a column of names may say in our own words."""
 
 
 class Kind(StrEnum):
@@ -22,14 +37,19 @@ class Kind(StrEnum):
     """Our own words."""
     NUMBER = "number"
     """Right-aligned, decimal points below one another; `words.UNKNOWN` is not known."""
+    VALUE = "value"
+    """The same, but each row has a unit of its own: nothing to set below one another."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is right-aligned, and a hyphen in it stands for what is not known."""
+        return self in {Kind.NUMBER, Kind.VALUE}
 
 
 class Stress(StrEnum):
     """How a row stands among the others."""
 
     PLAIN = "plain"
-    PART = "part"
-    """Belongs to the row above."""
     TOTAL = "total"
     """Sums up the rows above."""
 
