@@ -119,6 +119,7 @@ class ApiBar:
     """An API's price of a million tokens: at least, at most, and as batch; in percent of the axis."""
 
     name: str
+    price: str
     words: str
     least: float
     most: float
@@ -273,6 +274,7 @@ def _api_bar(item: Comparison, prices: Axis) -> ApiBar:
         words.append(f"batch {per_mtok(batch)}")
     return ApiBar(
         name=name_cell(item.reference),
+        price=per_mtok(item.price_per_mtok),
         words=", ".join(word for word in words if word != UNKNOWN),
         least=prices.position(min(bounds)),
         most=prices.position(max(bounds)),

@@ -6,7 +6,7 @@ axis either would be all that is seen.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evenwatt.sinks.report.axes import Axis, linear_axis, log_axis
 
@@ -15,6 +15,7 @@ __all__ = ["Curve", "CurvePoint", "PriceLine", "curve_of"]
 _POINTS = 80
 _ABOVE, _BELOW = 1.5, 1.4
 """Free space above and below what is drawn, as factors."""
+_MIDDLE = 50.0
 _MOST_SPAN = 2_000.0
 """Dearest over cheapest that is drawn; the curve of a very idle machine leaves the plot at its top."""
 
@@ -37,6 +38,7 @@ class PriceLine:
         number: Of the reference, from 0, for its colour.
         y: Where the line stands, in percent from the bottom.
         label_y: Where its label stands, so that no two labels overlap.
+        is_label_left: At the beginning of the line, where the curve is not; else at its end.
         mark: Where our own cost crosses it, None where it never does or is not known.
         is_never: Whether it is known that it never does.
     """
@@ -46,6 +48,7 @@ class PriceLine:
     price: float
     y: float
     label_y: float
+    is_label_left: bool
     mark: CurvePoint | None
     is_never: bool
 
@@ -98,9 +101,12 @@ def curve_of(
     def point(load: float, cost: float) -> CurvePoint:
         return CurvePoint(load=load, cost=cost, x=loads.position(load), y=costs.position(cost))
 
-    # Where the curve enters the plot from above.
-    first = fixed_cost_per_hour / max(costs.most * mtok_per_hour - load_cost_per_hour, 1e-300)
-    first = min(max(first, 1e-9), most_load)
+    def crossing(price: float) -> float:
+        """Return the load at which the curve comes down to a price, or more than any."""
+        margin = price * mtok_per_hour - load_cost_per_hour
+        return fixed_cost_per_hour / margin if margin > 0 else math.inf
+
+    first = min(max(crossing(costs.most), 1e-9), most_load)
     growth = (most_load / first) ** (1 / (_POINTS - 1))
     along = [min(first * growth**number, most_load) for number in range(_POINTS)]
     lines = [
@@ -110,6 +116,7 @@ def curve_of(
             price=price,
             y=costs.position(price),
             label_y=costs.position(price),
+            is_label_left=loads.position(min(crossing(price), most_load)) > _MIDDLE,
             mark=point(load, price) if load is not None and load <= most_load else None,
             is_never=load is not None and math.isinf(load),
         )
@@ -133,24 +140,23 @@ def _cost_axis(full: float, observed: tuple[float, float] | None, prices: list[f
 
 
 def _with_labels(lines: list[PriceLine], distance: float) -> tuple[PriceLine, ...]:
-    """Push labels that are too near to each other up, from the cheapest on, and back down from the top."""
+    """Set labels apart that are on the same side and too near to each other; the cheapest line first."""
     ordered = sorted(lines, key=lambda line: line.y)
-    places: list[float] = []
-    for line in ordered:
-        places.append(max(line.y, places[-1] + distance) if places else line.y)
+    placed: list[PriceLine] = []
+    for is_left in (True, False):
+        side = [line for line in ordered if line.is_label_left is is_left]
+        places = _apart([line.y for line in side], distance)
+        placed += [replace(line, label_y=place) for line, place in zip(side, places, strict=True)]
+    return tuple(sorted(placed, key=lambda line: line.y))
+
+
+def _apart(places: list[float], distance: float) -> list[float]:
+    """Push places that are too near up, from the lowest on, and back down from the top."""
+    apart: list[float] = []
+    for place in places:
+        apart.append(max(place, apart[-1] + distance) if apart else place)
     highest = 100.0 - distance
-    for number in range(len(places) - 1, -1, -1):
-        places[number] = min(places[number], highest)
-        highest = places[number] - distance
-    return tuple(
-        PriceLine(
-            name=line.name,
-            number=line.number,
-            price=line.price,
-            y=line.y,
-            label_y=place,
-            mark=line.mark,
-            is_never=line.is_never,
-        )
-        for line, place in zip(ordered, places, strict=True)
-    )
+    for number in range(len(apart) - 1, -1, -1):
+        apart[number] = min(apart[number], highest)
+        highest = apart[number] - distance
+    return apart

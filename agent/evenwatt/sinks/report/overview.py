@@ -115,9 +115,8 @@ def _load(report: Report) -> Figure:
             value=None,
             note="needs capacity_tokens_per_second, or evenwatt calibrate",
         )
-    is_bound = any(capacity.is_lower_bound for capacity in report.head.capacities)
-    bound = "at most: capacity is only the peak seen" if is_bound else ""
-    return Figure(label=label, value=percent(report.load_ratio), note=_even_at(report) or bound)
+    at_most = "≤ " if report.curve is not None and report.curve.is_load_upper_bound else ""
+    return Figure(label=label, value=f"{at_most}{percent(report.load_ratio)}", note=_even_at(report))
 
 
 def _even_at(report: Report) -> str:

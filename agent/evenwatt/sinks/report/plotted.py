@@ -57,7 +57,8 @@ def _plot(curve: Curve, columns: int) -> list[str]:
             canvas.line(x, price.y, x + 0.7, price.y)
     for price in curve.prices:
         name = f"{shortened(price.name, _MOST_NAME)} {per_mtok(price.price)}"
-        canvas.text(max(99.0 - len(name) * 100 / columns, 0.0), price.label_y, name)
+        left = 1.0 if price.is_label_left else max(99.0 - len(name) * 100 / columns, 0.0)
+        canvas.text(left, price.label_y, name)
         if price.mark is not None:
             canvas.text(min(price.mark.x, 99.5), price.mark.y, _MARK)
     if curve.observed is not None:

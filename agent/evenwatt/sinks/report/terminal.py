@@ -1,6 +1,7 @@
 """A report in a terminal: verdict first, tables that fit 80 columns, and more of them where there is room."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from evenwatt.sinks.report.overview import SIMULATED
@@ -21,7 +22,9 @@ _WIDE = 110
 """Columns from which on all of a table is shown."""
 _MOST_TEXT = 100
 """Longer lines of prose are hard to read."""
-_LEAST_NAME = 26
+_LEAST_NAME = 16
+_GAP = 2
+"""Between two columns; one of it is the box's."""
 _LEGEND = f"{UNKNOWN}: not known"
 
 
@@ -120,18 +123,17 @@ class _Printer:
         from rich.table import Table as RichTable  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        cells = []
-        for number, column in enumerate(table.columns):
-            found = table.column(number)
-            cells.append(aligned(found) if column.kind is Kind.NUMBER else found)
-            longest = max(map(len, cells[-1]), default=0)
-            # Numbers are never broken; names are, where all would not fit. Titles break between words.
+        shown = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+        cells = [
+            aligned(table.column(number)) if column.kind is Kind.NUMBER else table.column(number)
+            for number, column in enumerate(table.columns)
+        ]
+        for column, width in zip(table.columns, _widths(table, cells, self._console.width), strict=True):
             shown.add_column(
                 Text(column.title),
                 justify="right" if column.kind.is_number else "left",
                 overflow="fold",
-                min_width=longest if column.kind.is_number else min(longest, _LEAST_NAME),
+                width=width,
             )
         for row, set_cells in zip(table.rows, zip(*cells, strict=True), strict=True):
             style = "bold" if row.stress is Stress.TOTAL else ""
@@ -139,3 +141,27 @@ class _Printer:
         self._line(table.title)
         self._console.print(shown)
         self._line()
+
+
+def _widths(table: Table, cells: list[list[str]], room: int) -> list[int]:
+    """Return the width of each column: titles break between words, foreign names anywhere, numbers never."""
+    longest = [max(map(len, found), default=0) for found in cells]
+    widths = [
+        max(_title_width(column.title, lines=9), size if column.kind.is_number else min(size, _LEAST_NAME))
+        for column, size in zip(table.columns, longest, strict=True)
+    ]
+    # What is left goes to names first, then to titles in two lines, then in one.
+    for wanted in (
+        longest,
+        *([_title_width(column.title, lines=lines) for column in table.columns] for lines in (2, 1)),
+    ):
+        for number, most in enumerate(wanted):
+            spare = room - sum(widths) - _GAP * (len(widths) - 1)
+            widths[number] += max(min(most - widths[number], spare), 0)
+    return widths
+
+
+def _title_width(title: str, *, lines: int) -> int:
+    """Return the least width at which a title takes so many lines, and no word of it is broken."""
+    least = max(map(len, title.split()))
+    return next(width for width in range(least, len(title) + 1) if len(wrap(title, width)) <= lines)
