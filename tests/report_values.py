@@ -210,9 +210,7 @@ def _head() -> ReportHead:
                 line_to_write="electricity: {price_per_kwh: 0.30}",
             ),
         ),
-        notes=(
-            "The capacity of code is only the most that was seen: its load is an upper bound.",
-        ),
+        notes=("The capacity of code is only the most that was seen: its load is an upper bound.",),
         capacities=(
             EngineCapacity(engine="chat", tokens_per_second=400.0, source="calibrated", load_ratio=0.3),
             EngineCapacity(engine="code", tokens_per_second=200.0, source="peak_seen", load_ratio=0.2),

@@ -200,9 +200,10 @@ def _prices(report: Report) -> Table:
         for item in report.comparisons
     ]
     own = report.totals.cost_per_mtok.full_total
+    same = "" if own is None else "1.00"
     rows.append(
         Row(
-            cells=("this machine", per_mtok(own), per_mtok(own), per_mtok(own), "1.00", "1.00"),
+            cells=("this machine", per_mtok(own), per_mtok(own), per_mtok(own), same, same),
             stress=Stress.TOTAL,
         )
     )

@@ -6,7 +6,7 @@ from evenwatt.model import UNALLOCATED, State
 from evenwatt.sinks.report.calendar import day_spans, span_words
 from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
-from evenwatt.sinks.words import UNKNOWN, clean, money, mtok, number, per_mtok, percent
+from evenwatt.sinks.words import UNKNOWN, money, mtok, number, per_mtok, percent
 from evenwatt.snapshot.report import Report, ReportRow
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -75,9 +75,6 @@ def _leads(report: Report) -> Iterator[str]:
     missing = missing_costs(report)
     if missing:
         yield f"There is no full cost: {' and '.join(missing)} not known."
-        line = report.verdict.line_to_write
-        if line is not None:
-            yield f"To write, with your value: {clean(line)}"
 
 
 def _components(report: Report) -> Table:
