@@ -1,4 +1,4 @@
-"""How numbers read: rounded for display only, nothing that is not zero shown as zero, no minus before a zero."""
+"""How numbers read: rounded for display only, nothing shown as zero that is not, no minus before a zero."""
 
 import math
 
@@ -106,12 +106,12 @@ def test_no_number_is_minus_zero(value):
 
 def test_decimal_points_stand_below_one_another():
     """Cells are padded to the same number of decimals; what is no number is not."""
-    assert ["15.21 ", "1.000", "3    ", "never", "-"] == aligned(["15.21", "1.000", "3", "never", "-"])
+    assert aligned(["15.21", "1.000", "3", "never", "-"]) == ["15.21 ", "1.000", "3    ", "never", "-"]
 
 
 def test_percentages_are_aligned_by_their_decimals():
     """The sign at the end does not count as a decimal."""
-    assert ["1.0%", "100.0%", "<0.1%"] == aligned(["1.0%", "100.0%", "<0.1%"])
+    assert aligned(["1.0%", "100.0%", "<0.1%"]) == ["1.0%", "100.0%", "<0.1%"]
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m", "a\nb", "\u202eabc", "\x9b", "\r"])
@@ -123,5 +123,5 @@ def test_control_characters_are_made_visible(text):
 
 def test_a_long_name_keeps_both_of_its_ends():
     """Models of one family differ at the ends of their names."""
-    assert "provider:…-instruct" == shortened("provider:meta-llama-3-70b-instruct", 19)
-    assert "short" == shortened("short", 19)
+    assert shortened("provider:meta-llama-3-70b-instruct", 19) == "provider:…-instruct"
+    assert shortened("short", 19) == "short"

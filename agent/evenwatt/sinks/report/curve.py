@@ -1,7 +1,7 @@
-"""The signature picture: cost per million tokens against load, what was observed, and a line for each API price.
+"""The signature picture: cost per million tokens against load, what was observed, and each API's price.
 
-The vertical axis is logarithmic. An idle machine's tokens cost a hundred times those of a busy one; on an even
-axis either would be all that is seen.
+The vertical axis is logarithmic. An idle machine's tokens cost a hundred times those of a busy one; on an
+even axis either would be all that is seen.
 """
 
 import math
@@ -22,7 +22,7 @@ _MOST_SPAN = 2_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """A cost per million tokens at a load, and where it stands in percent from the left and from the bottom."""
+    """A cost per million tokens at a load, and where it stands: percent from the left and the bottom."""
 
     load: float
     cost: float

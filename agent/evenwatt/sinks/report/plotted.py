@@ -87,7 +87,8 @@ def _legend(curve: Curve) -> list[str]:
     lines = []
     if curve.observed is not None:
         lines.append(
-            f"{_OBSERVED} this window: {percent(curve.observed.load)}, {per_mtok(curve.observed.cost)} per Mtok"
+            f"{_OBSERVED} this window: {percent(curve.observed.load)}, "
+            f"{per_mtok(curve.observed.cost)} per Mtok"
         )
     marks = [price for price in curve.prices if price.mark is not None]
     if marks:

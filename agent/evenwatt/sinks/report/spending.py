@@ -38,7 +38,7 @@ def models(report: Report) -> Section:
     notes = ["Cost per Mtok: full cost over all tokens, input (cached or not) and output."]
     if len(report.rows) > 1:
         notes.append(
-            "Where engines share a GPU or models an engine, each one's part is an allocation, not a measurement."
+            "Where engines share a GPU, or models an engine, each part is an allocation, not a measurement."
         )
     return Section(
         name="models",
@@ -189,7 +189,8 @@ def _notes(report: Report) -> Iterator[str]:
     if totals.input_cost_per_mtok is not None and totals.output_cost_per_mtok is not None:
         yield (
             f"By the time spent in each phase, an allocation: {per_mtok(totals.input_cost_per_mtok)} "
-            f"{report.head.currency} per Mtok of computed input, {per_mtok(totals.output_cost_per_mtok)} of output."
+            f"{report.head.currency} per Mtok of computed input, "
+            f"{per_mtok(totals.output_cost_per_mtok)} of output."
         )
 
 

@@ -1,6 +1,7 @@
 """The signature picture: what stands where on it."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,16 +26,16 @@ def test_curve_falls_to_the_cost_at_full_load():
     """The right end of the curve is what a million tokens cost at full load."""
     points = drawn().points
 
-    assert 1.0 == pytest.approx(points[-1].load)
-    assert 0.45 == pytest.approx(points[-1].cost, rel=1e-3)
-    assert all(before.cost > after.cost for before, after in zip(points, points[1:], strict=False))
+    assert pytest.approx(points[-1].load) == 1.0
+    assert pytest.approx(points[-1].cost, rel=1e-3) == 0.45
+    assert all(before.cost > after.cost for before, after in pairwise(points))
 
 
 def test_break_even_mark_lies_on_line_and_curve():
-    """Where the price is 0.80, both cost the same at 56.25 % load: the mark is at that load and that price."""
+    """Where the price is 0.80, both cost the same at 56.25 % load: there is the mark."""
     (line,) = drawn([("api", 0.80, 0.5625)]).prices
 
-    assert (56.25, 0.80) == (pytest.approx(line.mark.x), line.mark.cost)
+    assert (pytest.approx(line.mark.x), line.mark.cost) == (56.25, 0.80)
     assert line.mark.y == line.y
     assert not line.is_never
 
@@ -56,13 +57,13 @@ def test_not_known_is_not_never():
 
 
 def test_labels_stand_where_the_curve_does_not():
-    """A line that the curve crosses early is labelled at its end; one crossed late, or never, at its beginning."""
+    """A line that is crossed early is labelled at its end; one crossed late, or never, at its beginning."""
     sides = {
         line.name: line.is_label_left
         for line in drawn([("early", 3.0, 0.15), ("late", 0.5, 0.9), ("never", 0.2, math.inf)]).prices
     }
 
-    assert {"early": False, "late": True, "never": True} == sides
+    assert sides == {"early": False, "late": True, "never": True}
 
 
 @given(st.lists(st.floats(0.01, 100.0), min_size=1, max_size=9))
@@ -72,7 +73,7 @@ def test_labels_do_not_overlap(prices):
 
     for is_left in (True, False):
         places = [line.label_y for line in lines if line.is_label_left is is_left]
-        assert all(after - before >= 6.0 - 1e-9 for before, after in zip(places, places[1:], strict=False))
+        assert all(after - before >= 6.0 - 1e-9 for before, after in pairwise(places))
         assert all(place <= 94.0 + 1e-9 for place in places)
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from itertools import pairwise
 
 import pytest
 from justhtml import JustHTML
@@ -44,7 +45,7 @@ def test_nothing_is_fetched_and_nothing_runs(page):
     addresses = [
         value for _, name, value in attributes if name in {"href", "src", "srcset", "action", "data"}
     ]
-    assert ["data:,"] == addresses
+    assert addresses == ["data:,"]
     assert "@import" not in text
     assert set(re.findall(r"url\(([^)]*)\)", text)) <= {"#hatch"}
 
@@ -95,7 +96,7 @@ def test_headings_descend_one_level_at_a_time(page):
 
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_hostile_names_are_text():

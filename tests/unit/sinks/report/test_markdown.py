@@ -55,7 +55,7 @@ def test_simulated_is_said_before_any_number():
     """The mark stands directly below the verdict."""
     lines = render_markdown(hostile()).splitlines()
 
-    assert "> **SIMULATED: nothing below was measured.**" == lines[2]
+    assert lines[2] == "> **SIMULATED: nothing below was measured.**"
 
 
 def test_week_is_drawn_in_characters():
@@ -63,8 +63,8 @@ def test_week_is_drawn_in_characters():
     lines = render_markdown(report()).splitlines()
     (monday,) = [line for line in lines if line.startswith("Mon  ")]
 
-    assert "██" == monday[5 + 2 * 10 : 5 + 2 * 11]
-    assert "··" == monday[5:7]
+    assert monday[5 + 2 * 10 : 5 + 2 * 11] == "██"
+    assert monday[5:7] == "··"
 
 
 def test_a_number_at_the_beginning_is_no_list():
@@ -72,4 +72,4 @@ def test_a_number_at_the_beginning_is_no_list():
     example = report()
     text = render_markdown(replace(example, verdict=replace(example.verdict, sentence="1. Not a list")))
 
-    assert "# 1\\. Not a list" == text.splitlines()[0]
+    assert text.splitlines()[0] == "# 1\\. Not a list"
