@@ -17,7 +17,7 @@ from evenwatt.snapshot.hours import CellTokens, HourRow
 from evenwatt.snapshot.localtime import LocalTime, OffsetPiece
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["HistorySpan", "history_extent"]
+__all__ = ["HistorySpan", "history_extent", "history_settings"]
 
 Key = TypeVar("Key")
 
@@ -81,6 +81,15 @@ def history_extent(reader: HistoryReader) -> tuple[int, int] | None:
         return first_hour, last_hour + SECONDS_PER_HOUR
     begins_within = first // SECONDS_PER_HOUR * SECONDS_PER_HOUR == first_hour
     return (first if begins_within else first_hour), last + SECONDS_PER_MINUTE
+
+
+def history_settings(reader: HistoryReader) -> dict[str, str]:
+    """Return what was written down about a history when it was begun: `currency`, `readings`, `machine`.
+
+    Raises:
+        HistoryError: It cannot be read.
+    """
+    return dict(reader.read("SELECT name, value FROM setting"))
 
 
 class HistorySpan:
