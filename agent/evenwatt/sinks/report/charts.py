@@ -1,0 +1,282 @@
+"""The geometry of a report's pictures: where bars, cells and labels stand, in percent of the plot's width.
+
+Heights are in pixels, as text is: so a picture fills a phone or a desk without a script, and its letters stay
+legible. Templates write the marks; nothing here knows of SVG.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from evenwatt.sinks.report.axes import Axis, linear_axis
+from evenwatt.sinks.report.calendar import WEEKDAYS, DaySpan, day_spans, day_words, span_words
+from evenwatt.sinks.report.parts import name_cell
+from evenwatt.sinks.report.spending import COMPONENTS, STATES
+from evenwatt.sinks.report.weekly import hour_words, thousands
+from evenwatt.sinks.words import UNKNOWN, money, per_mtok, percent
+from evenwatt.snapshot.comparison import Comparison
+from evenwatt.snapshot.report import Report
+
+__all__ = [
+    "ApiBar",
+    "ApiBars",
+    "DayBar",
+    "DayBars",
+    "HeatCell",
+    "Label",
+    "Segment",
+    "Split",
+    "api_bars",
+    "day_bars",
+    "heat_cells",
+    "splits",
+]
+
+_STACKED = ("hardware", "labour", "other", "energy")
+"""From the bottom: what accrues with time first, as it does without load too."""
+_BAR_OF_SLOT = 0.8
+_DATE_LABELS = 5
+_LEAST_LABELLED = 0.1
+"""A narrower segment has no room for its share."""
+_LEAST_SHADE = 0.1
+"""So that a cell with little is told from one with nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """Words at a place along an axis, in percent."""
+
+    at: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A part of a bar, in percent from its beginning.
+
+    Attributes:
+        name: Of the component or state; its colour goes by it.
+        words: Written into it; empty where there is no room.
+    """
+
+    name: str
+    title: str
+    start: float
+    length: float
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBar:
+    """A day's cost, stacked.
+
+    Attributes:
+        idle: The height of the part in which no request ran; None where not known.
+    """
+
+    left: float
+    width: float
+    segments: tuple[Segment, ...]
+    idle: float | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBars:
+    """Cost by day, week or month."""
+
+    unit: str
+    costs: Axis
+    bars: tuple[DayBar, ...]
+    dates: tuple[Label, ...]
+    components: tuple[tuple[str, str], ...]
+    has_idle: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """All of the cost as one bar."""
+
+    title: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatCell:
+    """An hour of the week.
+
+    Attributes:
+        shade: 0 to 1; None where nothing is known of it.
+    """
+
+    weekday: int
+    hour: int
+    shade: float | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiBar:
+    """An API's price of a million tokens: at least, at most, and as batch; in percent of the axis."""
+
+    name: str
+    price: str
+    words: str
+    least: float
+    most: float
+    batch: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiBars:
+    """All APIs, and our own cost beside them."""
+
+    prices: Axis
+    own: float | None
+    own_words: str
+    bars: tuple[ApiBar, ...]
+
+
+def day_bars(report: Report) -> DayBars | None:
+    """Return cost by day; None where no day has a known one."""
+    unit, spans = day_spans(report.days)
+    most = max((span.costs.known or 0.0 for span in spans), default=0.0)
+    if most <= 0:
+        return None
+    costs = linear_axis(most)
+    slot = 100.0 / len(spans)
+    return DayBars(
+        unit=unit,
+        costs=costs,
+        bars=tuple(
+            DayBar(
+                left=(number + (1 - _BAR_OF_SLOT) / 2) * slot,
+                width=slot * _BAR_OF_SLOT,
+                segments=tuple(_stacked(span, costs)),
+                idle=None if span.idle_cost is None else costs.position(span.idle_cost),
+                words=_span_words(span, report.head.currency),
+            )
+            for number, span in enumerate(spans)
+        ),
+        dates=tuple(_dates(spans, slot)),
+        components=tuple(
+            (name, title) for name, title in COMPONENTS if any(getattr(span.costs, name) for span in spans)
+        ),
+        has_idle=any(span.idle_cost for span in spans),
+    )
+
+
+def _stacked(span: DaySpan, costs: Axis) -> Iterator[Segment]:
+    below = 0.0
+    for name in _STACKED:
+        cost = getattr(span.costs, name)
+        if cost:
+            start = costs.position(below)
+            below += cost
+            yield Segment(name=name, title="", start=start, length=costs.position(below) - start)
+
+
+def _span_words(span: DaySpan, currency: str) -> str:
+    idle = "" if span.idle_cost is None else f", {money(span.idle_cost)} of it idle"
+    when = span_words(span.first, span.last)
+    if not span.accounted_seconds:
+        return f"{when}: not in the history"
+    return f"{when}: {money(span.costs.known)} {currency}{idle}"
+
+
+def _dates(spans: Sequence[DaySpan], slot: float) -> Iterator[Label]:
+    step = max(-(-len(spans) // _DATE_LABELS), 1)
+    years = {span.first.year for span in spans}
+    for number in range(0, len(spans), step):
+        yield Label(at=(number + 0.5) * slot, words=day_words(spans[number].first, year=len(years) > 1))
+
+
+def splits(report: Report) -> tuple[Split, ...]:
+    """Return the full cost by component and by state; empty where it is not known."""
+    costs = report.totals.costs
+    if not costs.full:
+        return ()
+    components = [(name, title, getattr(costs, name) or 0.0) for name, title in COMPONENTS]
+    states = [(share.state.value, STATES[share.state], share.cost or 0.0) for share in report.totals.states]
+    found = [Split(title="By component", segments=tuple(_split(components, costs.full)))]
+    if all(share.cost is not None for share in report.totals.states):
+        found.append(Split(title="Busy and idle", segments=tuple(_split(states, costs.full))))
+    return tuple(found)
+
+
+def _split(parts: Sequence[tuple[str, str, float]], whole: float) -> Iterator[Segment]:
+    start = 0.0
+    for name, title, cost in parts:
+        share = cost / whole
+        if share > 0:
+            yield Segment(
+                name=name,
+                title=f"{title} {percent(share)}",
+                start=start * 100,
+                length=share * 100,
+                words=f"{share:.0%}" if share >= _LEAST_LABELLED else "",
+            )
+        start += share
+
+
+def heat_cells(report: Report) -> tuple[HeatCell, ...]:
+    """Return the hours of the week by their mean tokens; empty where none was served."""
+    most = max((cell.tokens_per_hour or 0.0 for cell in report.week.cells), default=0.0)
+    if most <= 0:
+        return ()
+    return tuple(
+        HeatCell(
+            weekday=cell.weekday,
+            hour=cell.hour,
+            shade=_shade(cell.tokens_per_hour, most),
+            words=_cell_words(cell.weekday, cell.hour, cell.tokens_per_hour),
+        )
+        for cell in report.week.cells
+    )
+
+
+def _shade(tokens: float | None, most: float) -> float | None:
+    if tokens is None:
+        return None
+    return 0.0 if tokens <= 0 else _LEAST_SHADE + (1 - _LEAST_SHADE) * tokens / most
+
+
+def _cell_words(weekday: int, hour: int, tokens: float | None) -> str:
+    told = "not in the history" if tokens is None else f"{thousands(tokens)} thousand tokens an hour"
+    return f"{WEEKDAYS[weekday]}, {hour_words(hour)}: {told}"
+
+
+def api_bars(report: Report) -> ApiBars | None:
+    """Return what each API would charge for a million tokens; None without any price."""
+    told = [item for item in report.comparisons if item.price_per_mtok is not None]
+    if not told:
+        return None
+    own = report.totals.cost_per_mtok.full_total
+    prices = linear_axis(max([own or 0.0, *(bound for item in told for bound in _bounds(item))]))
+    return ApiBars(
+        prices=prices,
+        own=None if own is None else prices.position(own),
+        own_words=per_mtok(own),
+        bars=tuple(_api_bar(item, prices) for item in told),
+    )
+
+
+def _bounds(item: Comparison) -> list[float]:
+    return [price for price in (item.price_per_mtok, item.price_per_mtok_no_cache) if price is not None]
+
+
+def _api_bar(item: Comparison, prices: Axis) -> ApiBar:
+    bounds = _bounds(item)
+    batch = item.price_per_mtok_batch
+    words = [per_mtok(item.price_per_mtok)]
+    if item.price_per_mtok_no_cache not in {None, item.price_per_mtok}:
+        words.append(f"without cache {per_mtok(item.price_per_mtok_no_cache)}")
+    if batch is not None:
+        words.append(f"batch {per_mtok(batch)}")
+    return ApiBar(
+        name=name_cell(item.reference),
+        price=per_mtok(item.price_per_mtok),
+        words=", ".join(word for word in words if word != UNKNOWN),
+        least=prices.position(min(bounds)),
+        most=prices.position(max(bounds)),
+        batch=None if batch is None else prices.position(batch),
+    )
