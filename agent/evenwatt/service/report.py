@@ -13,11 +13,11 @@ from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.report_capacity import report_capacities
 from evenwatt.service.report_notes import notes_on
-from evenwatt.service.report_window import AskedWindow, report_window
+from evenwatt.service.report_window import AskedWindow, in_words, report_window
 from evenwatt.sinks.history import HistoryReader
 from evenwatt.sinks.history.queries import HistorySpan, history_extent, history_settings
 from evenwatt.snapshot import WindowView, window_view
-from evenwatt.snapshot.calendar import days_of, week_of
+from evenwatt.snapshot.calendar import by_hour_of_week, days_of, week_of
 from evenwatt.snapshot.comparing import Machine, Owning, comparisons_of, curve_of, machine_of
 from evenwatt.snapshot.hours import HourRow, ModelHours
 from evenwatt.snapshot.localtime import LocalTime, local_time
@@ -114,6 +114,7 @@ def _report(settings: Settings, found: _Found, extent: tuple[int, int], now: flo
     book = price_book(settings, (), found.gpu_names)
     owning = _owning(settings, found, book)
     machine = machine_of(found.sums, found.view, found.hours)
+    week = by_hour_of_week(found.hours, found.local)
     comparisons = comparisons_of(found.sums, machine, owning)
     totals = totals_of(found.sums, found.view, gpu_joules=found.gpu_joules)
     head = _head(settings, found, extent, now)
@@ -122,7 +123,7 @@ def _report(settings: Settings, found: _Found, extent: tuple[int, int], now: flo
         head=replace(head, notes=notes_on(head, totals, machine, found.sums, book)),
         verdict=verdict_on(
             VerdictFacts(
-                window=found.window.label,
+                window=in_words(found.window.label),
                 currency=found.currency,
                 simulated=found.simulated,
                 coverage_ratio=head.coverage_ratio,
@@ -138,7 +139,7 @@ def _report(settings: Settings, found: _Found, extent: tuple[int, int], now: flo
         load_ratio=machine.load_ratio,
         rows=rows_of(found.sums, found.view),
         days=days_of(found.hours, found.local),
-        week=week_of(found.hours, found.local, load=_load_at(machine), is_approximate=found.is_approximate),
+        week=week_of(week, load=_load_at(machine), is_approximate=found.is_approximate),
         comparisons=comparisons,
         curve=curve_of(machine, comparisons),
         idle_power=machine.idle_power,
@@ -146,17 +147,16 @@ def _report(settings: Settings, found: _Found, extent: tuple[int, int], now: flo
             totals,
             machine,
             owning,
-            quiet_hours(found.hours, found.local, is_given_back=rented),
+            quiet_hours(week, is_given_back=rented),
             gpus=found.gpus,
         ),
         decision=decision_on(
             machine,
             comparisons,
             owning,
-            hours=found.hours,
+            hours=week,
             by_model=found.by_model,
             tokens={key: tokens_of(usage).total_tokens for key, usage in found.sums.usage.items()},
-            local=found.local,
         ),
     )
 

@@ -8,10 +8,11 @@ from evenwatt.errors import ReportError
 from evenwatt.snapshot.report import ReportWindow
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["AskedWindow", "report_window"]
+__all__ = ["AskedWindow", "in_words", "report_window"]
 
 DEFAULT_WINDOW = "30d"
 
+_SAID = {"month": "this month so far", "year": "this year so far", "all": "the whole history"}
 _LENGTH = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -71,6 +72,13 @@ def report_window(
     return ReportWindow(
         label=label, start_utc_seconds=float(start), end_utc_seconds=float(end), zone_name=_zone_name(zone)
     )
+
+
+def in_words(label: str) -> str:
+    """Return the label of a window as it stands in a sentence, after "over"."""
+    if _LENGTH.fullmatch(label):
+        return f"the last {label}"
+    return _SAID.get(label, label)
 
 
 def _span(asked: AskedWindow, now: int, zone: tzinfo, extent: tuple[int, int]) -> tuple[str, int, int]:

@@ -12,7 +12,10 @@ from evenwatt.snapshot.localtime import LocalTime, date_of
 from evenwatt.snapshot.traffic import HourOfDay, HourOfWeek, PeakToTrough, ReportDay, WeekMap
 from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
-__all__ = ["days_of", "hours_sum", "row_costs", "row_tokens", "week_of"]
+__all__ = ["HoursOfWeek", "by_hour_of_week", "days_of", "hours_sum", "row_costs", "row_tokens", "week_of"]
+
+HoursOfWeek = Mapping[int, Sequence[HourRow]]
+"""Single hours by their local hour of the week, 0 to 167; Monday 0 h first."""
 
 Load = Callable[[HourRow], float | None]
 """The machine's token load over a row's accounted time."""
@@ -73,18 +76,23 @@ def _day(number: int, start: int, seconds: int, row: HourRow) -> ReportDay:
     )
 
 
-def week_of(hours: Sequence[HourRow], local: LocalTime, *, load: Load, is_approximate: bool) -> WeekMap:
-    """Return the week of the site over a span.
-
-    Args:
-        hours: Of the span.
-        local: Its calendar.
-        load: The token load of a row.
-        is_approximate: As `WeekMap` says.
-    """
+def by_hour_of_week(hours: Iterable[HourRow], local: LocalTime) -> HoursOfWeek:
+    """Return hours by the local hour of the week that they are."""
     cells: dict[int, list[HourRow]] = {}
     for row in hours:
         cells.setdefault(local.hour_of_week(row.utc_seconds), []).append(row)
+    return cells
+
+
+def week_of(cells: HoursOfWeek, *, load: Load, is_approximate: bool) -> WeekMap:
+    """Return the week of the site over a span.
+
+    Args:
+        cells: The hours of the span.
+        load: The token load of a row.
+        is_approximate: As `WeekMap` says.
+    """
+    hours = [row for rows in cells.values() for row in rows]
     sums = {number: hours_sum(rows) for number, rows in cells.items()}
     by_hour = tuple(_hour_of_day(hour, sums) for hour in range(24))
     return WeekMap(
@@ -127,7 +135,7 @@ def _peak_to_trough(hours: Sequence[HourRow], by_hour: Sequence[HourOfDay]) -> P
         return None
     trough, trough_hour = min(means)
     peak, peak_hour = max(means, key=lambda mean: (mean[0], -mean[1]))
-    busiest = max(hours, key=lambda row: row.total_tokens)
+    busiest = max(hours, key=lambda row: (row.total_tokens, -row.utc_seconds))
     return PeakToTrough(
         peak_hour=peak_hour,
         peak_tokens_per_hour=peak,

@@ -26,7 +26,6 @@ class HourRow(NamedTuple):
     cached_input_tokens: int | None
     output_tokens: int | None
     joules: float | None
-    idle_seconds: float | None
     hardware_cost: float | None
     energy_cost: float | None
     labour_cost: float | None

@@ -6,10 +6,10 @@ means, each weighed by its hours, over v.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from evenwatt.snapshot.hours import CellTokens, HourRow, ModelHours
-from evenwatt.snapshot.localtime import LocalTime
+from evenwatt.snapshot.calendar import HoursOfWeek
+from evenwatt.snapshot.hours import CellTokens, ModelHours
 from evenwatt.snapshot.traffic import ModelShape, Shape, TrafficShape
 from evenwatt.units import SECONDS_PER_HOUR
 
@@ -31,15 +31,16 @@ Cells = Mapping[int, CellTokens]
 """By hour of the week, 0 to 167."""
 
 
-def machine_cells(hours: Sequence[HourRow], local: LocalTime) -> tuple[dict[int, CellTokens], dict[int, int]]:
+def machine_cells(hours: HoursOfWeek) -> tuple[dict[int, CellTokens], dict[int, int]]:
     """Return what the machine served by hour of the week, and how many whole hours of each there were.
 
     Hours cut by the ends of the span, or by the beginning of the history, are left out.
     """
-    served: dict[int, list[int]] = {}
-    for row in hours:
-        if (row.seconds or 0.0) >= WHOLE_HOUR * SECONDS_PER_HOUR:
-            served.setdefault(local.hour_of_week(row.utc_seconds), []).append(row.total_tokens)
+    least = WHOLE_HOUR * SECONDS_PER_HOUR
+    served = {
+        number: [row.total_tokens for row in rows if (row.seconds or 0.0) >= least]
+        for number, rows in hours.items()
+    }
     cells = {
         number: CellTokens(
             hours=sum(1 for value in tokens if value),

@@ -18,6 +18,10 @@ EVEN = 0.005
 """Costs that differ by less are the same."""
 
 
+_CHEAPER, _SAME, _DEARER = "cheaper than", "the same as", "dearer than"
+_WORDS = (_CHEAPER, _SAME, _DEARER)
+
+
 class Outcome(StrEnum):
     """What a verdict comes to; a renderer may colour by it."""
 
@@ -148,20 +152,33 @@ def _outcome(told: Sequence[Comparison]) -> Outcome:
 def _against(facts: VerdictFacts, told: Sequence[Comparison]) -> str:
     """Say each comparison, the APIs that were dearer than we are first."""
     by_ratio = sorted(told, key=lambda item: -(item.ratio or 0.0))
-    return ", ".join(_words(facts, item) for item in by_ratio[:-1]) + (
-        f"{' and ' if len(by_ratio) > 1 else ''}{_words(facts, by_ratio[-1])}"
-    )
+    groups = {word: [item for item in by_ratio if _word(item) == word] for word in _WORDS}
+    said = [
+        f"{word} {_listed([_words(facts, item) for item in items])}"
+        for word, items in groups.items()
+        if items
+    ]
+    return ", ".join(said)
+
+
+def _word(item: Comparison) -> str:
+    ratio = item.ratio or 0.0
+    if abs(ratio - 1) < EVEN:
+        return _SAME
+    return _CHEAPER if ratio > 1 else _DEARER
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join((", ".join(items[:-1]), items[-1])) if len(items) > 1 else items[0]
 
 
 def _words(facts: VerdictFacts, item: Comparison) -> str:
-    ratio = item.ratio or 0.0
-    money = f"{_money(abs(item.saved or 0.0))} {facts.currency}"
-    if abs(ratio - 1) < EVEN:
-        return f"as much as at {item.reference}"
-    if ratio > 1:
-        return f"cheaper than {item.reference} ({_share(ratio)} our cost, {money} saved)"
-    lost = f"{_share(ratio)} our cost, {money} lost{_break_even(facts, item)}"
-    return f"dearer than {item.reference} ({lost})"
+    word = _word(item)
+    if word == _SAME:
+        return item.reference
+    saved = f"{_money(abs(item.saved or 0.0))} {facts.currency} {'saved' if word == _CHEAPER else 'lost'}"
+    even = _break_even(facts, item) if word == _DEARER else ""
+    return f"{item.reference} ({_share(item.ratio or 0.0)} our cost, {saved}{even})"
 
 
 def _break_even(facts: VerdictFacts, item: Comparison) -> str:

@@ -1,6 +1,6 @@
 """What a report says of other ways to run the machine, and what a team needs to decide."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from evenwatt.economics.scenarios import (
     FleetUse,
@@ -12,11 +12,10 @@ from evenwatt.economics.scenarios import (
     unloading,
 )
 from evenwatt.model import State
-from evenwatt.snapshot.calendar import hours_sum
+from evenwatt.snapshot.calendar import HoursOfWeek, hours_sum
 from evenwatt.snapshot.comparing import Machine, Owning, month_share
 from evenwatt.snapshot.comparison import Comparison, Decision, MonthlyBill
 from evenwatt.snapshot.hours import HourRow, ModelHours
-from evenwatt.snapshot.localtime import LocalTime
 from evenwatt.snapshot.report import ReportTotals
 from evenwatt.snapshot.shapes import machine_cells, model_shapes, traffic_shape
 from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR
@@ -30,19 +29,17 @@ WEEKS_HOURS = 14 * 24
 """From two weeks on the hours of the week are looked at, before that those of the day."""
 
 
-def quiet_hours(hours: Sequence[HourRow], local: LocalTime, *, is_given_back: bool) -> QuietHours | None:
+def quiet_hours(hours: HoursOfWeek, *, is_given_back: bool) -> QuietHours | None:
     """Return the hours of the week, or in less than two weeks of the day, that never saw a token.
 
     Args:
         hours: Of the window.
-        local: Its calendar.
         is_given_back: Whether the machine's rent ends while it is off, and so would be saved too.
     """
-    by_week = len(hours) >= WEEKS_HOURS
+    by_week = sum(map(len, hours.values())) >= WEEKS_HOURS
     cells: dict[int, list[HourRow]] = {}
-    for row in hours:
-        number = local.hour_of_week(row.utc_seconds)
-        cells.setdefault(number if by_week else number % 24, []).append(row)
+    for number, rows in hours.items():
+        cells.setdefault(number if by_week else number % 24, []).extend(rows)
     seen_often = [rows for rows in cells.values() if len(rows) >= LEAST_TIMES]
     if not seen_often:
         return None
@@ -104,10 +101,9 @@ def decision_on(
     comparisons: Iterable[Comparison],
     owning: Owning,
     *,
-    hours: Sequence[HourRow],
+    hours: HoursOfWeek,
     by_model: ModelHours,
     tokens: Mapping[tuple[str, str], float],
-    local: LocalTime,
 ) -> Decision:
     """Return what a team needs to decide.
 
@@ -118,11 +114,10 @@ def decision_on(
         hours: Of the window.
         by_model: What each model served by hour of the week.
         tokens: Of each engine and model.
-        local: The calendar of the window.
     """
     months = month_share(machine.accounted_seconds, owning.month_hours)
     full, fixed = machine.sums.costs.full, _fixed_cost(machine)
-    cells, passed = machine_cells(hours, local)
+    cells, passed = machine_cells(hours)
     return Decision(
         month_share=months,
         bills=tuple(

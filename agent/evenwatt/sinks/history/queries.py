@@ -32,7 +32,6 @@ _HOUR_VALUES: Final = ", ".join(
     (
         *(f"sum({column})" for column in ("input_tokens", "cached_input_tokens", "output_tokens")),
         _known_sum("active_joules", "idle_loaded_joules", "idle_empty_joules"),
-        _known_sum("idle_loaded_seconds", "idle_empty_seconds"),
         *(f"sum({column})" for column in ("hardware_cost", "energy_cost", "labour_cost", "other_cost")),
         _known_sum("idle_loaded_cost", "idle_empty_cost"),
         "sum(unpriced_seconds)",

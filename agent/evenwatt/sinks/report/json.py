@@ -30,9 +30,10 @@ _COMPUTED: Mapping[type, tuple[str, ...]] = {
 
 
 def render_json(report: Report) -> str:
-    """Return a report as one JSON document, ending in a line feed."""
+    """Return a report as one JSON document: a line for each part, so that two can be compared."""
     document = {"shape": SHAPE, **_plain(report)}
-    return json.dumps(document, allow_nan=False, indent=1, ensure_ascii=False) + "\n"
+    parts = (f'"{name}": {json.dumps(part, allow_nan=False)}' for name, part in document.items())
+    return "{" + ",\n ".join(parts) + "}\n"
 
 
 def _plain(value: Any) -> Any:
