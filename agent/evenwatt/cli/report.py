@@ -56,6 +56,7 @@ def report(  # noqa: PLR0913, PLR0917 -- options, all by name
     ] = None,
 ) -> None:
     """Report on a window of the history: the verdict first, then all that it stands on."""
+    from evenwatt.clock import utc_seconds
     from evenwatt.config import load
     from evenwatt.service.report import gathered_report
     from evenwatt.service.report_window import AskedWindow
@@ -65,7 +66,7 @@ def report(  # noqa: PLR0913, PLR0917 -- options, all by name
     settings = load(config)
     asked = AskedWindow(window=window, first=first, last=last, month=month)
     with history_beside(history or settings.history.path) as reader:
-        found = gathered_report(settings, reader, asked)
+        found = gathered_report(settings, reader, asked, now_utc_seconds=utc_seconds())
     if chosen is Format.TERMINAL:
         from evenwatt.sinks.report.terminal import print_report
 

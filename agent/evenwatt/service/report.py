@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evenwatt import __version__, clock
+from evenwatt import __version__
 from evenwatt.config import Settings
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.ownership import Owned, Rented
@@ -32,29 +32,31 @@ from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 __all__ = ["gathered_report"]
 
 
-def gathered_report(settings: Settings, reader: HistoryReader, asked: AskedWindow) -> Report:
+def gathered_report(
+    settings: Settings, reader: HistoryReader, asked: AskedWindow, *, now_utc_seconds: float
+) -> Report:
     """Return the report on a window of a history.
 
     Args:
         settings: For what the history does not hold: the site's zone, capacities, the purchase price.
         reader: Of the history.
         asked: The window, in a person's words.
+        now_utc_seconds: The present, after which no window reaches.
 
     Raises:
         ReportError: The window means nothing, or the history holds nothing of it.
         HistoryError: It cannot be read.
     """
-    now = clock.utc_seconds()
     extent = history_extent(reader)
     if extent is None:
         raise ReportError(f"{reader.path}: the history is empty; leave the agent running for some minutes")
-    window = report_window(asked, now_utc_seconds=now, zone=settings.timezone, extent=extent)
+    window = report_window(asked, now_utc_seconds=now_utc_seconds, zone=settings.timezone, extent=extent)
     span = HistorySpan(reader, int(window.start_utc_seconds), int(window.end_utc_seconds))
     if span.start >= span.end:
         raise ReportError(
             f"the minutes of {window.label} are not kept any more; ask for a window of whole hours"
         )
-    return _report(settings, _Found.of(settings, reader, window, span), extent, now)
+    return _report(settings, _Found.of(settings, reader, window, span), extent, now_utc_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
