@@ -213,7 +213,13 @@ def _head() -> ReportHead:
         notes=("The capacity of code is only the most that was seen: its load is an upper bound.",),
         capacities=(
             EngineCapacity(engine="chat", tokens_per_second=400.0, source="calibrated", load_ratio=0.3),
-            EngineCapacity(engine="code", tokens_per_second=200.0, source="peak_seen", load_ratio=0.2),
+            EngineCapacity(
+                engine="code",
+                tokens_per_second=200.0,
+                source="peak_seen",
+                load_ratio=0.2,
+                is_lower_bound=True,
+            ),
         ),
     )
 
@@ -287,6 +293,8 @@ def _row(engine, model, token_share, cost_share) -> ReportRow:
             )
             for name, price in ((CHEAP, 0.3), (DEAR, 1.84))
         ),
+        input_cost_per_mtok=0.45 if model == "coder" else None,
+        output_cost_per_mtok=1.67 if model == "coder" else None,
     )
 
 

@@ -6,7 +6,7 @@ from evenwatt.economics.api import ReferencePrice
 from evenwatt.economics.cost import Costs, ModelRule, PriceBook
 from evenwatt.economics.ownership import Rented
 from evenwatt.economics.tariffs import flat_tariff
-from evenwatt.ledger import GpuUse, HostUse, Posting, SourceTotals, Usage
+from evenwatt.ledger import GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.service.pricing import priced
 from evenwatt.snapshot import EngineView, HistoryHealth, PricedPosting, Snapshot, Sums, sums_with, window_view
@@ -58,7 +58,8 @@ def posting(rows, *, estimated_seconds=0.0, **parts):
         for minute in minutes
     }
     gpus = {(minute, "GPU-a"): GpuUse(energy_joules=6_000.0, measured_seconds=60.0) for minute in minutes}
-    return Posting(**{"usage": rows, "hosts": hosts, "gpus": gpus, **parts})
+    meters = {(minute, "rapl"): MeterUse(energy_joules=600.0, measured_seconds=60.0) for minute in minutes}
+    return Posting(**{"usage": rows, "hosts": hosts, "gpus": gpus, "meters": meters, **parts})
 
 
 def tick(rows, *, book=BOOK, **parts) -> PricedPosting:

@@ -156,6 +156,10 @@ class ModelCounters:
             then they are inside `input_tokens`.
         output_tokens: Generated tokens, thinking included.
         requests: Requests by outcome (`completed`, `aborted`, `failed`) as far as the engine counts them.
+        prefill_seconds: Time that its requests spent in prefill, added up over requests: those that are
+            served side by side count side by side, so it may rise faster than the clock. None where the
+            engine does not tell.
+        decode_seconds: Likewise in decode.
     """
 
     model: str
@@ -163,6 +167,8 @@ class ModelCounters:
     output_tokens: int
     cached_input_tokens: int | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
+    prefill_seconds: float | None = None
+    decode_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,12 +68,17 @@ def _refuse(faults: Mapping[KeyPath, str]) -> None:
         raise refused(faults)
 
 
+TokenRate = Annotated[float, number(above=0, at_most=10**9)]
+
+
 class Engine(Section):
     """An inference engine to read.
 
     Attributes:
         gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
-        capacity_tokens_per_second: What it sustains at the usual mix; None: not known, and no load is.
+        capacity_tokens_per_second: What it sustains at the usual mix; None: calibrated or learned.
+        prefill_tokens_per_second: What it sustains of computed input alone; only with the next.
+        decode_tokens_per_second: What it sustains of output alone.
         api_key: For engines that ask for one; sent as a bearer token.
     """
 
@@ -81,7 +86,9 @@ class Engine(Section):
     url: EngineUrl
     kind: EngineKind = "auto"
     gpus: tuple[Gpu, ...] | None = None
-    capacity_tokens_per_second: Annotated[float, number(above=0, at_most=10**9)] | None = None
+    capacity_tokens_per_second: TokenRate | None = None
+    prefill_tokens_per_second: TokenRate | None = None
+    decode_tokens_per_second: TokenRate | None = None
     api_key: ApiKey | None = None
 
     @field_validator("gpus")
@@ -89,6 +96,18 @@ class Engine(Section):
     def _names_each_gpu_once(cls, gpus: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
         _refuse(_repeated(((index,), gpu, str(gpu)) for index, gpu in enumerate(gpus or ())))
         return gpus
+
+    @model_validator(mode="after")
+    def _knows_both_phases(self) -> Self:
+        phases = {
+            "prefill_tokens_per_second": self.prefill_tokens_per_second,
+            "decode_tokens_per_second": self.decode_tokens_per_second,
+        }
+        missing = [name for name, rate in phases.items() if rate is None]
+        if len(missing) == 1:
+            (written,) = phases.keys() - missing
+            raise refused({(missing[0],): f"missing; a load needs it beside {written}, or neither of them"})
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ class Facts:
         other_cost: Likewise; not varied.
         idle_energy_cost: The part of `energy_cost` that no load would have cost as well.
         load_ratio: As observed; with it, a load above 1 is out of reach.
+        is_load_upper_bound: The machine may do more than is known: then no load is out of reach for sure.
         api_price_per_mtok: As observed.
         price_per_kwh: As observed.
         idle_watts: As observed or fitted.
@@ -61,6 +62,7 @@ class Facts:
     other_cost: float
     idle_energy_cost: float | None = None
     load_ratio: float | None = None
+    is_load_upper_bound: bool = False
     api_price_per_mtok: float | None = None
     price_per_kwh: float | None = None
     idle_watts: float | None = None
@@ -126,7 +128,8 @@ def _all(facts: Facts) -> Iterator[Sensitivity]:
 def _load(facts: Facts, load_energy_cost: float) -> Sensitivity:
     margin = facts.api_cost - load_energy_cost
     factor = (facts.own_cost - load_energy_cost) / margin if margin > 0 else math.inf
-    if facts.load_ratio is not None and factor * facts.load_ratio > 1:
+    is_bounded = facts.load_ratio is not None and not facts.is_load_upper_bound
+    if is_bounded and factor * (facts.load_ratio or 0.0) > 1:
         factor = math.inf
     return _found(Input.LOAD, 1 - load_energy_cost / facts.own_cost, factor, facts.load_ratio)
 

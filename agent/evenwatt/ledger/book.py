@@ -31,6 +31,7 @@ from evenwatt.ledger.cursors import (
 )
 from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
 from evenwatt.ledger.entries import Posting
+from evenwatt.ledger.gauges import engine_use
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
@@ -222,6 +223,8 @@ class Ledger:
         if before is not None and self._is_gap(span):
             journal.gap(name, span)
         journal.tokens(name, increase, span, estimated=self._is_gap(span))
+        if before is not None and not increase.restarted and not self._is_gap(span):
+            journal.requests(name, engine_use(before, reading, span.length_seconds), span)
         return increase
 
     def _activity(

@@ -67,6 +67,8 @@ class CounterState:
     Attributes:
         input_excess_tokens: What was counted of `input_tokens` before it dipped (an engine that gives it as
             a difference of two counters not read at one instant); to be made up for before more counts.
+        prefill_seconds: None where the engine did not tell, or where nobody asked yet.
+        decode_seconds: Likewise.
     """
 
     input_tokens: int = 0
@@ -74,6 +76,8 @@ class CounterState:
     cached_input_tokens: int | None = None
     requests: Mapping[str, int] = field(default_factory=dict)
     input_excess_tokens: int = 0
+    prefill_seconds: float | None = None
+    decode_seconds: float | None = None
 
     @property
     def logical_input_tokens(self) -> int:
@@ -102,6 +106,8 @@ class EngineCursor:
             in this cursor, and is believed if the next one says the same.
         earlier: Other processes that answered under this name before, newest first: where one comes back (two
             replicas behind one address, a switch back), it is counted on from where it stood.
+        requests_running: The gauge then; None where not told.
+        requests_waiting: Likewise.
     """
 
     engine: str
@@ -112,6 +118,8 @@ class EngineCursor:
     was_running: bool = False
     is_doubted: bool = False
     earlier: tuple["EarlierProcess", ...] = ()
+    requests_running: int | None = None
+    requests_waiting: int | None = None
 
     def label(self, model: str) -> str:
         """Return the label under which a model is booked."""
@@ -126,6 +134,8 @@ class EngineCursor:
             "labels": sorted(self.labels),
             "was_running": self.was_running,
             "is_doubted": self.is_doubted,
+            "requests_running": self.requests_running,
+            "requests_waiting": self.requests_waiting,
             "models": _stored_models(self.models),
             "earlier": [
                 {"signals": dict(process.signals), "models": _stored_models(process.models)}
@@ -207,7 +217,7 @@ def stored_machine(value: Mapping[str, Any]) -> MachineCursor:
 
 
 def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
-    """Return an engine's cursor from its stored form."""
+    """Return an engine's cursor from its stored form; what the first release did not store is not known."""
     return EngineCursor(
         engine=value["engine"],
         moment=_moment(value["moment"]),
@@ -215,6 +225,8 @@ def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
         labels=frozenset(value["labels"]),
         was_running=value["was_running"],
         is_doubted=value["is_doubted"],
+        requests_running=value.get("requests_running"),
+        requests_waiting=value.get("requests_waiting"),
         models=_models(value["models"]),
         earlier=tuple(
             EarlierProcess(signals=process["signals"], models=_models(process["models"]))
@@ -249,6 +261,8 @@ def _stored_models(models: Mapping[str, CounterState]) -> dict[str, object]:
             "cached": state.cached_input_tokens,
             "requests": dict(state.requests),
             "excess": state.input_excess_tokens,
+            "prefill_seconds": state.prefill_seconds,
+            "decode_seconds": state.decode_seconds,
         }
         for name, state in models.items()
     }
@@ -262,6 +276,8 @@ def _models(value: Mapping[str, Any]) -> dict[str, CounterState]:
             cached_input_tokens=state["cached"],
             requests=state["requests"],
             input_excess_tokens=state["excess"],
+            prefill_seconds=state.get("prefill_seconds"),
+            decode_seconds=state.get("decode_seconds"),
         )
         for name, state in value.items()
     }

@@ -10,9 +10,13 @@ from typing import TypeVar
 from evenwatt.model import Event, State
 
 __all__ = [
+    "EngineKey",
+    "EngineUse",
     "GpuKey",
     "GpuUse",
     "HostUse",
+    "MeterKey",
+    "MeterUse",
     "Posting",
     "SourceTotals",
     "Usage",
@@ -27,6 +31,12 @@ UsageKey = tuple[int, str, str]
 GpuKey = tuple[int, str]
 """(minute, GPU UUID)"""
 
+EngineKey = tuple[int, str]
+"""(minute, engine)"""
+
+MeterKey = tuple[int, str]
+"""(minute, source of host power)"""
+
 
 @dataclass(slots=True, kw_only=True)
 class Usage:
@@ -38,6 +48,9 @@ class Usage:
         down_seconds: The part of `idle_empty_seconds` in which the machine was off, as far as is known.
         estimated: 1 where a value was spread over a gap in which nobody looked.
         restarted: 1 where the engine restarted, so that its last tokens before that are not known.
+        prefill_seconds: Time that requests spent in prefill, added up over requests (see `ModelCounters`);
+            no share of the machine's time.
+        decode_seconds: Likewise in decode.
     """
 
     input_tokens: int | None = None
@@ -55,6 +68,8 @@ class Usage:
     down_seconds: float | None = None
     estimated: int = 0
     restarted: int = 0
+    prefill_seconds: float | None = None
+    decode_seconds: float | None = None
 
     def add_joules(self, state: State, joules: float) -> None:
         """Add energy that was spent in a state."""
@@ -83,6 +98,36 @@ class GpuUse:
 
 
 @dataclass(slots=True, kw_only=True)
+class EngineUse:
+    """How many requests one engine had in one minute, from its gauges at each reading.
+
+    Attributes:
+        observed_seconds: Time between two readings that both told how many requests waited.
+        waiting_seconds: The part of it in which at least one request waited.
+        running_request_seconds: Requests running x time.
+        waiting_request_seconds: Requests waiting x time.
+    """
+
+    observed_seconds: float | None = None
+    waiting_seconds: float | None = None
+    running_request_seconds: float | None = None
+    waiting_request_seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class MeterUse:
+    """What the machine drew beside its GPUs in one minute, as one source of host power tells.
+
+    Attributes:
+        measured_seconds: For how long it is known.
+    """
+
+    energy_joules: float | None = None
+    measured_seconds: float | None = None
+    estimated: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class HostUse:
     """What passed for the machine as a whole in one minute.
 
@@ -105,12 +150,13 @@ class SourceTotals:
     gap_seconds: float = 0.0
 
 
-Row = TypeVar("Row", Usage, GpuUse, HostUse, SourceTotals)
+Row = TypeVar("Row", Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 Key = TypeVar("Key")
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(column.name for column in fields(kind)) for kind in (Usage, GpuUse, HostUse, SourceTotals)
+    kind: tuple(column.name for column in fields(kind))
+    for kind in (Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 }
 
 
@@ -136,7 +182,9 @@ class Posting:
 
     usage: Mapping[UsageKey, Usage] = field(default_factory=dict)
     gpus: Mapping[GpuKey, GpuUse] = field(default_factory=dict)
+    meters: Mapping[MeterKey, MeterUse] = field(default_factory=dict)
     hosts: Mapping[int, HostUse] = field(default_factory=dict)
+    engines: Mapping[EngineKey, EngineUse] = field(default_factory=dict)
     sources: Mapping[str, SourceTotals] = field(default_factory=dict)
     cursors: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
@@ -147,7 +195,9 @@ def merged_postings(first: Posting, second: Posting) -> Posting:
     return Posting(
         usage=_merged(first.usage, second.usage),
         gpus=_merged(first.gpus, second.gpus),
+        meters=_merged(first.meters, second.meters),
         hosts=_merged(first.hosts, second.hosts),
+        engines=_merged(first.engines, second.engines),
         sources=_merged(first.sources, second.sources),
         cursors={**first.cursors, **second.cursors},
         events=first.events + second.events,

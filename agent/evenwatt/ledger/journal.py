@@ -6,6 +6,8 @@ from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import Holding
 from evenwatt.ledger.energy import EnergyPart
 from evenwatt.ledger.entries import (
+    EngineKey,
+    EngineUse,
     GpuKey,
     GpuUse,
     HostUse,
@@ -17,6 +19,7 @@ from evenwatt.ledger.entries import (
     UsageKey,
     add_rows,
 )
+from evenwatt.ledger.gauges import part_of_use
 from evenwatt.ledger.spans import Piece, Span, cut, cut_count
 from evenwatt.ledger.tokens import EngineIncrease, ModelIncrease
 from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
@@ -36,6 +39,7 @@ class Journal:
         self._usage: dict[UsageKey, Usage] = {}
         self._gpus: dict[GpuKey, GpuUse] = {}
         self._hosts: dict[int, HostUse] = {}
+        self._engines: dict[EngineKey, EngineUse] = {}
         self._sources: dict[str, SourceTotals] = {}
         self._cursors: dict[str, Mapping[str, object]] = {}
         self._events: list[Event] = []
@@ -46,6 +50,7 @@ class Journal:
             usage=self._usage,
             gpus=self._gpus,
             hosts=self._hosts,
+            engines=self._engines,
             sources=self._sources,
             cursors=self._cursors,
             events=tuple(self._events),
@@ -79,6 +84,11 @@ class Journal:
         if increase.restarted:
             for model in increase.models or (DEFAULT_MODEL,):
                 _book(self._usage, (pieces[-1].minute, engine, model), Usage(restarted=1))
+
+    def requests(self, engine: str, use: EngineUse, span: Span) -> None:
+        """Book how many requests an engine had, minute by minute."""
+        for piece in cut(span):
+            _book(self._engines, (piece.minute, engine), part_of_use(use, piece.share))
 
     def energy(
         self,
@@ -163,8 +173,15 @@ def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...]) -> Iterable[Usage]
         "requests_aborted": parts(counts.requests.get("aborted")),
         "requests_failed": parts(counts.requests.get("failed")),
     }
-    for number in range(len(pieces)):
-        usage = Usage()
+    for number, piece in enumerate(pieces):
+        usage = Usage(
+            prefill_seconds=_share(counts.prefill_seconds, piece),
+            decode_seconds=_share(counts.decode_seconds, piece),
+        )
         for name, column in columns.items():
             setattr(usage, name, column[number])
         yield usage
+
+
+def _share(value: float | None, piece: Piece) -> float | None:
+    return None if value is None else value * piece.share

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from evenwatt.ledger.cursors import CounterState, EarlierProcess, EngineCursor
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.model import DEFAULT_MODEL, OTHER_MODEL, EngineReading, ModelCounters, Moment
 
 __all__ = ["EngineIncrease", "ModelIncrease", "engine_increase", "is_same_epoch"]
+
+Number = TypeVar("Number", int, float)
 
 MODELS_PER_ENGINE = 200
 """Labels are bounded: further models of one engine share `OTHER_MODEL`."""
@@ -21,6 +24,9 @@ _OLDER_ELSEWHERE_SECONDS = 60.0
 
 _EARLIER_PROCESSES = 4
 
+_ZERO = CounterState(prefill_seconds=0.0, decode_seconds=0.0)
+"""Where a model stood that was not there."""
+
 _PAGE_SIGNALS = ("start_time", "header", "created")
 _PROCESS_SIGNALS = ("start_time", "header", "process")
 _KERNEL_SIGNALS = ("process", "listener", "boot")
@@ -28,12 +34,14 @@ _KERNEL_SIGNALS = ("process", "listener", "boot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelIncrease:
-    """What one model did between two readings; cached is None where the engine does not tell."""
+    """What one model did between two readings; cached input and phases are None where nobody tells."""
 
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int | None
     requests: Mapping[str, int]
+    prefill_seconds: float | None = None
+    decode_seconds: float | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -110,8 +118,7 @@ def engine_increase(
     increases: dict[str, ModelIncrease] = {}
     states = dict(basis.counters)
     for now in reading.models:
-        zero = CounterState()
-        before = zero if now.model in fell else basis.counters.get(now.model, zero)
+        before = _ZERO if now.model in fell else basis.counters.get(now.model, _ZERO)
         increases[now.model], states[now.model] = _increase(before, now)
     given = known_models - {DEFAULT_MODEL} if cursor is None else cursor.labels
     after = EngineCursor(
@@ -122,6 +129,8 @@ def engine_increase(
         labels=_labels(increases, given),
         was_running=bool(reading.requests_running),
         earlier=_earlier(cursor, reading),
+        requests_running=reading.requests_running,
+        requests_waiting=reading.requests_waiting,
     )
     return EngineIncrease(
         span=basis.span,
@@ -267,6 +276,8 @@ def _increase(before: CounterState, now: ModelCounters) -> tuple[ModelIncrease, 
         cached_input_tokens=cached,
         requests={**before.requests, **now.requests},
         input_excess_tokens=max(-moved, 0),
+        prefill_seconds=now.prefill_seconds,
+        decode_seconds=now.decode_seconds,
     )
     increase = ModelIncrease(
         input_tokens=max(moved, 0),
@@ -276,8 +287,18 @@ def _increase(before: CounterState, now: ModelCounters) -> tuple[ModelIncrease, 
             outcome: max(count - before.requests.get(outcome, 0), 0)
             for outcome, count in now.requests.items()
         },
+        prefill_seconds=_risen_by(before.prefill_seconds, now.prefill_seconds),
+        decode_seconds=_risen_by(before.decode_seconds, now.decode_seconds),
     )
     return increase, state
+
+
+def _risen_by(before: float | None, now: float | None) -> float | None:
+    """Return by how much a counter of seconds rose; not known at its first sight.
+
+    Where it alone fell, nothing was measured that could be told: tokens decide what a restart is.
+    """
+    return None if before is None or now is None else max(now - before, 0.0)
 
 
 def _labels(models: Iterable[str], given: frozenset[str]) -> frozenset[str]:
@@ -296,11 +317,18 @@ def _by_label(increases: Mapping[str, ModelIncrease], cursor: EngineCursor) -> d
 
 
 def _sum(one: ModelIncrease, other: ModelIncrease) -> ModelIncrease:
-    cached = [c for c in (one.cached_input_tokens, other.cached_input_tokens) if c is not None]
     outcomes = one.requests.keys() | other.requests.keys()
     return ModelIncrease(
         input_tokens=one.input_tokens + other.input_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
-        cached_input_tokens=sum(cached) if cached else None,
+        cached_input_tokens=_known_sum(one.cached_input_tokens, other.cached_input_tokens),
         requests={name: one.requests.get(name, 0) + other.requests.get(name, 0) for name in outcomes},
+        prefill_seconds=_known_sum(one.prefill_seconds, other.prefill_seconds),
+        decode_seconds=_known_sum(one.decode_seconds, other.decode_seconds),
     )
+
+
+def _known_sum(one: Number | None, other: Number | None) -> Number | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

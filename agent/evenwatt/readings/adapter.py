@@ -8,7 +8,7 @@ from evenwatt.errors import SourceContractError
 from evenwatt.model import ModelCounters
 from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count
 
-__all__ = ["Adapter", "refuse_sums_too_large", "token_sum", "tokens_of_both"]
+__all__ = ["Adapter", "refuse_sums_too_large", "seconds_sum", "token_sum", "tokens_of_both"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class Adapter:
             answer; empty where the page has it.
         unmetered: What it means when the page has none of the engine's series, and what to try.
         status_advice: What to try, by HTTP status.
+        counts_late: Output is counted when a request ends, however long it took.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Adapter:
     unmetered: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
+    counts_late: bool = False
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:
@@ -47,6 +49,17 @@ def token_sum(samples: Sequence[Sample], name: str) -> int | None:
     """
     counts = [token_count(sample) for sample in samples if sample.name == name]
     return sum(counts) if counts else None
+
+
+def seconds_sum(samples: Sequence[Sample], name: str) -> float | None:
+    """Return a counter of seconds summed over its series; None where the page has none, or no seconds.
+
+    Unlike tokens they only share costs out, so a wrong one makes them unknown and takes no token with it.
+    """
+    values = [sample.value for sample in samples if sample.name == name]
+    if not values or not all(0 <= value <= LARGEST_COUNT for value in values):
+        return None
+    return sum(values)
 
 
 def tokens_of_both(input_tokens: int | None, output_tokens: int | None) -> tuple[int, int] | None:

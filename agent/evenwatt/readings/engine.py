@@ -16,7 +16,7 @@ from evenwatt.readings.llamacpp import LLAMACPP
 from evenwatt.readings.processes import Listener, ListenerLookup, is_loopback
 from evenwatt.readings.vllm import VLLM
 
-__all__ = ["ENGINE_KINDS", "EngineSource", "fingerprint"]
+__all__ = ["ENGINE_KINDS", "EngineSource", "counts_late", "fingerprint"]
 
 _ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (VLLM, LLAMACPP)})
 _ADVICE = MappingProxyType(
@@ -34,6 +34,11 @@ def fingerprint(page: bytes) -> str | None:
     """Return the kind of engine whose series a checked page has; None where it has none that is known."""
     found = _ENGINE_LINE.search(page)
     return None if found is None else found[1].decode("ascii")
+
+
+def counts_late(kind: str) -> bool:
+    """Return whether a kind of engine counts output only when a request ends."""
+    return kind in _ADAPTERS and _ADAPTERS[kind].counts_late
 
 
 class EngineSource:

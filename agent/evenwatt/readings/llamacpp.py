@@ -3,6 +3,9 @@
 `llamacpp:prompt_tokens_total` leaves the reused part of a prompt out, which is what input means here. Output
 is added when a request ends. The page prints six digits: from a million tokens on a counter moves in steps of
 ten, from ten million on of a hundred; what is between two steps comes with a later reading.
+
+Its phase times are those of its slots, each by the wall clock: with one slot they are time, with several they
+overlap.
 """
 
 import json
@@ -10,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evenwatt.model import ModelCounters
-from evenwatt.readings.adapter import Adapter, token_sum, tokens_of_both
+from evenwatt.readings.adapter import Adapter, seconds_sum, token_sum, tokens_of_both
 from evenwatt.readings.exposition import Sample, bounded_text
 
 __all__ = ["LLAMACPP"]
@@ -18,6 +21,8 @@ __all__ = ["LLAMACPP"]
 _PROMPT = "llamacpp:prompt_tokens_total"
 _PROMPT_CACHED = "llamacpp:prompt_tokens_cached_total"
 _PREDICTED = "llamacpp:tokens_predicted_total"
+_PREFILL_SECONDS = "llamacpp:prompt_seconds_total"
+_DECODE_SECONDS = "llamacpp:tokens_predicted_seconds_total"
 _RUNNING = "llamacpp:requests_processing"
 _WAITING = "llamacpp:requests_deferred"
 _START_HEADER = "Process-Start-Time-Unix"
@@ -33,6 +38,8 @@ def _models(samples: Sequence[Sample], served_name: str) -> tuple[ModelCounters,
             input_tokens=tokens[0],
             cached_input_tokens=token_sum(samples, _PROMPT_CACHED),
             output_tokens=tokens[1],
+            prefill_seconds=seconds_sum(samples, _PREFILL_SECONDS),
+            decode_seconds=seconds_sum(samples, _DECODE_SECONDS),
         ),
     )
 
@@ -69,7 +76,9 @@ def _json(body: bytes) -> Any:
 
 LLAMACPP = Adapter(
     kind="llamacpp",
-    wanted=frozenset({_PROMPT, _PROMPT_CACHED, _PREDICTED, _RUNNING, _WAITING}),
+    wanted=frozenset(
+        {_PROMPT, _PROMPT_CACHED, _PREDICTED, _PREFILL_SECONDS, _DECODE_SECONDS, _RUNNING, _WAITING}
+    ),
     running=_RUNNING,
     waiting=_WAITING,
     models=_models,
@@ -81,5 +90,6 @@ LLAMACPP = Adapter(
         501: "start llama-server with --metrics (or LLAMA_ARG_ENDPOINT_METRICS=1 in its environment)",
         503: "it is still loading its model",
     },
+    counts_late=True,
 )
 """llama-server with one model."""

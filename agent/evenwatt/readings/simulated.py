@@ -19,6 +19,7 @@ from datetime import UTC, datetime, tzinfo
 from statistics import fmean
 
 from evenwatt.clock import now
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.model import (
     EngineReading,
     Epoch,
@@ -139,6 +140,7 @@ class EngineProfile:
         slots: Requests served at once.
         cached_input_tokens_per_second: None for an engine that does not tell.
         requests_per_second: None for an engine that does not count them.
+        prefill_ratio: The share of a request's time that is prefill.
     """
 
     name: str
@@ -150,6 +152,7 @@ class EngineProfile:
     output_tokens_per_second: float
     cached_input_tokens_per_second: float | None = None
     requests_per_second: float | None = None
+    prefill_ratio: float
 
 
 class SimulatedEngine:
@@ -171,9 +174,15 @@ class SimulatedEngine:
         )
 
     @property
-    def capacity_tokens_per_second(self) -> float:
-        """Computed input and output tokens per second at full load."""
-        return self._profile.input_tokens_per_second + self._profile.output_tokens_per_second
+    def capacity(self) -> Capacity:
+        """What it does at full load, and what each phase could do with all of the time."""
+        profile = self._profile
+        return Capacity(
+            tokens_per_second=profile.input_tokens_per_second + profile.output_tokens_per_second,
+            prefill_tokens_per_second=profile.input_tokens_per_second / profile.prefill_ratio,
+            decode_tokens_per_second=profile.output_tokens_per_second / (1 - profile.prefill_ratio),
+            source=CapacitySource.SIMULATED,
+        )
 
     def sample(self) -> None:
         """Do nothing: counters miss nothing between readings."""
@@ -212,6 +221,8 @@ class SimulatedEngine:
             cached_input_tokens=None if cached_rate is None else int(cached_rate * full_load_seconds),
             output_tokens=int(profile.output_tokens_per_second * full_load_seconds),
             requests=requests,
+            prefill_seconds=profile.slots * profile.prefill_ratio * full_load_seconds,
+            decode_seconds=profile.slots * (1 - profile.prefill_ratio) * full_load_seconds,
         )
 
 
@@ -360,6 +371,7 @@ def simulated_server(
             input_tokens_per_second=2_300.0,
             cached_input_tokens_per_second=3_500.0,
             output_tokens_per_second=1_200.0,
+            prefill_ratio=0.2,
         ),
         EngineProfile(
             name="sim-code",
@@ -369,6 +381,7 @@ def simulated_server(
             slots=2,
             input_tokens_per_second=600.0,
             output_tokens_per_second=70.0,
+            prefill_ratio=0.25,
         ),
     )
     return (

@@ -5,6 +5,9 @@ the series that tells where prompt tokens came from. `vllm:prefix_cache_hits_tot
 when a request is admitted, and old versions count again on every try, so it cannot be subtracted from
 counters that move when a prompt is done. A request with n choices adds its prompt n times, all but once as
 reused.
+
+Its phase times are those of single requests, added up when a request completes: requests that run side by
+side add side by side, and one that is cut off adds nothing.
 """
 
 import math
@@ -12,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from evenwatt.model import DEFAULT_MODEL, ModelCounters
-from evenwatt.readings.adapter import Adapter, token_sum, tokens_of_both
+from evenwatt.readings.adapter import Adapter, seconds_sum, token_sum, tokens_of_both
 from evenwatt.readings.exposition import Sample, bounded_text, token_count
 
 __all__ = ["VLLM"]
@@ -22,7 +25,11 @@ _PROMPT_BY_SOURCE = "vllm:prompt_tokens_by_source_total"
 _PROMPT_CACHED = "vllm:prompt_tokens_cached_total"
 _GENERATION = "vllm:generation_tokens_total"
 _FINISHED = "vllm:request_success_total"
-_COUNTERS = frozenset({_PROMPT, _PROMPT_BY_SOURCE, _PROMPT_CACHED, _GENERATION, _FINISHED})
+_PREFILL_SECONDS = "vllm:request_prefill_time_seconds_sum"
+_DECODE_SECONDS = "vllm:request_decode_time_seconds_sum"
+_COUNTERS = frozenset(
+    {_PROMPT, _PROMPT_BY_SOURCE, _PROMPT_CACHED, _GENERATION, _FINISHED, _PREFILL_SECONDS, _DECODE_SECONDS}
+)
 
 _RUNNING = "vllm:num_requests_running"
 _WAITING = "vllm:num_requests_waiting"
@@ -61,6 +68,8 @@ def _model(name: str, counters: Sequence[Sample]) -> ModelCounters | None:
         cached_input_tokens=cached,
         output_tokens=tokens[1],
         requests=dict(requests),
+        prefill_seconds=seconds_sum(counters, _PREFILL_SECONDS),
+        decode_seconds=seconds_sum(counters, _DECODE_SECONDS),
     )
 
 

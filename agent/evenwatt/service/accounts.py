@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 
 from evenwatt.config import Window
+from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import PriceBook, model_rule
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting, merged_postings
@@ -87,7 +88,7 @@ class Accounts:
         *,
         now_utc_seconds: float,
         zone: tzinfo,
-        capacities: Mapping[str, float],
+        capacities: Mapping[str, Capacity],
     ) -> None:
         """Take what views show from the history; while ticks wait to be written, it stays as it was.
 
@@ -96,7 +97,7 @@ class Accounts:
             windows: As `window_views` takes them, like all that follows.
             now_utc_seconds: Where they end.
             zone: In which the month begins.
-            capacities: By engine, tokens per second.
+            capacities: By engine, what it can sustain.
         """
         if self._pending is not None:
             return

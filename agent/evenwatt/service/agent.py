@@ -3,22 +3,24 @@
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
 from evenwatt import __version__, clock
 from evenwatt.config import Settings, load
+from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import Costs, StateUse, minute_costs
 from evenwatt.economics.tariffs import price_per_kwh_at
-from evenwatt.errors import ConfigError, SourceError
+from evenwatt.errors import ConfigError, HistoryError, SourceError
 from evenwatt.ledger import Ledger, LedgerRules, TokenWeights
 from evenwatt.model import Event, GpuReading, GpusReading, Moment, Reading, State
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
 from evenwatt.service.accounts import Accounts
+from evenwatt.service.capacity import CapacityKeeper
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
 from evenwatt.service.engines import EngineRoster
 from evenwatt.service.prices import PriceKeeper
@@ -143,6 +145,8 @@ class Agent:
         self._ledger = Ledger(self._rules(), cursors=cursors, models=_models(self._accounts.totals))
         self._gpu_names = self._ledger.gpu_names
         self._prices = PriceKeeper(self._history, self._settings)
+        self._capacity = CapacityKeeper(cursors.pop(CapacityKeeper.CURSOR, {}))
+        self._capacities: dict[str, Capacity] = {}
         self._rebuild_book()
 
     @property
@@ -191,16 +195,21 @@ class Agent:
         posting = replace(
             posting,
             events=(*posting.events, *self._events),
-            cursors={**posting.cursors, EngineRoster.CURSOR: self._roster.stored()},
+            cursors={
+                **posting.cursors,
+                **self._capacity.changed(),
+                EngineRoster.CURSOR: self._roster.stored(),
+            },
         )
         self._events.clear()
         self._accounts.post(posting, self._book)
+        self._follow_capacities(moment)
         self._accounts.look_up(
             self._book,
             self._settings.windows,
             now_utc_seconds=moment.utc_seconds,
             zone=self._settings.timezone,
-            capacities=self._roster.capacities,
+            capacities=self._capacities,
         )
         self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
         if self._roster.found_something_real:
@@ -302,6 +311,16 @@ class Agent:
             self._gpu_names = self._ledger.gpu_names
             self._rebuild_book()
 
+    def _follow_capacities(self, moment: Moment) -> None:
+        """Learn from the minutes that were written; a history that cannot be read is told elsewhere."""
+        now = moment.utc_seconds
+        if self._accounts.health.up:
+            with suppress(HistoryError):
+                self._capacity.follow(self._history, now_utc_seconds=now, kinds=self._roster.kinds)
+        self._capacities = self._capacity.capacities(
+            self._roster.told_capacities, self._roster.models, now_utc_seconds=now
+        )
+
     def _rebuild_book(self) -> None:
         self._book = price_book(self._settings, self._prices.rows, self._gpu_names)
 
@@ -347,7 +366,7 @@ class Agent:
             gpu_owners=self._ledger.gpu_owners,
             counter_power_ratios=self._ledger.counter_power_ratios,
             gpus_released=self._nvml is not None and self._nvml.released,
-            engines=self._roster.views,
+            engines=self._roster.views(self._capacities),
             sources=self._crew.health,
             windows=self._accounts.windows,
             electricity_price_per_kwh=(

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from evenwatt.config import Settings
 from evenwatt.config.schema import Engine
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.model import EngineReading, Reading
 from evenwatt.readings.discovery import FoundEngine
 from evenwatt.readings.simulated import SimulatedEngine
@@ -88,23 +89,25 @@ class EngineRoster:
         return frozenset(name for name, engine in self._made_from.items() if not is_local(engine.url))
 
     @property
-    def capacities(self) -> dict[str, float]:
-        """Tokens per second that engines sustain, as far as somebody says."""
-        return {name: capacity for name, (capacity, _) in self._told_capacities().items()}
+    def kinds(self) -> dict[str, str]:
+        """The kind of each engine."""
+        return {name: source.kind for name, source in self._sources.items()}
 
-    def _told_capacities(self) -> dict[str, tuple[float, str]]:
-        """Return what engines sustain and who says so."""
+    @property
+    def models(self) -> dict[str, tuple[str, ...]]:
+        """What each engine serves, as last read; nothing where it was not."""
+        return {name: self._models.get(name, ()) for name in self._sources}
+
+    @property
+    def told_capacities(self) -> dict[str, Capacity]:
+        """What engines sustain, as far as the configuration says, or a simulated one of itself."""
         simulated = {
-            name: (source.capacity_tokens_per_second, "simulated")
+            name: source.capacity
             for name, source in self._sources.items()
             if isinstance(source, SimulatedEngine)
         }
-        configured = {
-            engine.name: (engine.capacity_tokens_per_second, "configured")
-            for engine in self._settings.engines or ()
-            if engine.capacity_tokens_per_second is not None
-        }
-        return simulated | configured
+        configured = {engine.name: _configured_capacity(engine) for engine in self._settings.engines or ()}
+        return simulated | {name: told for name, told in configured.items() if told is not None}
 
     def stored(self) -> dict[str, object]:
         """Return what has to be kept to know found engines after a restart."""
@@ -207,14 +210,12 @@ class EngineRoster:
             for name, reading in self._readings.items()
         }
 
-    @property
-    def views(self) -> tuple[EngineView, ...]:
-        """Every engine as it was last read."""
-        return tuple(self._view(name, source) for name, source in self._sources.items())
+    def views(self, capacities: Mapping[str, Capacity]) -> tuple[EngineView, ...]:
+        """Return every engine as it was last read, with what it can sustain."""
+        return tuple(self._view(name, source, capacities.get(name)) for name, source in self._sources.items())
 
-    def _view(self, name: str, source: Source) -> EngineView:
+    def _view(self, name: str, source: Source, capacity: Capacity | None) -> EngineView:
         reading = self._readings.get(name)
-        capacity, capacity_source = self._told_capacities().get(name, (None, None))
         return EngineView(
             engine=name,
             kind=source.kind,
@@ -223,6 +224,17 @@ class EngineRoster:
             models=self._models.get(name, ()),
             requests_running=None if reading is None else reading.requests_running,
             requests_waiting=None if reading is None else reading.requests_waiting,
-            capacity_tokens_per_second=capacity,
-            capacity_source=capacity_source,
+            capacity=capacity,
         )
+
+
+def _configured_capacity(engine: Engine) -> Capacity | None:
+    rates = (engine.capacity_tokens_per_second, engine.prefill_tokens_per_second)
+    if all(rate is None for rate in rates):
+        return None
+    return Capacity(
+        tokens_per_second=engine.capacity_tokens_per_second,
+        prefill_tokens_per_second=engine.prefill_tokens_per_second,
+        decode_tokens_per_second=engine.decode_tokens_per_second,
+        source=CapacitySource.CONFIGURED,
+    )

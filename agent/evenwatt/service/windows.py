@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 
 from evenwatt.config import Window
+from evenwatt.economics.capacity import Capacity
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import WindowView, window_view
 from evenwatt.units import SECONDS_PER_MINUTE
@@ -17,7 +18,7 @@ def window_views(
     *,
     now_utc_seconds: float,
     zone: tzinfo,
-    capacities: Mapping[str, float],
+    capacities: Mapping[str, Capacity],
 ) -> tuple[WindowView, ...]:
     """Return what each window says now.
 
@@ -26,7 +27,7 @@ def window_views(
         windows: As configured.
         now_utc_seconds: Where they end.
         zone: In which the month begins.
-        capacities: By engine, tokens per second.
+        capacities: By engine, what it can sustain.
     """
     views = []
     for window in windows:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
 from evenwatt.snapshot import ALL, Snapshot, WindowView
 from evenwatt.units import JOULES_PER_KWH
@@ -14,12 +15,22 @@ _UNKNOWN = "-"
 _LEGEND = (
     "per Mtok: own full cost and, indented, the API's price at the same mix. energy: its part in that. "
     "API/own: the API's bill over own cost; below 1 the API was cheaper. even at: the load from which "
-    "own tokens are cheaper; needs capacity_tokens_per_second. -: not known"
+    "own tokens are cheaper; needs a capacity. ≤: at most that, as the engine may do more than was seen. "
+    "input, output: the full cost shared by the time of requests in prefill and decode, an allocation. "
+    "-: not known"
 )
+_ENGINE_COLUMNS = ("engine", "running", "waiting", "tokens/s", "prefill/s", "decode/s", "capacity from")
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
-_WINDOW_COLUMNS = ("per Mtok", "energy", "load", "API/own", "even at")
-_TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to"})
+_WINDOW_COLUMNS = ("per Mtok", "energy", "input", "output", "load", "API/own", "even at")
+_TEXT_COLUMNS = frozenset({"kind", "state", "address or fault", "by", "costs go to", "capacity from"})
+_SOURCES = {
+    CapacitySource.CONFIGURED: "the configuration",
+    CapacitySource.CALIBRATED: "evenwatt calibrate",
+    CapacitySource.LEARNED: "minutes with requests waiting",
+    CapacitySource.PEAK_SEEN: "the busiest minute; it may do more",
+    CapacitySource.SIMULATED: "simulated",
+}
 _GIB = 2**30
 _LEAST_RATIO = 0.001
 _WHOLE_RATIO = 0.995
@@ -72,6 +83,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
+    _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
@@ -161,6 +173,24 @@ def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         )
 
 
+def _engine_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+    for engine in document["engines"]:
+        capacity = engine["capacity"] or {}
+        yield (
+            engine["engine"],
+            _number(engine["requests_running"], 0),
+            _number(engine["requests_waiting"], 0),
+            _bound(capacity, "≥", _number(capacity.get("tokens_per_second"), 0)),
+            _bound(capacity, "≥", _number(capacity.get("prefill_tokens_per_second"), 0)),
+            _bound(capacity, "≥", _number(capacity.get("decode_tokens_per_second"), 0)),
+            _SOURCES.get(capacity.get("source", ""), "not known: never busy yet"),
+        )
+
+
+def _bound(capacity: Mapping[str, Any] | None, sign: str, shown: str) -> str:
+    return f"{sign}{shown}" if capacity and capacity["is_lower_bound"] and shown != _UNKNOWN else shown
+
+
 def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for row in document["totals"]:
         joules = _sum_of_known(row[f"{state}_joules"] for state in ("active", "idle_loaded", "idle_empty"))
@@ -184,7 +214,9 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             _owner(row),
             _number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
             _number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
-            _percent(row["load_ratio"]),
+            _number(row["phase_cost_per_mtok"]["input"], 4),
+            _number(row["phase_cost_per_mtok"]["output"], 4),
+            _bound(row["capacity"], "≤", _percent(row["load_ratio"])),
             "",
             "",
         )
@@ -193,10 +225,9 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             yield (
                 f"  {reference['reference']}",
                 _number(reference["price_per_mtok"], 4),
-                "",
-                "",
+                *("",) * 4,
                 _number(reference["ratio"], 2),
-                load if load == "never" else _percent(load),
+                load if load == "never" else _bound(row["capacity"], "≤", _percent(load)),
             )
 
 

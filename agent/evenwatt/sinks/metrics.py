@@ -20,8 +20,6 @@ __all__ = ["CONTENT_TYPE", "METRICS", "MetricSpec", "render_metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_NO_CAPACITY_SOURCE = "unknown"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec:
@@ -122,7 +120,8 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec("cost_per_hour", "Cost accruing now, energy at the present GPU power.", "component"),
         _spec(
             "capacity_tokens_per_second",
-            "Computed input and output tokens per second that an engine can sustain.",
+            "Computed input and output tokens per second that an engine can sustain; by source=peak_seen it "
+            "may do more, and its load_ratio and break_even_load_ratio are upper bounds.",
             "engine",
             "model",
             "source",
@@ -267,8 +266,9 @@ def _engine_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "engine_up", (view.engine, view.kind), float(view.up)
         yield "engine_requests_running", (view.engine,), view.requests_running
         yield "engine_requests_waiting", (view.engine,), view.requests_waiting
-        source = view.capacity_source or _NO_CAPACITY_SOURCE
-        yield "capacity_tokens_per_second", (view.engine, "all", source), view.capacity_tokens_per_second
+        if view.capacity is not None:
+            labels = (view.engine, "all", view.capacity.source.value)
+            yield "capacity_tokens_per_second", labels, view.capacity.tokens_per_second
         yield "engine_restarts_total", (view.engine,), _source_totals(snapshot, view.engine).restarts
     for name in dict.fromkeys([*(source.source for source in snapshot.sources), *snapshot.source_totals]):
         yield "gap_seconds_total", (name,), _source_totals(snapshot, name).gap_seconds

@@ -95,7 +95,14 @@ def _row(row: WindowRow) -> dict[str, Any]:
         "cost_per_mtok": {
             f"{basis.value}_{base.value}": value for (basis, base), value in row.cost_per_mtok.items()
         },
+        "phase_cost_per_mtok": {
+            "input": row.input_cost_per_mtok,
+            "output": row.output_cost_per_mtok,
+            "method": "allocation of the full cost by the time that requests spent in prefill and in decode",
+        },
         "load_ratio": row.load_ratio,
+        "load_is_upper_bound": row.load_is_upper_bound,
+        "capacity": None if row.capacity is None else asdict(row.capacity),
         "references": [
             {**asdict(view), "break_even_load_ratio": _load(view.break_even_load_ratio)}
             for view in row.references

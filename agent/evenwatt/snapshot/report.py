@@ -58,6 +58,7 @@ class EngineCapacity:
         source: `configured`, `calibrated`, `learned`, `peak_seen` or `simulated`.
         load_ratio: Of the engine over the window, idle time included.
         measured_utc_seconds: When it was measured, where it was.
+        is_lower_bound: Only the most that was seen, so that the load is an upper bound.
     """
 
     engine: str
@@ -67,11 +68,7 @@ class EngineCapacity:
     prefill_tokens_per_second: float | None = None
     decode_tokens_per_second: float | None = None
     measured_utc_seconds: float | None = None
-
-    @property
-    def is_lower_bound(self) -> bool:
-        """Whether it is only the most that was seen: the load is then an upper bound."""
-        return self.source == "peak_seen"
+    is_lower_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +157,8 @@ class ReportTotals:
         unpriced_seconds: The machine's time for which no hardware price was known; None: there was none.
         states: Active, idle with a model, idle without, in this order.
         input_cost_per_mtok: Cost of prefill over computed input, and below of decode over output: an
-            allocation by the time that engines spent in each phase; None where they do not tell it.
+            allocation by the time that requests spent in each phase, where the one engine that served tells
+            it, of its part of the cost.
     """
 
     tokens: Tokens
@@ -198,6 +196,8 @@ class ReportRow:
         token_share: Of all tokens; None without any.
         cost_share: Of the full cost of the machine; None where not known.
         references: Against each API that all of its tokens were priced at.
+        input_cost_per_mtok: Cost of prefill over computed input, and below of decode over output: an
+            allocation by the time that requests spent in each phase; None where the engine does not tell.
     """
 
     engine: str
@@ -212,6 +212,8 @@ class ReportRow:
     token_share: float | None
     cost_share: float | None
     references: tuple[ReferenceView, ...] = ()
+    input_cost_per_mtok: float | None = None
+    output_cost_per_mtok: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from evenwatt.economics.api import ApiCost
 from evenwatt.economics.cost import Costs, MinuteCosts
 from evenwatt.economics.tokens import Tokens
-from evenwatt.ledger import GpuUse, HostUse, Posting, Usage, UsageKey
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Posting, Usage, UsageKey
 from evenwatt.ledger.entries import Row, add_rows
 from evenwatt.model import State
 
@@ -92,6 +92,8 @@ class Sums:
         money: By (engine, model).
         api: By (engine, model, reference).
         gpus: By UUID.
+        engines: By engine.
+        meters: By source of host power; what the machine drew beside its GPUs.
         host: For the machine.
     """
 
@@ -99,6 +101,8 @@ class Sums:
     money: Mapping[tuple[str, str], Money] = field(default_factory=dict)
     api: Mapping[tuple[str, str, str], ApiBill] = field(default_factory=dict)
     gpus: Mapping[str, GpuUse] = field(default_factory=dict)
+    engines: Mapping[str, EngineUse] = field(default_factory=dict)
+    meters: Mapping[str, MeterUse] = field(default_factory=dict)
     host: HostUse = field(default_factory=HostUse)
 
 
@@ -156,10 +160,16 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     gpus = {uuid: replace(row) for uuid, row in sums.gpus.items()}
     for (_, uuid), gpu_row in posting.gpus.items():
         _add_to(gpus, uuid, gpu_row)
+    engines = {engine: replace(row) for engine, row in sums.engines.items()}
+    for (_, engine), engine_row in posting.engines.items():
+        _add_to(engines, engine, engine_row)
+    meters = {source: replace(row) for source, row in sums.meters.items()}
+    for (_, source), meter_row in posting.meters.items():
+        _add_to(meters, source, meter_row)
     host = replace(sums.host)
     for host_row in posting.hosts.values():
         add_rows(host, host_row)
-    return Sums(usage=usage, money=money, api=api, gpus=gpus, host=host)
+    return Sums(usage=usage, money=money, api=api, gpus=gpus, engines=engines, meters=meters, host=host)
 
 
 def total_money(parts: Iterable[Money]) -> Money:

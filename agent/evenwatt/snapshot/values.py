@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
@@ -17,7 +18,7 @@ class EngineView:
     """An engine as it was last read.
 
     Attributes:
-        capacity_tokens_per_second: And where it comes from, in `capacity_source`.
+        capacity: What it can sustain, and who says so; None where that is unknown.
     """
 
     engine: str
@@ -27,8 +28,7 @@ class EngineView:
     models: tuple[str, ...]
     requests_running: int | None = None
     requests_waiting: int | None = None
-    capacity_tokens_per_second: float | None = None
-    capacity_source: str | None = None
+    capacity: Capacity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

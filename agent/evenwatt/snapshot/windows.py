@@ -1,17 +1,35 @@
 """What a window (24h, 7d, month) says: cost per million tokens, load, break-even; always from sums."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evenwatt.economics.breakeven import CostLine, WindowSums, break_even_load, cost_line, token_load
-from evenwatt.economics.effective import Basis, TokenBase, api_price_per_mtok, break_even_ratio, cost_per_mtok
+from evenwatt.economics.breakeven import CostLine, WindowSums, break_even_load, cost_line
+from evenwatt.economics.capacity import Capacity, capacity_load
+from evenwatt.economics.effective import (
+    Basis,
+    TokenBase,
+    api_price_per_mtok,
+    break_even_ratio,
+    cost_per_mtok,
+    phase_costs_per_mtok,
+)
 from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import Usage
 from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
 
-__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_view"]
+__all__ = [
+    "ALL",
+    "LoadLine",
+    "ReferenceView",
+    "WindowRow",
+    "WindowView",
+    "comparable_bill",
+    "window_sums",
+    "window_view",
+]
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
@@ -42,6 +60,10 @@ class WindowRow:
 
     Attributes:
         cost_per_mtok: By basis and token base; a pair that cannot be known is left out.
+        input_cost_per_mtok: An allocation: the full cost shared by the time that requests spent in prefill
+            and in decode, over computed input. None where the engine does not tell, and for the machine.
+        output_cost_per_mtok: Likewise, the part of decode over output.
+        capacity: By which the load is worked out.
     """
 
     engine: str
@@ -52,6 +74,14 @@ class WindowRow:
     cost_per_mtok: Mapping[tuple[Basis, TokenBase], float]
     load_ratio: float | None
     references: tuple[ReferenceView, ...]
+    input_cost_per_mtok: float | None = None
+    output_cost_per_mtok: float | None = None
+    capacity: Capacity | None = None
+
+    @property
+    def load_is_upper_bound(self) -> bool:
+        """Whether the load, and the load of every break-even, is at most what it says."""
+        return self.capacity is not None and self.capacity.is_lower_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +105,7 @@ class WindowView:
 
 
 def window_view(
-    sums: Sums, *, name: str, start_utc_seconds: float, seconds: float, capacities: Mapping[str, float]
+    sums: Sums, *, name: str, start_utc_seconds: float, seconds: float, capacities: Mapping[str, Capacity]
 ) -> WindowView:
     """Return what a window says.
 
@@ -84,7 +114,7 @@ def window_view(
         name: Of the window.
         start_utc_seconds: Where it begins.
         seconds: How long it is, also where the history is younger.
-        capacities: By engine, tokens per second that it can sustain at the usual mix.
+        capacities: By engine, what it can sustain.
     """
     accounted = sums.host.seconds or 0.0
     watched = accounted - (sums.host.estimated_seconds or 0.0)
@@ -110,12 +140,33 @@ def window_view(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LoadLine:
+    """What own tokens cost at each load, and the capacity that load is a part of."""
+
+    line: CostLine | None
+    capacity: Capacity | None
+
+    def break_even_load(self, price_per_mtok: float | None) -> float | None:
+        """Return the load from which own tokens are cheaper; never is said only where it is sure.
+
+        Where the engine may do more than is known, a break-even beyond that is not known either. Where each
+        token costs more in electricity than the API takes for it, no load helps.
+        """
+        load = break_even_load(self.line, price_per_mtok)
+        if load is None or self.line is None or price_per_mtok is None or math.isfinite(load):
+            return load
+        pays_at_some_load = self.line.mtok_per_hour * price_per_mtok > self.line.load_cost_per_hour
+        is_open = pays_at_some_load and self.capacity is not None and self.capacity.is_lower_bound
+        return None if is_open else load
+
+
 def _row(
     sums: Sums,
     keys: list[tuple[str, str]],
     *,
     label: tuple[str, str],
-    capacity: float | None,
+    capacity: Capacity | None,
     seconds: float,
 ) -> WindowRow:
     usage = Usage()
@@ -124,12 +175,13 @@ def _row(
     money = total_money(sums.money[key] for key in keys if key in sums.money)
     tokens = tokens_of(usage)
     load = _load(tokens, capacity, seconds)
-    window = _window_sums(usage, money, tokens)
+    window = window_sums(usage, money, tokens)
     per_mtok = {
         (basis, base): cost_per_mtok(money.whole_costs, tokens, basis=basis, base=base)
         for basis in Basis
         for base in TokenBase
     }
+    by_input, by_output = (None, None) if label[0] == ALL else _phase_costs(usage, money, tokens)
     return WindowRow(
         engine=label[0],
         model=label[1],
@@ -138,21 +190,36 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, keys, window, cost_line(window, load)),
+        references=_references(sums, keys, window, LoadLine(cost_line(window, load), capacity)),
+        input_cost_per_mtok=by_input,
+        output_cost_per_mtok=by_output,
+        capacity=capacity,
     )
 
 
-def _load(tokens: Tokens, capacity: float | None, seconds: float) -> float | None:
+def _load(tokens: Tokens, capacity: Capacity | None, seconds: float) -> float | None:
     if not seconds:
         return None
-    return token_load(
+    return capacity_load(
+        capacity,
         input_tokens_per_second=tokens.input_tokens / seconds,
         output_tokens_per_second=tokens.output_tokens / seconds,
-        capacity_tokens_per_second=capacity,
     )
 
 
-def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
+def _phase_costs(usage: Usage, money: Money, tokens: Tokens) -> tuple[float | None, float | None]:
+    if usage.prefill_seconds is None or usage.decode_seconds is None:
+        return None, None
+    return phase_costs_per_mtok(
+        money.whole_costs.full,
+        tokens,
+        prefill_seconds=usage.prefill_seconds,
+        decode_seconds=usage.decode_seconds,
+    )
+
+
+def window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
+    """Return what was summed up, as the line of cost against load takes it."""
     idle_seconds = (usage.idle_loaded_seconds or 0.0) + (usage.idle_empty_seconds or 0.0)
     joules = [usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules]
     idle_joules = [value for value in joules[1:] if value is not None]
@@ -169,7 +236,7 @@ def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
 
 
 def _references(
-    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: CostLine | None
+    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: LoadLine
 ) -> tuple[ReferenceView, ...]:
     """Compare with every API that all tokens of these keys were priced at."""
     served = {key: tokens_of(sums.usage[key]).total_tokens for key in keys}
@@ -179,13 +246,13 @@ def _references(
         bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
         if all(bills[key].tokens == tokens for key, tokens in served.items()):
             no_cache = _whole_sum([bill.no_cache for bill in bills.values()])
-            comparable = _whole_sum([_comparable(bills[key], tokens) for key, tokens in served.items()])
+            comparable = _whole_sum([comparable_bill(bills[key], tokens) for key, tokens in served.items()])
             views.append(_reference_view(reference, no_cache, comparable, window, line))
     return tuple(views)
 
 
 def _reference_view(
-    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: CostLine | None
+    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: LoadLine
 ) -> ReferenceView:
     price = api_price_per_mtok(bill, window.tokens)
     return ReferenceView(
@@ -193,11 +260,11 @@ def _reference_view(
         price_per_mtok=price,
         price_per_mtok_no_cache=api_price_per_mtok(no_cache, window.tokens),
         ratio=break_even_ratio(bill, window.costs.full),
-        break_even_load_ratio=break_even_load(line, price),
+        break_even_load_ratio=line.break_even_load(price),
     )
 
 
-def _comparable(bill: ApiBill, tokens: float) -> float | None:
+def comparable_bill(bill: ApiBill, tokens: float) -> float | None:
     """Return the bill with the observed cache hits where the engine told them all, else without any."""
     return bill.observed_cache if bill.observed_tokens == tokens else bill.no_cache
 

@@ -2,7 +2,7 @@
 
 from evenwatt.sinks.history.beside import history_beside
 from evenwatt.sinks.history.lock import writer_pid
-from evenwatt.sinks.history.reader import HistoryReader, PriceRow
+from evenwatt.sinks.history.reader import CalibrationRow, HistoryReader, PriceRow
 from evenwatt.sinks.history.store import History
 
-__all__ = ["History", "HistoryReader", "PriceRow", "history_beside", "writer_pid"]
+__all__ = ["CalibrationRow", "History", "HistoryReader", "PriceRow", "history_beside", "writer_pid"]

@@ -98,5 +98,48 @@ def m001_minutes_hours_totals(database: Database) -> None:
         database.execute(statement)
 
 
+_M003_METER = """
+    source TEXT NOT NULL,
+    energy_joules REAL, measured_seconds REAL, estimated INTEGER"""
+_M003_CALIBRATION = """CREATE TABLE calibration (
+        id INTEGER PRIMARY KEY,
+        utc_seconds REAL NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        result TEXT NOT NULL,
+        settings TEXT NOT NULL
+    ) STRICT"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m003_host_energy(database: Database) -> None:
+    """Create what a machine draws beside its GPUs, and what was measured once to calibrate by."""
+    for level, time in _M001_LEVELS:
+        key = f"{level}, source" if time else "source"
+        database.execute(
+            f"CREATE TABLE {level}_meter ({time}{_M003_METER}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
+        )
+    database.execute(_M003_CALIBRATION)
+
+
+_M005_ENGINE = """
+    engine TEXT NOT NULL,
+    observed_seconds REAL, waiting_seconds REAL,
+    running_request_seconds REAL, waiting_request_seconds REAL"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m005_engine_load(database: Database) -> None:
+    """Add the phases of requests, and how many of them ran and waited."""
+    for level, time in _M001_LEVELS:
+        for column in ("prefill_seconds", "decode_seconds"):
+            database.execute(f"ALTER TABLE {level}_usage ADD COLUMN {column} REAL")
+        primary = f"{level}, engine" if time else "engine"
+        database.execute(
+            f"CREATE TABLE {level}_engine ({time + _M005_ENGINE}, PRIMARY KEY ({primary}))"
+            " STRICT, WITHOUT ROWID"
+        )
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

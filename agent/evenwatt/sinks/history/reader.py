@@ -2,21 +2,40 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from evenwatt.economics.saturation import ServedMinute
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import GpuUse, HostUse, SourceTotals, Usage
-from evenwatt.model import Event
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
+from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, Event
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, Row
+from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
-__all__ = ["HistoryReader", "PriceRow"]
+__all__ = ["CalibrationRow", "HistoryReader", "PriceRow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRow:
+    """Something that was measured once, on request, and stands until it is measured anew.
+
+    Attributes:
+        kind: `gpu_power` (GPU sensors against a wall meter), `capacity` (an engine under load).
+        subject: What was measured: the source, or the engine.
+        result: JSON-ready numbers.
+        settings: JSON-ready: how it was measured.
+    """
+
+    utc_seconds: float
+    kind: str
+    subject: str
+    result: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +118,48 @@ class HistoryReader:
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
 
+    def served_minutes(self, begin: int, end: int) -> tuple[ServedMinute, ...]:
+        """Return what each engine served in each minute of a span, oldest first."""
+        rows = self._read(SERVED_MINUTES, (UNALLOCATED, begin, end))
+        return tuple(
+            ServedMinute(
+                minute=minute,
+                engine=engine,
+                model=model if models == 1 else DEFAULT_MODEL,
+                tokens=tokens,
+                waiting_seconds=waiting_seconds,
+                is_estimated=bool(estimated),
+            )
+            for minute, engine, models, model, tokens, estimated, waiting_seconds in rows
+        )
+
+    def calibrations(self, kind: str) -> tuple[CalibrationRow, ...]:
+        """Return all calibrations of a kind, newest first."""
+        rows = self._read(
+            "SELECT utc_seconds, kind, subject, result, settings FROM calibration WHERE kind = ?"
+            " ORDER BY utc_seconds DESC, id DESC",
+            (kind,),
+        )
+        return tuple(
+            CalibrationRow(
+                utc_seconds=at, kind=kind, subject=s, result=json.loads(r), settings=json.loads(how)
+            )
+            for at, kind, s, r, how in rows
+        )
+
+    def add_calibration(self, row: CalibrationRow) -> None:
+        """Keep a calibration; also beside the agent, whose next look finds it.
+
+        Raises:
+            HistoryError: It could not be written.
+        """
+        with self._transaction():
+            self._connection.execute(
+                "INSERT INTO calibration (utc_seconds, kind, subject, result, settings)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (row.utc_seconds, row.kind, row.subject, json.dumps(row.result), json.dumps(row.settings)),
+            )
+
     def totals(self) -> Sums:
         """Return what the whole life of the history adds up to."""
         return self._sums("total_{0}", ())
@@ -131,6 +192,8 @@ class HistoryReader:
                 for (engine, model, reference), row in self._grouped("api", source, bounds)
             },
             gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
+            engines={engine: EngineUse(**row) for (engine,), row in self._grouped("engine", source, bounds)},
+            meters={name: MeterUse(**row) for (name,), row in self._grouped("meter", source, bounds)},
             host=HostUse(**host),
         )
 
@@ -147,6 +210,10 @@ class HistoryReader:
         )
         for row in rows:
             yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a query of this package."""
+        return self._read(statement, values)
 
     def _read(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
         with self._as_history_error("cannot be read"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from evenwatt.errors import HistoryError
-from evenwatt.ledger.entries import GpuUse, HostUse, Usage
+from evenwatt.ledger.entries import EngineUse, GpuUse, HostUse, MeterUse, Usage
 
 __all__ = [
     "API_COLUMNS",
@@ -45,12 +45,14 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
     "api": (("engine", "model", "reference"), API_COLUMNS),
     "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
+    "engine": (("engine",), tuple(column.name for column in fields(EngineUse))),
+    "meter": (("source",), tuple(column.name for column in fields(MeterUse))),
     "host": ((), tuple(column.name for column in fields(HostUse))),
 }
 """What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
-STEPS: Final = ("m001_minutes_hours_totals",)
+STEPS: Final = ("m001_minutes_hours_totals", "m003_host_energy", "m005_engine_load")
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0

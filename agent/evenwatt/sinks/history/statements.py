@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from evenwatt.economics.api import ReferencePrice
-from evenwatt.ledger import GpuUse, HostUse, Usage
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
 from evenwatt.units import TOKENS_PER_MTOK
@@ -15,6 +15,7 @@ from evenwatt.units import TOKENS_PER_MTOK
 __all__ = [
     "LARGER_WINS",
     "PRICE_BACK",
+    "SERVED_MINUTES",
     "Row",
     "adding",
     "adding_up_bills",
@@ -33,6 +34,8 @@ _usage_values = attrgetter(*(column.name for column in fields(Usage)))
 _money_values = attrgetter(*(column.removesuffix("_cost") for column in COST_COLUMNS))
 _bill_values = attrgetter(*(column.name for column in fields(ApiBill)))
 _gpu_values = attrgetter(*(column.name for column in fields(GpuUse)))
+_engine_values = attrgetter(*(column.name for column in fields(EngineUse)))
+_meter_values = attrgetter(*(column.name for column in fields(MeterUse)))
 _host_values = attrgetter(*(column.name for column in fields(HostUse)))
 
 
@@ -48,6 +51,8 @@ def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:
             (*key, *_bill_values(bill_of(cost, posting.usage[key[:3]]))) for key, cost in priced.api.items()
         ],
         "gpu": [(*key, *_gpu_values(row)) for key, row in posting.gpus.items()],
+        "engine": [(*key, *_engine_values(row)) for key, row in posting.engines.items()],
+        "meter": [(*key, *_meter_values(row)) for key, row in posting.meters.items()],
         "host": [(minute, *_host_values(row)) for minute, row in posting.hosts.items()],
     }
 
@@ -116,6 +121,21 @@ PRICE_BACK: Final = """
             AND (engine, model, reference) = (:engine, :model, :reference))
 """
 """Prices the minutes of a price whose bill is not for all of their tokens."""
+
+
+SERVED_MINUTES: Final = """
+    WITH computed AS (
+        SELECT minute, engine, model, estimated,
+            coalesce(input_tokens, 0) + coalesce(output_tokens, 0) AS tokens
+        FROM minute_usage
+        WHERE engine <> ? AND minute >= ? AND minute < ?
+    )
+    SELECT minute, engine, count(iif(tokens > 0, 1, NULL)), max(iif(tokens > 0, model, NULL)),
+        sum(tokens), max(estimated), coalesce(waiting_seconds, 0)
+    FROM computed LEFT JOIN minute_engine USING (minute, engine)
+    GROUP BY minute, engine ORDER BY minute, engine
+"""
+"""What engines computed in each minute: of how many models and the last of them, and how long one waited."""
 
 
 def adding_up_bills(level: str, seconds: int | None) -> str:

@@ -1,0 +1,144 @@
+"""What each engine can sustain: configured, calibrated on request, or learned from the history's minutes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
+from evenwatt.economics.saturation import (
+    LEARNED_OVER_DAYS,
+    RateRecord,
+    ServedMinute,
+    learned_capacity,
+    merged_records,
+    peak_capacity,
+    record_with,
+    stored_record,
+)
+from evenwatt.readings.engine import counts_late
+from evenwatt.sinks.history import CalibrationRow, HistoryReader
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
+
+__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity"]
+
+CALIBRATION = "capacity"
+"""The kind under which load runs are kept with the history's calibrations."""
+
+_SETTLED_SECONDS = 120
+"""A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
+
+_MOST_SECONDS = SECONDS_PER_DAY
+"""How much of a long history is taken in at once."""
+
+
+class CapacityKeeper:
+    """Takes in each minute of the history once, and knows what it shows of each engine.
+
+    Its state is stored with the cursors, and is worth keeping: it outlives the minutes.
+    """
+
+    CURSOR = "capacity"
+    """The key under which it is stored with the cursors."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        """Go on from what `changed` returned when the history was last written."""
+        self._until: int | None = stored.get("until")
+        self._records = {
+            (record["engine"], record["model"]): stored_record(record) for record in stored.get("records", ())
+        }
+        self._calibrations: tuple[CalibrationRow, ...] = ()
+        self._is_changed = False
+
+    def follow(self, history: HistoryReader, *, now_utc_seconds: float, kinds: Mapping[str, str]) -> None:
+        """Take in the minutes that have ended, and see what was calibrated since; once a minute.
+
+        Args:
+            history: To look at.
+            now_utc_seconds: The present.
+            kinds: Of the engines, by name.
+
+        Raises:
+            HistoryError: It cannot be read; nothing is lost.
+        """
+        minute = int(now_utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
+        end = minute - _SETTLED_SECONDS + SECONDS_PER_MINUTE
+        begin = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
+        if begin >= end:
+            return
+        end = min(end, begin + _MOST_SECONDS)
+        self._calibrations = history.calibrations(CALIBRATION)
+        self._take_in(history.served_minutes(begin, end), kinds)
+        self._until = end
+        self._is_changed = True
+
+    def changed(self) -> dict[str, dict[str, object]]:
+        """Return what has to be kept since this was last asked: a cursor, or nothing."""
+        if not self._is_changed:
+            return {}
+        self._is_changed = False
+        records = [
+            {"engine": engine, "model": model, **record.stored()}
+            for (engine, model), record in self._records.items()
+        ]
+        return {self.CURSOR: {"until": self._until, "records": records}}
+
+    def capacities(
+        self,
+        told: Mapping[str, Capacity],
+        models: Mapping[str, tuple[str, ...]],
+        *,
+        now_utc_seconds: float,
+    ) -> dict[str, Capacity]:
+        """Return the best that is known of each engine; one of which nothing is known is left out.
+
+        Args:
+            told: What the configuration says, or a simulated engine of itself.
+            models: What each engine serves, as last read; empty where it was not.
+            now_utc_seconds: The present.
+        """
+        best = {
+            engine: best_capacity(told.get(engine), *self._measured(engine, served, now_utc_seconds))
+            for engine, served in models.items()
+        }
+        return {engine: capacity for engine, capacity in best.items() if capacity is not None}
+
+    def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:
+        for served in minutes:
+            key = (served.engine, served.model)
+            if served.tokens:
+                self._records[key] = record_with(
+                    self._records.get(key, RateRecord()),
+                    served,
+                    counts_late=counts_late(kinds.get(served.engine, "")),
+                )
+
+    def _measured(
+        self, engine: str, served: tuple[str, ...], now_utc_seconds: float
+    ) -> tuple[Capacity | None, ...]:
+        """Return what is known of an engine serving these models: of one, what was seen of that one alone."""
+        record = merged_records(
+            record
+            for (owner, model), record in self._records.items()
+            if owner == engine and (len(served) != 1 or model == served[0])
+        )
+        calibrated = next(
+            (
+                calibrated_capacity(row)
+                for row in self._calibrations
+                if row.subject == engine and (not served or row.result["model"] in served)
+            ),
+            None,
+        )
+        learned = learned_capacity(record, now_utc_seconds=now_utc_seconds)
+        return calibrated, learned, peak_capacity(record)
+
+
+def calibrated_capacity(row: CalibrationRow) -> Capacity:
+    """Return what a load run found."""
+    return Capacity(
+        tokens_per_second=row.result["tokens_per_second"],
+        prefill_tokens_per_second=row.result["prefill_tokens_per_second"],
+        decode_tokens_per_second=row.result["decode_tokens_per_second"],
+        source=CapacitySource.CALIBRATED,
+        at_utc_seconds=row.utc_seconds,
+        is_lower_bound=bool(row.result["still_growing"]),
+    )
