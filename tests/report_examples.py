@@ -244,7 +244,7 @@ def one_day():
 
 
 def a_year():
-    """Return a report of 2027, whose costs rise by the day and whose first quarter the history does not hold."""
+    """Return a report of 2027: costs rise by the day, and the history does not hold the first quarter."""
     example = report()
     first = date(2027, 1, 1)
     days = []

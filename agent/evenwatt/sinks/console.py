@@ -6,12 +6,12 @@ from typing import Any
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.sinks.words import UNKNOWN, clean, duration, number, percent
 from evenwatt.snapshot import ALL, Snapshot, WindowView
 from evenwatt.units import JOULES_PER_KWH
 
 __all__ = ["print_status", "summary_line"]
 
-_UNKNOWN = "-"
 _LEGEND = (
     "per Mtok: own full cost and, indented, the API's price at the same mix. energy: its part in that. "
     "API/own: the API's bill over own cost; below 1 the API was cheaper. even at: the load from which "
@@ -32,7 +32,6 @@ _SOURCES = {
     CapacitySource.SIMULATED: "simulated",
 }
 _GIB = 2**30
-_LEAST_RATIO = 0.001
 _WHOLE_RATIO = 0.995
 """A window that misses less is as good as whole."""
 
@@ -79,7 +78,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     if document["simulated"]:
         console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     for line in _head(document):
-        console.print(_clean(line))
+        console.print(clean(line))
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
@@ -90,8 +89,8 @@ def print_status(document: Mapping[str, Any]) -> None:
     if document["windows"]:
         console.print(_LEGEND, style="dim")
     for assumption in document["assumptions"]:
-        console.print(f"not written: {_clean(assumption['text'])}")
-        console.print(f"    to write, with your value: {_clean(assumption['line_to_write'])}", style="dim")
+        console.print(f"not written: {clean(assumption['text'])}")
+        console.print(f"    to write, with your value: {clean(assumption['line_to_write'])}", style="dim")
 
 
 def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -108,7 +107,7 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
         if watched >= _WHOLE_RATIO:
             yield f"last {names}", group[0]
         else:
-            yield f"last {names}: {_duration(watched * group[0]['seconds'])} of it watched", group[0]
+            yield f"last {names}: {duration(watched * group[0]['seconds'])} of it watched", group[0]
 
 
 def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -117,11 +116,11 @@ def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[st
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for number, column in enumerate(columns):
-        is_text = number == 0 or column in _TEXT_COLUMNS
+    for place, column in enumerate(columns):
+        is_text = place == 0 or column in _TEXT_COLUMNS
         table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
     for row in rows:
-        table.add_row(*(Text(_clean(cell)) for cell in row))
+        table.add_row(*(Text(clean(cell)) for cell in row))
     if table.row_count:
         console.print(table)
         console.print()
@@ -132,9 +131,9 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     at = datetime.fromtimestamp(document["utc_seconds"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield f"evenwatt {document['version']}, as of {at}; money in {currency}"
     hour = document["cost_per_hour"]
-    parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy")]
-    parts += [f"{name} {_number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
-    yield f"accruing an hour: {_number(hour['full'], 4)} ({', '.join(parts)})"
+    parts = [f"{name} {number(hour[name], 4)}" for name in ("hardware", "energy")]
+    parts += [f"{name} {number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
+    yield f"accruing an hour: {number(hour['full'], 4)} ({', '.join(parts)})"
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
     state = "written" if history["up"] else kept
@@ -150,7 +149,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
 def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for source in document["sources"]:
         last = source["last_success_utc_seconds"]
-        age = _UNKNOWN if last is None else f"{max(document['utc_seconds'] - last, 0):.0f} s ago"
+        age = UNKNOWN if last is None else f"{max(document['utc_seconds'] - last, 0):.0f} s ago"
         state = "up" if source["up"] else "DOWN"
         yield source["source"], source["kind"], state, age, source["error"] or source["address"]
 
@@ -158,16 +157,16 @@ def _source_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for gpu in document["gpus"]:
         if gpu["fault"] is not None:
-            yield f"{gpu['index']}  {gpu['fault']}", *(_UNKNOWN,) * (len(_GPU_COLUMNS) - 1)
+            yield f"{gpu['index']}  {gpu['fault']}", *(UNKNOWN,) * (len(_GPU_COLUMNS) - 1)
             continue
         energy = gpu["energy_joules"]
         yield (
             f"{gpu['index']}  {gpu['name']}",
-            _number(gpu["power_watts"], 0, " W"),
-            _percent(gpu["utilization_ratio"]),
+            number(gpu["power_watts"], 0, " W"),
+            percent(gpu["utilization_ratio"]),
             f"{_gibibytes(gpu['memory_used_bytes'])}/{_gibibytes(gpu['memory_bytes'])}",
-            _number(gpu["temperature_celsius"], 0),
-            _number(None if energy is None else energy / JOULES_PER_KWH, 3),
+            number(gpu["temperature_celsius"], 0),
+            number(None if energy is None else energy / JOULES_PER_KWH, 3),
             gpu["energy_source"],
             ", ".join(gpu["engines"]),
         )
@@ -178,17 +177,17 @@ def _engine_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         capacity = engine["capacity"] or {}
         yield (
             engine["engine"],
-            _number(engine["requests_running"], 0),
-            _number(engine["requests_waiting"], 0),
-            _bound(capacity, "≥", _number(capacity.get("tokens_per_second"), 0)),
-            _bound(capacity, "≥", _number(capacity.get("prefill_tokens_per_second"), 0)),
-            _bound(capacity, "≥", _number(capacity.get("decode_tokens_per_second"), 0)),
+            number(engine["requests_running"], 0),
+            number(engine["requests_waiting"], 0),
+            _bound(capacity, "≥", number(capacity.get("tokens_per_second"), 0)),
+            _bound(capacity, "≥", number(capacity.get("prefill_tokens_per_second"), 0)),
+            _bound(capacity, "≥", number(capacity.get("decode_tokens_per_second"), 0)),
             _SOURCES.get(capacity.get("source", ""), "not known: never busy yet"),
         )
 
 
 def _bound(capacity: Mapping[str, Any] | None, sign: str, shown: str) -> str:
-    return f"{sign}{shown}" if capacity and capacity["is_lower_bound"] and shown != _UNKNOWN else shown
+    return f"{sign}{shown}" if capacity and capacity["is_lower_bound"] and shown != UNKNOWN else shown
 
 
 def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
@@ -198,12 +197,12 @@ def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         idle = _sum_of_known(row.get(f"{name}_cost") for name in ("idle_loaded", "idle_empty"))
         yield (
             _owner(row),
-            _number(row["input_tokens"], 0),
-            _number(row["cached_input_tokens"], 0),
-            _number(row["output_tokens"], 0),
-            _number(None if joules is None else joules / JOULES_PER_KWH, 3),
-            _number(None if None in costs else sum(costs), 4),
-            _number(None if None in costs else idle or 0.0, 4),
+            number(row["input_tokens"], 0),
+            number(row["cached_input_tokens"], 0),
+            number(row["output_tokens"], 0),
+            number(None if joules is None else joules / JOULES_PER_KWH, 3),
+            number(None if None in costs else sum(costs), 4),
+            number(None if None in costs else idle or 0.0, 4),
         )
 
 
@@ -212,11 +211,11 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         cost = row["cost_per_mtok"]
         yield (
             _owner(row),
-            _number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
-            _number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
-            _number(row["phase_cost_per_mtok"]["input"], 4),
-            _number(row["phase_cost_per_mtok"]["output"], 4),
-            _bound(row["capacity"], "≤", _percent(row["load_ratio"])),
+            number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
+            number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
+            number(row["phase_cost_per_mtok"]["input"], 4),
+            number(row["phase_cost_per_mtok"]["output"], 4),
+            _bound(row["capacity"], "≤", percent(row["load_ratio"])),
             "",
             "",
         )
@@ -224,10 +223,10 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             load = reference["break_even_load_ratio"]
             yield (
                 f"  {reference['reference']}",
-                _number(reference["price_per_mtok"], 4),
+                number(reference["price_per_mtok"], 4),
                 *("",) * 4,
-                _number(reference["ratio"], 2),
-                load if load == "never" else _bound(row["capacity"], "≤", _percent(load)),
+                number(reference["ratio"], 2),
+                load if load == "never" else _bound(row["capacity"], "≤", percent(load)),
             )
 
 
@@ -254,30 +253,5 @@ def _sum_of_known(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _number(value: float | None, digits: int, unit: str = "") -> str:
-    return _UNKNOWN if value is None else f"{value:,.{digits}f}{unit}"
-
-
-def _percent(ratio: float | None) -> str:
-    if ratio is None:
-        return _UNKNOWN
-    return "<0.1%" if 0 < ratio < _LEAST_RATIO else f"{ratio:.1%}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _gibibytes(value: int | None) -> str:
-    return _UNKNOWN if value is None else f"{value / _GIB:.1f}"
-
-
-def _clean(text: object) -> str:
-    """Return text whose control characters, which could steer a terminal, are made visible."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(text)
-    )
+    return UNKNOWN if value is None else f"{value / _GIB:.1f}"

@@ -1,4 +1,4 @@
-"""Axes of charts: where a value stands, as a percentage of the plot, and which values are written beside it."""
+"""Axes of pictures: where a value stands, in percent of the plot, and which values are written beside it."""
 
 import math
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def linear_axis(most: float, *, ticks: int = 4) -> Axis:
 
 
 def log_axis(least: float, most: float) -> Axis:
-    """Return an axis by logarithm that has both values, with the densest of 1-2-5, 1-3 and 1 that is legible."""
+    """Return an axis by logarithm that has both values, and the most of 1-2-5, 1-3 and 1 that is legible."""
     axis = Axis(least=least, most=most, is_log=True)
     decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     values: list[float] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from evenwatt.sinks.report.axes import Axis, linear_axis
 from evenwatt.sinks.report.calendar import WEEKDAYS, DaySpan, day_spans, day_words, span_words
+from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import name_cell
 from evenwatt.sinks.report.spending import COMPONENTS, STATES
 from evenwatt.sinks.report.weekly import hour_words, thousands
@@ -35,6 +36,8 @@ _STACKED = ("hardware", "labour", "other", "energy")
 """From the bottom: what accrues with time first, as it does without load too."""
 _BAR_OF_SLOT = 0.8
 _DATE_LABELS = 5
+_LEAST_GAP = 20.0
+"""A narrower one has no room for words."""
 _LEAST_LABELLED = 0.1
 """A narrower segment has no room for its share."""
 _LEAST_SHADE = 0.1
@@ -82,14 +85,22 @@ class DayBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayBars:
-    """Cost by day, week or month."""
+    """Cost by day, week or month.
+
+    Attributes:
+        components: That have a cost, from the bottom of a bar: names and titles.
+        missing: The components that are not known, in words.
+        before: What stands where the history has not begun yet.
+    """
 
     unit: str
     costs: Axis
     bars: tuple[DayBar, ...]
     dates: tuple[Label, ...]
     components: tuple[tuple[str, str], ...]
+    missing: str
     has_idle: bool
+    before: Label | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +153,7 @@ def day_bars(report: Report) -> DayBars | None:
     most = max((span.costs.known or 0.0 for span in spans), default=0.0)
     if most <= 0:
         return None
-    costs = linear_axis(most)
+    costs, titles = linear_axis(most), dict(COMPONENTS)
     slot = 100.0 / len(spans)
     return DayBars(
         unit=unit,
@@ -159,10 +170,19 @@ def day_bars(report: Report) -> DayBars | None:
         ),
         dates=tuple(_dates(spans, slot)),
         components=tuple(
-            (name, title) for name, title in COMPONENTS if any(getattr(span.costs, name) for span in spans)
+            (name, titles[name]) for name in _STACKED if any(getattr(span.costs, name) for span in spans)
         ),
+        missing=" and ".join(missing_costs(report)),
         has_idle=any(span.idle_cost for span in spans),
+        before=_before(spans, slot),
     )
+
+
+def _before(spans: Sequence[DaySpan], slot: float) -> Label | None:
+    first = next((number for number, span in enumerate(spans) if span.accounted_seconds), len(spans))
+    if first * slot < _LEAST_GAP:
+        return None
+    return Label(at=first * slot / 2, words="not in the history")
 
 
 def _stacked(span: DaySpan, costs: Axis) -> Iterator[Segment]:
@@ -255,7 +275,7 @@ def api_bars(report: Report) -> ApiBars | None:
     return ApiBars(
         prices=prices,
         own=None if own is None else prices.position(own),
-        own_words=per_mtok(own),
+        own_words="not known" if own is None else per_mtok(own),
         bars=tuple(_api_bar(item, prices) for item in told),
     )
 

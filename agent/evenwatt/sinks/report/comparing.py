@@ -65,10 +65,11 @@ def _why_no_curve(report: Report) -> str:
 def _load_notes(report: Report) -> Iterator[str]:
     if report.curve is None:
         return
+    line = report.curve.line
     yield (
-        f"An hour costs {per_mtok(report.curve.line.fixed_cost_per_hour)} {report.head.currency} without load and "
-        f"{per_mtok(report.curve.line.fixed_cost_per_hour + report.curve.line.load_cost_per_hour)} at full load, "
-        f"which is {number(report.curve.line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
+        f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency} without load and "
+        f"{per_mtok(line.fixed_cost_per_hour + line.load_cost_per_hour)} at full load, "
+        f"which is {number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
     )
     if report.curve.is_load_upper_bound:
         yield "The capacity is only the most that was ever seen: the true load is lower, or equal."
@@ -200,9 +201,10 @@ def _prices(report: Report) -> Table:
         for item in report.comparisons
     ]
     own = report.totals.cost_per_mtok.full_total
+    same = "" if own is None else "1.00"
     rows.append(
         Row(
-            cells=("this machine", per_mtok(own), per_mtok(own), per_mtok(own), "1.00", "1.00"),
+            cells=("this machine", per_mtok(own), per_mtok(own), per_mtok(own), same, same),
             stress=Stress.TOTAL,
         )
     )
@@ -254,11 +256,11 @@ def _bills(report: Report) -> Table:
 def _api_notes(report: Report) -> Iterator[str]:
     if all(item.is_observed_cache for item in report.comparisons):
         yield (
-            "With cache hits: our own hits stand for the API's, which is the most that its cache could take off. "
+            "With cache hits: our own hits stand for the API's, the most that its cache could take off. "
             "Without: as if it hit nothing. The true bill lies between."
         )
     else:
         yield "The engines do not tell their cache hits: both bounds are without cache."
     yield "API / own: below 1 the API was cheaper. Saved: below zero, serving here cost more."
     if any(item.price_per_mtok_batch is not None for item in report.comparisons):
-        yield "Batch: for requests that can wait for hours. None: that API has no batch price, or none is known."
+        yield "Batch: for requests that can wait for hours. None: no batch price is known of that API."

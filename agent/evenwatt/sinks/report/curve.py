@@ -1,7 +1,7 @@
-"""The signature picture: cost per million tokens against load, what was observed, and a line for each API price.
+"""The signature picture: cost per million tokens against load, what was observed, and each API's price.
 
-The vertical axis is logarithmic. An idle machine's tokens cost a hundred times those of a busy one; on an even
-axis either would be all that is seen.
+The vertical axis is logarithmic. An idle machine's tokens cost a hundred times those of a busy one; on an
+even axis either would be all that is seen.
 """
 
 import math
@@ -16,13 +16,14 @@ _POINTS = 80
 _ABOVE, _BELOW = 1.5, 1.4
 """Free space above and below what is drawn, as factors."""
 _MIDDLE = 50.0
+_NEAR = 9.0
 _MOST_SPAN = 2_000.0
 """Dearest over cheapest that is drawn; the curve of a very idle machine leaves the plot at its top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """A cost per million tokens at a load, and where it stands in percent from the left and from the bottom."""
+    """A cost per million tokens at a load, and where it stands: percent from the left and the bottom."""
 
     load: float
     cost: float
@@ -41,6 +42,7 @@ class PriceLine:
         is_label_left: At the beginning of the line, where the curve is not; else at its end.
         mark: Where our own cost crosses it, None where it never does or is not known.
         is_never: Whether it is known that it never does.
+        has_room: Whether the mark is far enough from the observed point to have its load written beside it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class PriceLine:
     is_label_left: bool
     mark: CurvePoint | None
     is_never: bool
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +126,21 @@ def curve_of(
         for number, (name, price, load) in enumerate(prices)
         if price > 0
     ]
+    seen = point(*observed) if observed and observed[1] > 0 else None
+    lines = [replace(line, has_room=_has_room(line.mark, seen)) for line in lines]
     return Curve(
         loads=loads,
         costs=costs,
         points=tuple(point(load, cost_at(load)) for load in along),
-        observed=point(*observed) if observed and observed[1] > 0 else None,
+        observed=seen,
         prices=_with_labels(lines, label_distance),
     )
+
+
+def _has_room(mark: CurvePoint | None, observed: CurvePoint | None) -> bool:
+    if mark is None or observed is None:
+        return True
+    return abs(mark.x - observed.x) > _NEAR or abs(mark.y - observed.y) > _NEAR
 
 
 def _cost_axis(full: float, observed: tuple[float, float] | None, prices: list[float]) -> Axis:

@@ -97,7 +97,7 @@ def _change(factor: float) -> str:
     if math.isinf(factor):
         return "not by this alone"
     if factor >= _DOUBLE:
-        return f"× {number(factor, 2 if factor < 10 * _DOUBLE else 0)}"
+        return f"× {number(factor, 2 if factor < 10 * _DOUBLE else 0)}"  # noqa: RUF001 -- multiplied, no letter
     return f"{factor - 1:+.1%}"
 
 
@@ -175,8 +175,8 @@ def _idle_power(idle: IdlePower) -> Iterator[str]:
         quality = "" if idle.fit.r_squared is None else f", R² {number(idle.fit.r_squared, 2)}"
         yield (
             f"The same from a line of power against token rate: {number(idle.fit.idle_watts, 0)} ± "
-            f"{number(idle.fit.idle_watts_error, 0)} W and {per_mtok(idle.fit.joules_per_token)} J per token, "
-            f"over {number(idle.fit.points, 0)} hours{quality}."
+            f"{number(idle.fit.idle_watts_error, 0)} W and {per_mtok(idle.fit.joules_per_token)} J "
+            f"per token, over {number(idle.fit.points, 0)} hours{quality}."
         )
     elif idle.refused is not None:
         yield f"Power without load cannot be fitted: {clean(idle.refused)}."
@@ -193,8 +193,7 @@ def decision_section(report: Report) -> Section:
         tables=(_monthly(report), *_shapes(report)),
         notes=(
             f"A month like this window, of {number(report.head.month_hours, 0)} hours: scaled, no forecast.",
-            "Could wait: tokens in nearly all hours and little variation. Whether anyone waits for the answers, "
-            "only you know.",
+            "Could wait: tokens in nearly all hours, little variation. Whether anyone waits, only you know.",
         ),
     )
 
@@ -204,7 +203,7 @@ def _decision_leads(report: Report) -> Iterator[str]:
     if batch:
         names = ", ".join(owner_words(model.engine, model.model) for model in batch)
         share = percent(sum(model.token_share for model in batch))
-        yield f"{names}: {share} of the tokens, steady round the clock, as work is that could wait for a batch."
+        yield f"{names}: {share} of the tokens, steady round the clock, as work that could wait often is."
 
 
 def _monthly(report: Report) -> Table:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import escape
 
 from evenwatt.sinks.report.overview import SIMULATED
 from evenwatt.sinks.report.parts import OUR_WORDS, Kind, Section, Stress, Table
@@ -87,7 +88,7 @@ def _fenced(lines: list[str]) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     opening = (
-        f"<details><summary>{_prose(table.title)}</summary>"
+        f"<details><summary>{escape(table.title)}</summary>"
         if table.is_detail
         else f"**{_prose(table.title)}**"
     )

@@ -81,7 +81,7 @@ class Table:
     """A table with its title.
 
     Attributes:
-        is_detail: Stands behind a picture or a summary: folded where that is possible, left out in a terminal.
+        is_detail: Stands behind a picture or a sum: folded where that is possible, left out in a terminal.
     """
 
     title: str

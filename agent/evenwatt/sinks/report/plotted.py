@@ -52,9 +52,10 @@ def _plot(curve: Curve, columns: int) -> list[str]:
     canvas = Canvas(columns, _HEIGHT, xmin=0, ymin=0, xmax=100, ymax=100)
     for before, after in zip(curve.points, curve.points[1:], strict=False):
         canvas.line(before.x, before.y, after.x, after.y)
+    column = 100.0 / columns
     for price in curve.prices:
-        for x in range(0, 100, 2):
-            canvas.line(x, price.y, x + 0.7, price.y)
+        for number in range(0, columns, 2):
+            canvas.line((number + 0.1) * column, price.y, (number + 0.8) * column, price.y)
     for price in curve.prices:
         name = f"{shortened(price.name, _MOST_NAME)} {per_mtok(price.price)}"
         left = 1.0 if price.is_label_left else max(99.0 - len(name) * 100 / columns, 0.0)
@@ -87,7 +88,8 @@ def _legend(curve: Curve) -> list[str]:
     lines = []
     if curve.observed is not None:
         lines.append(
-            f"{_OBSERVED} this window: {percent(curve.observed.load)}, {per_mtok(curve.observed.cost)} per Mtok"
+            f"{_OBSERVED} this window: {percent(curve.observed.load)}, "
+            f"{per_mtok(curve.observed.cost)} per Mtok"
         )
     marks = [price for price in curve.prices if price.mark is not None]
     if marks:

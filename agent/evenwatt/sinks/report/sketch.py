@@ -15,7 +15,7 @@ _NO_VALUE = " "
 
 
 def day_lines(report: Report) -> list[str]:
-    """Return cost, the part of it that was idle, and tokens of each day, week or month; cost and idle alike."""
+    """Return cost, the idle part of it on the same scale, and tokens of each day, week or month."""
     unit, spans = day_spans(report.days)
     costs = [span.costs.known if span.accounted_seconds else None for span in spans]
     idle = [span.idle_cost if span.accounted_seconds else None for span in spans]

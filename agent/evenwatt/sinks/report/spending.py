@@ -6,7 +6,7 @@ from evenwatt.model import UNALLOCATED, State
 from evenwatt.sinks.report.calendar import day_spans, span_words
 from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
-from evenwatt.sinks.words import UNKNOWN, clean, money, mtok, number, per_mtok, percent
+from evenwatt.sinks.words import UNKNOWN, money, mtok, number, per_mtok, percent
 from evenwatt.snapshot.report import Report, ReportRow
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -38,7 +38,7 @@ def models(report: Report) -> Section:
     notes = ["Cost per Mtok: full cost over all tokens, input (cached or not) and output."]
     if len(report.rows) > 1:
         notes.append(
-            "Where engines share a GPU or models an engine, each one's part is an allocation, not a measurement."
+            "Where engines share a GPU, or models an engine, each part is an allocation, not a measurement."
         )
     return Section(
         name="models",
@@ -75,9 +75,6 @@ def _leads(report: Report) -> Iterator[str]:
     missing = missing_costs(report)
     if missing:
         yield f"There is no full cost: {' and '.join(missing)} not known."
-        line = report.verdict.line_to_write
-        if line is not None:
-            yield f"To write, with your value: {clean(line)}"
 
 
 def _components(report: Report) -> Table:
@@ -192,7 +189,8 @@ def _notes(report: Report) -> Iterator[str]:
     if totals.input_cost_per_mtok is not None and totals.output_cost_per_mtok is not None:
         yield (
             f"By the time spent in each phase, an allocation: {per_mtok(totals.input_cost_per_mtok)} "
-            f"{report.head.currency} per Mtok of computed input, {per_mtok(totals.output_cost_per_mtok)} of output."
+            f"{report.head.currency} per Mtok of computed input, "
+            f"{per_mtok(totals.output_cost_per_mtok)} of output."
         )
 
 

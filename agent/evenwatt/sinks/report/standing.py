@@ -48,8 +48,8 @@ def _leads(head: ReportHead) -> Iterator[str]:
         yield f"The history begins {moment_words(head.first_utc_seconds, head.window.zone_name)}."
     if head.estimated_ratio > _LEAST_SHOWN:
         yield (
-            f"{percent(head.estimated_ratio)} of what it accounts for is estimated: counted by the sources while "
-            "nobody looked, and spread evenly."
+            f"{percent(head.estimated_ratio)} of what it accounts for is estimated: counted by the sources "
+            "while nobody looked, and spread evenly."
         )
     troubles = [
         _count(head.gaps, "gap"),

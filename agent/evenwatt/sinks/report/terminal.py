@@ -105,8 +105,7 @@ class _Printer:
             self._block(day_lines(report))
         if name == "traffic" and report.week.peak is not None:
             wide = 4 if self._is_wide else 3
-            nothing, *levels = SHADES
-            self._block([*week_lines(report.week, wide=wide), "", f"none {nothing}  {''.join(levels)} peak"])
+            self._block([*week_lines(report.week, wide=wide), "", f"none {SHADES[0]}  {SHADES[1:]} peak"])
 
     def _block(self, lines: Iterator[str] | list[str]) -> None:
         for line in lines:

@@ -15,7 +15,7 @@ _THOUSAND = 1_000
 
 _SHAPE_LEADS = {
     Shape.STEADY: "Traffic is steady: its hours differ little.",
-    Shape.DAY_NIGHT: "Traffic follows the day: the hour explains {explained} of the differences between hours.",
+    Shape.DAY_NIGHT: "Traffic follows the day: its hour explains {explained} of how hours differ.",
     Shape.BURSTY: "Traffic comes in bursts: hours differ much, and the hour of the day does not tell when.",
 }
 
@@ -101,8 +101,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield measures
     if report.week.is_approximate:
         yield (
-            "The minutes of this window are not kept any more, and the site's hours do not begin with those of UTC: "
-            "each was taken for the local hour in which most of it lies."
+            "The minutes of this window are not kept any more, and the site's hours do not begin with those "
+            "of UTC: each was taken for the local hour in which most of it lies."
         )
 
 
