@@ -29,6 +29,8 @@ BESIDE = {
     "hardware.rent_per_month": {"hardware": {"mode": "rented_active"}},
     "labour.fte": {"labour": {"salary_per_year": 1}},
     "labour.salary_per_year": {"labour": {"fte": 1}},
+    "engines[].prefill_tokens_per_second": {"decode_tokens_per_second": 1},
+    "engines[].decode_tokens_per_second": {"prefill_tokens_per_second": 1},
     "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
     "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
 }
@@ -48,7 +50,7 @@ def with_value(key, value):
     beside = BESIDE.get(key, {})
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
-        return {entries: [ENTRIES[entries] | {name: value}]}
+        return {entries: [ENTRIES[entries] | beside | {name: value}]}
     if section == "models.*":
         return {"models": {"*": {name: value}}}
     return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
