@@ -39,7 +39,7 @@ BESIDE = {
 ENTRIES = {
     "other": {"name": "a", "per_month": 1},
     "engines": {"name": "a", "url": "http://a"},
-    "references": {"name": "a", "input": 1, "output": 1},
+    "references": {"name": "a", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1},
 }
 """What an entry of each list needs."""
 
@@ -48,6 +48,9 @@ def with_value(key, value):
     """Return the smallest whole file that has a value at a key."""
     section, _, name = key.rpartition(".")
     beside = BESIDE.get(key, {})
+    if section == "references[].prices[]":
+        dated = {"valid_from": "2026-01-01", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1}
+        return {"references": [{"name": "a", "prices": [dated | {name: value}]}]}
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
         return {entries: [ENTRIES[entries] | beside | {name: value}]}
@@ -125,6 +128,8 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
+    if isinstance(default, bool):
+        default = str(default).lower()
 
     if default is None or key in BY_PLATFORM:
         assert not shown.startswith("`")
