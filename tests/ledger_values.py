@@ -36,7 +36,7 @@ def at(seconds, *, boot="boot-1", uptime=None, stepped=0.0):
     )
 
 
-def counters(model="small", *, read=0, wrote=0, cached=None, completed=None):
+def counters(model="small", *, read=0, wrote=0, cached=None, completed=None, prefill=None, decode=None):
     """Return one model's counters: what it read, what it wrote."""
     return ModelCounters(
         model=model,
@@ -44,10 +44,12 @@ def counters(model="small", *, read=0, wrote=0, cached=None, completed=None):
         output_tokens=wrote,
         cached_input_tokens=cached,
         requests={} if completed is None else {"completed": completed},
+        prefill_seconds=prefill,
+        decode_seconds=decode,
     )
 
 
-def engine(moment, *models, name="chat", signals=None, started=None, running=None, pid=None):
+def engine(moment, *models, name="chat", signals=None, started=None, running=None, waiting=None, pid=None):
     """Return an engine's reading; `started` is in seconds after the start of the tests."""
     return EngineReading(
         engine=name,
@@ -59,6 +61,7 @@ def engine(moment, *models, name="chat", signals=None, started=None, running=Non
         ),
         models=models,
         requests_running=running,
+        requests_waiting=waiting,
         listener_pid=pid,
     )
 

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from evenwatt.economics.api import ReferencePrice
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.economics.cost import Costs, ModelRule, PriceBook
 from evenwatt.economics.ownership import Rented
 from evenwatt.economics.tariffs import flat_tariff
-from evenwatt.ledger import GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
-from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
+from evenwatt.model import UNALLOCATED, Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.service.pricing import priced
 from evenwatt.snapshot import EngineView, HistoryHealth, PricedPosting, Snapshot, Sums, sums_with, window_view
 
@@ -30,6 +31,8 @@ FLAT = ReferencePrice(
 BOOK = PriceBook(hardware=Rented(rent_per_hour=3.6), tariff=flat_tariff(0.36), references=(FLAT,))
 """A tenth of a cent for each second of the machine, and one ten-millionth for each joule."""
 
+CAPACITY = Capacity(tokens_per_second=50_000.0, source=CapacitySource.CONFIGURED)
+
 
 def served(read=1_000_000, wrote=100_000, cached=500_000, **columns):
     """Return a minute in which a model was busy: 60 s, 6,000 J."""
@@ -50,7 +53,7 @@ def idle(**columns):
     return Usage(**{**values, **columns})
 
 
-def posting(rows, *, estimated_seconds=0.0, **parts):
+def posting(rows, *, estimated_seconds=0.0, waiting_seconds=0.0, **parts):
     """Return a posting of usage rows by (minute, engine, model), of a machine that was up all the time."""
     minutes = {minute for minute, *_ in rows}
     hosts = {
@@ -59,7 +62,13 @@ def posting(rows, *, estimated_seconds=0.0, **parts):
     }
     gpus = {(minute, "GPU-a"): GpuUse(energy_joules=6_000.0, measured_seconds=60.0) for minute in minutes}
     meters = {(minute, "rapl"): MeterUse(energy_joules=600.0, measured_seconds=60.0) for minute in minutes}
-    return Posting(**{"usage": rows, "hosts": hosts, "gpus": gpus, "meters": meters, **parts})
+    engines = {
+        (minute, engine): EngineUse(observed_seconds=60.0, waiting_seconds=waiting_seconds)
+        for minute, engine, _ in rows
+        if engine != UNALLOCATED
+    }
+    physics = {"hosts": hosts, "gpus": gpus, "meters": meters, "engines": engines}
+    return Posting(**{"usage": rows, **physics, **parts})
 
 
 def tick(rows, *, book=BOOK, **parts) -> PricedPosting:
@@ -124,7 +133,7 @@ def snapshot(rows=None, **values) -> Snapshot:
         name="1h",
         start_utc_seconds=NOW.utc_seconds - 3_600,
         seconds=3_600.0,
-        capacities={"chat": 50_000.0},
+        capacities={"chat": CAPACITY},
     )
     shown = {
         "moment": NOW,
@@ -139,7 +148,7 @@ def snapshot(rows=None, **values) -> Snapshot:
         "gpu_owners": {"GPU-a": ("chat",)},
         "counter_power_ratios": {"GPU-a": 1.01},
         "gpus_released": False,
-        "engines": (engine_view(capacity_tokens_per_second=50_000.0, capacity_source="configured"),),
+        "engines": (engine_view(capacity=CAPACITY),),
         "sources": (
             SourceHealth(
                 source="chat",

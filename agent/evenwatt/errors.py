@@ -8,11 +8,13 @@ EvenwattError
 ├── HistoryError           the history cannot be opened or written
 │   └── HistoryInUse           another agent holds it
 ├── ReportError            a report that was asked for cannot be made
+├── CalibrationRefused     a load run is not begun, or found nothing
 └── AgentUnreachable       a command found no running agent to talk to
 """
 
 __all__ = [
     "AgentUnreachable",
+    "CalibrationRefused",
     "ConfigError",
     "EvenwattError",
     "HistoryError",
@@ -66,6 +68,10 @@ class HistoryInUse(HistoryError):
     def __init__(self, message: str, pid: int | None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class CalibrationRefused(EvenwattError):
+    """A load run would disturb somebody, cannot be done, or found nothing; the message says what to do."""
 
 
 class AgentUnreachable(EvenwattError):

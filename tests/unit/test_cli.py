@@ -55,7 +55,7 @@ def test_without_a_command_the_commands_are_listed():
     """Help names every command that there is."""
     told = evenwatt()
 
-    for command in ("run", "demo", "check-config", "status", "gpu"):
+    for command in ("run", "demo", "check-config", "calibrate", "status", "gpu"):
         assert f"  {command} " in told.stdout + told.stderr
 
 

@@ -10,6 +10,8 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     status,  # noqa: F401
     report,  # noqa: F401
     config,  # noqa: F401
+    calibrate,  # noqa: F401
+    prices,  # noqa: F401
     gpu,  # noqa: F401
 )
 from evenwatt.cli.app import app

@@ -10,7 +10,7 @@ __all__ = ["check_config"]
 def check_config(config: ConfigOption = None) -> None:
     """Check the configuration: every fault with its line; exit code 2 where there is one."""
     from evenwatt.config import assumptions, find_config, load
-    from evenwatt.service.pricing import unknown_references
+    from evenwatt.service.quotes import unknown_references
 
     settings = load(config)
     path = config or find_config()

@@ -7,12 +7,14 @@ from evenwatt.config.assumptions import assumptions
 from evenwatt.config.credentials import Secret
 from evenwatt.config.load import load, parse_settings
 from evenwatt.config.places import find_config
-from evenwatt.config.schema import CatalogueReference, PricedReference, Settings
+from evenwatt.config.references import CatalogueReference, DatedPrices, PricedReference
+from evenwatt.config.schema import Settings
 from evenwatt.config.values import Address, Window
 
 __all__ = [
     "Address",
     "CatalogueReference",
+    "DatedPrices",
     "PricedReference",
     "Secret",
     "Settings",

@@ -5,16 +5,15 @@ each of its own values is right, the rules between sections as soon as the value
 fault neither hides one that has nothing to do with it nor causes a second one.
 """
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from evenwatt.config.costs import Attribution, Electricity, Hardware, Labour, OtherCost, UsdRate
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.places import default_history_path, system_timezone
+from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
     AbsolutePath,
@@ -24,9 +23,7 @@ from evenwatt.config.values import (
     EngineName,
     EngineUrl,
     Gpu,
-    Label,
     ListenAddress,
-    Money,
     MonthHours,
     ReferenceName,
     Timezone,
@@ -40,11 +37,9 @@ from evenwatt.config.values import (
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = [
-    "CatalogueReference",
     "Engine",
     "History",
     "ModelRule",
-    "PricedReference",
     "Sampling",
     "Server",
     "Settings",
@@ -108,58 +103,6 @@ class Engine(Section):
             (written,) = phases.keys() - missing
             raise refused({(missing[0],): f"missing; a load needs it beside {written}, or neither of them"})
         return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueReference:
-    """An API model whose prices are in the price catalogue.
-
-    Attributes:
-        name: `provider:model`, as written.
-    """
-
-    name: str
-
-    @property
-    def provider(self) -> str:
-        """What stands before the first colon."""
-        return self.name.partition(":")[0]
-
-    @property
-    def model(self) -> str:
-        """What stands after the first colon; it may hold colons itself."""
-        return self.name.partition(":")[2]
-
-
-class PricedReference(Section):
-    """An API model with its prices in USD per Mtok written out.
-
-    Attributes:
-        cached_input: None: cached input is paid like other input.
-    """
-
-    name: Label
-    input: Money
-    output: Money
-    cached_input: Money | None = None
-
-    @model_validator(mode="after")
-    def _caching_is_no_surcharge(self) -> Self:
-        if self.cached_input is not None and self.cached_input > self.input:
-            text = f"got {self.cached_input:g}, expected at most the price of input ({self.input:g})"
-            raise refused({("cached_input",): text})
-        return self
-
-
-def _parse_reference(value: Any) -> CatalogueReference | PricedReference:
-    if not isinstance(value, str):
-        return PricedReference.model_validate(value)
-    if not re.fullmatch(r"[^\s:]+:[\x21-\x7e]+", value):
-        raise unexpected("provider:model, such as openai:gpt-4o-mini, or name, input and output with prices")
-    return CatalogueReference(name=value)
-
-
-Reference = Annotated[CatalogueReference | PricedReference, PlainValidator(_parse_reference)]
 
 
 class ModelRule(Section):
@@ -247,6 +190,7 @@ class Settings(Section):
         CatalogueReference(name="openai:gpt-4o-mini"),
         CatalogueReference(name="google:gemini-2.5-flash"),
     )
+    prices: ApiPrices = ApiPrices()
     models: Mapping[str, ModelRule] = Field(default_factory=dict)
     windows: tuple[WindowText, ...] = (
         Window(label="1h", seconds=SECONDS_PER_HOUR),

@@ -31,6 +31,7 @@ __all__ = [
     "EngineKind",
     "EngineName",
     "EngineUrl",
+    "Flag",
     "Gpu",
     "HardwareMode",
     "Label",
@@ -255,6 +256,10 @@ def engine_place(url: str) -> tuple[str, int, str]:
     )
 
 
+def _parse_flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
 _MonthHours = Literal[730, 720]
 _HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
 _EngineKind = Literal["vllm", "llamacpp", "auto"]
@@ -275,6 +280,7 @@ EngineName = Annotated[
     ),
 ]
 
+Flag = Annotated[bool, _parser(_parse_flag, "true or false")]
 ReferenceName = Annotated[str, _parser(_parse_name, "the name of a reference")]
 Label = Annotated[str, _parser(_parse_label, f"a name of 1 to {_LABEL_CHARACTERS} printable characters")]
 Day = Annotated[date, _parser(_parse_day, "a date as YYYY-MM-DD")]

@@ -61,6 +61,7 @@ class PriceBook:
         labour: None: the owner charges nobody's time.
         references: Dated prices of the API models to compare with.
         rules: By model name; the first that fits applies.
+        has_cache_write_surcharge: As for `api_cost`.
     """
 
     hardware: Hardware | None = None
@@ -70,6 +71,7 @@ class PriceBook:
     references: tuple[ReferencePrice, ...] = ()
     rules: tuple[ModelRule, ...] = ()
     month_hours: float = MONTH_HOURS
+    has_cache_write_surcharge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,12 @@ def api_costs(book: PriceBook, *, utc_seconds: float, model: str, tokens: Tokens
         names = tuple(dict.fromkeys(price.name for price in book.references))
     prices = {name: reference_price_at(book.references, name, utc_seconds) for name in names}
     return {
-        name: api_cost(tokens, price, token_ratio=rule.token_ratio)
+        name: api_cost(
+            tokens,
+            price,
+            token_ratio=rule.token_ratio,
+            has_cache_write_surcharge=book.has_cache_write_surcharge,
+        )
         for name, price in prices.items()
         if price is not None
     }

@@ -1,10 +1,7 @@
-"""The price catalogue of API models: the only importer of `genai_prices`; hands out plain rates in USD.
-
-Rates only: the library's own calculation takes token counts for those of one request, so that sums over many
-requests would be billed at the long-context tier.
+"""Asking for API prices: in this process, in a child whose memory goes back with it, or from a small file.
 
 Run as a module, with the PID of its parent, it answers requests on its standard input and ends with that
-parent, which is how `fetch_in_subprocess` uses it.
+parent, which is how `fetch_in_subprocess` uses it. A second argument is the path of what a refresh kept.
 """
 
 import ctypes
@@ -13,18 +10,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from evenwatt.readings.api_catalogue import CATALOGUE, bundled_catalogue, catalogue_version, fetched_catalogue
+from evenwatt.readings.api_rates import (
+    FetchedRates,
+    RateRequest,
+    Rates,
+    ReferenceRates,
+    parse_fetched_rates,
+    parse_reference_rates,
+)
 
 __all__ = [
     "FETCH_TIMEOUT_SECONDS",
@@ -32,6 +33,7 @@ __all__ = [
     "RateRequest",
     "Rates",
     "ReferenceRates",
+    "cached_rates",
     "fetch_in_subprocess",
     "reference_rates",
 ]
@@ -39,83 +41,14 @@ __all__ = [
 FETCH_TIMEOUT_SECONDS = 30.0
 """Loading the catalogue takes about a second of CPU; a busy server may need longer."""
 
-_CATALOGUE = "genai-prices"
-_BATCH = {"processing": "batch"}
-_HALF_HOURS = tuple(timedelta(minutes=30 * number) for number in range(48))
-_NAMED_ALTERNATIVES = 3
+_CACHE_FILE = "api-prices.json"
 _PR_SET_PDEATHSIG = 1
 """Of prctl(2): the signal that the kernel sends when the parent dies."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateRequest:
-    """One model to look up.
-
-    Attributes:
-        provider: The catalogue's id of who sells it: `anthropic`. Always needed: an open-weight model has as
-            many prices as sellers.
-        at: When the rates are to hold, with its time zone.
-    """
-
-    provider: str
-    model: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """USD per million tokens, exact; None where the catalogue has no such rate.
-
-    A rate with tiers is its base: a surcharge on long prompts is a matter of single requests.
-
-    Attributes:
-        cached_input_usd_per_mtok: None: cached input is billed as input.
-    """
-
-    input_usd_per_mtok: Decimal | None
-    cached_input_usd_per_mtok: Decimal | None
-    output_usd_per_mtok: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRates:
-    """What one API model costs at a moment.
-
-    Attributes:
-        provider: As asked for.
-        model: As asked for.
-        at: When the rates hold.
-        catalogue_model: The catalogue's entry that the name was understood as.
-        catalogue_version: Of the library that holds the catalogue.
-        batch: None where none are known: the catalogue has batch rates only from 2026-10-14 on, and falls
-            back to the standard ones without a word.
-        varies_within_day: Whether another hour of that day (UTC) has other standard rates.
-    """
-
-    provider: str
-    model: str
-    at: datetime
-    catalogue_model: str
-    catalogue_version: str
-    standard: Rates
-    batch: Rates | None
-    varies_within_day: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedRates:
-    """The answer to some requests.
-
-    Attributes:
-        rates: In the order of the requests, without those that failed.
-        faults: A sentence for each request that failed.
-    """
-
-    rates: tuple[ReferenceRates, ...]
-    faults: tuple[str, ...]
-
-
-def reference_rates(provider: str, model: str, at: datetime) -> ReferenceRates:
+def reference_rates(
+    provider: str, model: str, at: datetime, *, fetched: Path | None = None
+) -> ReferenceRates:
     """Return what an API model costs at a moment.
 
     Loads the catalogue into this process for good; the agent goes through `fetch_in_subprocess`.
@@ -124,35 +57,96 @@ def reference_rates(provider: str, model: str, at: datetime) -> ReferenceRates:
         provider: The catalogue's id of the seller.
         model: The model's name, as the seller's API takes it.
         at: A moment with its time zone.
+        fetched: What a refresh kept, for models that the library's own catalogue does not know.
 
     Raises:
-        SourceContractError: The catalogue does not know the provider or the model; the nearest ids are named.
+        SourceContractError: No catalogue knows the provider or the model; the nearest ids are named.
     """
-    info = _model_info(provider, model)
-    standard = _rates(info.get_prices(at))
-    batch = _rates(info.get_prices(at, _BATCH))
-    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return ReferenceRates(
-        provider=provider,
-        model=model,
-        at=at,
-        catalogue_model=info.id,
-        catalogue_version=version(_CATALOGUE),
-        standard=standard,
-        batch=None if batch == standard else batch,
-        varies_within_day=any(
-            _rates(info.get_prices(midnight + half_hours)) != standard for half_hours in _HALF_HOURS
-        ),
-    )
+    try:
+        return bundled_catalogue().rates(provider, model, at)
+    except SourceContractError:
+        newer = None if fetched is None else fetched_catalogue(fetched)
+        if newer is None:
+            raise
+    return newer.rates(provider, model, at)
+
+
+def cached_rates(
+    references: Iterable[str], *, at: datetime, cache: Path | None = None, fetched: Path | None = None
+) -> FetchedRates:
+    """Return what API models cost on a day, from a small file where they were looked up on it before.
+
+    Loading the catalogue takes a quarter of a second; the file takes a millisecond. It is kept by the
+    library's version, the day and the reference, and passed over where it cannot be read or written.
+
+    Args:
+        references: As `provider:model`.
+        at: A moment with its time zone.
+        cache: The file; None: in the user's cache folder.
+        fetched: As for `reference_rates`.
+    """
+    path = _user_cache() if cache is None else cache
+    day = f"{catalogue_version()} {at.astimezone(UTC).date()}"
+    known = _read_cache(path, day)
+    rates, faults, is_new = [], [], False
+    for reference in references:
+        found = known.get(reference)
+        if found is None:
+            try:
+                found = reference_rates(*_parts(reference), at, fetched=fetched)
+            except SourceContractError as exc:
+                faults.append(str(exc))
+                continue
+            known[reference], is_new = found, True
+        rates.append(found)
+    if is_new:
+        _write_cache(path, day, known)
+    return FetchedRates(rates=tuple(rates), faults=tuple(faults))
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    provider, _, model = reference.partition(":")
+    return provider, model
+
+
+def _user_cache() -> Path:
+    import platformdirs  # noqa: PLC0415 -- needed where nobody names a file
+
+    return platformdirs.user_cache_path("evenwatt") / _CACHE_FILE
+
+
+def _read_cache(path: Path, day: str) -> dict[str, ReferenceRates]:
+    try:
+        kept = json.loads(path.read_bytes())
+        return {name: parse_reference_rates(fields) for name, fields in kept[day].items()}
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError):
+        return {}  # none yet, of another day, or spoilt: it is written anew
+
+
+def _write_cache(path: Path, day: str, known: Mapping[str, ReferenceRates]) -> None:
+    # Written aside and put in its place at once: a reader never sees half a file.
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    kept = {day: {name: asdict(rates) for name, rates in known.items()}}
+    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_text(json.dumps(kept, default=str), encoding="utf-8")
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def fetch_in_subprocess(
-    requests: Iterable[RateRequest], *, timeout_seconds: float = FETCH_TIMEOUT_SECONDS
+    requests: Iterable[RateRequest],
+    *,
+    fetched: Path | None = None,
+    timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
 ) -> FetchedRates:
     """Look models up in a short-lived child process, whose memory goes back with it.
 
     Args:
         requests: Any number; one child answers all.
+        fetched: As for `reference_rates`.
         timeout_seconds: After which the child is killed.
 
     Raises:
@@ -161,6 +155,7 @@ def fetch_in_subprocess(
     """
     # -P: a file named like a module in the working directory must not be imported in its place.
     command = [sys.executable, "-P", "-m", "evenwatt.readings.api_prices", str(os.getpid())]
+    command += [] if fetched is None else [str(fetched)]
     try:
         child = subprocess.run(  # noqa: S603 - our own interpreter and module, no shell
             command,
@@ -179,7 +174,7 @@ def fetch_in_subprocess(
     except subprocess.CalledProcessError as exc:
         raise SourceUnavailable(
             f"The API price catalogue could not be read: {_last_line(exc.stderr)} (exit status "
-            f"{exc.returncode} of {' '.join(command)}); reinstalling {_CATALOGUE} may help."
+            f"{exc.returncode} of {' '.join(command)}); reinstalling {CATALOGUE} may help."
         ) from exc
     except OSError as exc:
         raise SourceUnavailable(
@@ -189,43 +184,6 @@ def fetch_in_subprocess(
     return _parse_fetched(child.stdout)
 
 
-def _model_info(provider: str, model: str) -> "ModelInfo":
-    # Imported here because the catalogue takes some 30 MB, half of what the whole agent may use.
-    from genai_prices.data_snapshot import find_provider_by_id, get_snapshot  # noqa: PLC0415
-
-    snapshot = get_snapshot()
-    try:
-        _, info = snapshot.find_provider_model(model, None, provider, None)
-    except LookupError as exc:
-        known = find_provider_by_id(snapshot.providers, provider)
-        if known is None:
-            raise _unknown(f"provider {provider!r}", provider, [p.id for p in snapshot.providers]) from exc
-        ids = [candidate.id for candidate in known.models]
-        raise _unknown(f"model {model!r} of {known.id}", model, ids) from exc
-    return info
-
-
-def _unknown(what: str, name: str, known: Sequence[str]) -> SourceContractError:
-    nearest = get_close_matches(name.lower(), known, n=_NAMED_ALTERNATIVES, cutoff=0.5)
-    hint = f"; the nearest ids are {', '.join(nearest)}" if nearest else ""
-    return SourceContractError(
-        f"The API price catalogue ({_CATALOGUE} {version(_CATALOGUE)}) has no {what}{hint}. Name a reference "
-        "as provider:model by the catalogue's ids, or write its prices out."
-    )
-
-
-def _rates(price: "ModelPrice") -> Rates:
-    return Rates(
-        input_usd_per_mtok=_base_rate(price.input_mtok),
-        cached_input_usd_per_mtok=_base_rate(price.cache_read_mtok),
-        output_usd_per_mtok=_base_rate(price.output_mtok),
-    )
-
-
-def _base_rate(rate: "Decimal | TieredPrices | None") -> Decimal | None:
-    return rate if rate is None or isinstance(rate, Decimal) else rate.base
-
-
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it said nothing"
@@ -233,12 +191,8 @@ def _last_line(text: str) -> str:
 
 def _parse_fetched(text: str) -> FetchedRates:
     try:
-        answer = json.loads(text)
-        return FetchedRates(
-            rates=tuple(_parse_reference_rates(fields) for fields in answer["rates"]),
-            faults=tuple(answer["faults"]),
-        )
-    except (ValueError, TypeError, KeyError, InvalidOperation) as exc:
+        return parse_fetched_rates(json.loads(text))
+    except (ValueError, TypeError, KeyError, ArithmeticError) as exc:
         raise SourceContractError(
             f"The API price catalogue's answer cannot be read: found {text[:80]!r} where JSON with rates and "
             "faults is expected. Something may write to the output of every Python program here, such as a "
@@ -246,31 +200,15 @@ def _parse_fetched(text: str) -> FetchedRates:
         ) from exc
 
 
-def _parse_reference_rates(fields: dict[str, Any]) -> ReferenceRates:
-    batch = fields["batch"]
-    return ReferenceRates(
-        **{
-            **fields,
-            "at": datetime.fromisoformat(fields["at"]),
-            "standard": _parse_rates(fields["standard"]),
-            "batch": None if batch is None else _parse_rates(batch),
-        }
-    )
-
-
-def _parse_rates(fields: dict[str, Any]) -> Rates:
-    return Rates(**{name: None if rate is None else Decimal(rate) for name, rate in fields.items()})
-
-
-def _answer(text: str) -> str:
+def _answer(text: str, fetched: Path | None) -> str:
     """Return the JSON answer to the JSON requests of `fetch_in_subprocess`."""
     rates, faults = [], []
     for request in json.loads(text):
         at = datetime.fromisoformat(request["at"])
         try:
-            rates.append(reference_rates(request["provider"], request["model"], at))
+            rates.append(reference_rates(request["provider"], request["model"], at, fetched=fetched))
         except SourceContractError as exc:
-            faults.append(str(exc))
+            faults += [] if request["is_optional"] else [str(exc)]
     return json.dumps(asdict(FetchedRates(rates=tuple(rates), faults=tuple(faults))), default=str)
 
 
@@ -283,4 +221,4 @@ def _end_with_parent(pid: int) -> None:
 
 if __name__ == "__main__":
     _end_with_parent(int(sys.argv[1]))
-    sys.stdout.write(_answer(sys.stdin.read()))
+    sys.stdout.write(_answer(sys.stdin.read(), next(map(Path, sys.argv[2:]), None)))

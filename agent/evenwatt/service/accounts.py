@@ -139,4 +139,10 @@ def price_back(history: History, book: PriceBook, totals: Sums) -> None:
             bill = totals.api.get((engine, model, name), ApiBill())
             if is_compared and bill.tokens != tokens:
                 dated = [price for price in book.references if price.name == name]
-                history.price_back(dated, engine=engine, model=model, token_ratio=rule.token_ratio)
+                history.price_back(
+                    dated,
+                    engine=engine,
+                    model=model,
+                    token_ratio=rule.token_ratio,
+                    has_cache_write_surcharge=book.has_cache_write_surcharge,
+                )

@@ -374,6 +374,7 @@ class Agent:
             ),
             cost_per_hour=self._cost_per_hour(moment),
             assumptions=all_assumptions(self._settings, self._gpu_names),
+            pending_prices=self._prices.pending,
             history=self._accounts.health,
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,

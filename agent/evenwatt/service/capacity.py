@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenwatt.economics.calibration import phases_explain
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.saturation import (
     LEARNED_OVER_DAYS,
@@ -27,7 +28,7 @@ _SETTLED_SECONDS = 120
 """A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
 
 _MOST_SECONDS = SECONDS_PER_DAY
-"""How much of a long history is taken in at once."""
+"""How much of a long history is taken in at once; empty days are passed over."""
 
 
 class CapacityKeeper:
@@ -61,13 +62,16 @@ class CapacityKeeper:
         """
         minute = int(now_utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
         end = minute - _SETTLED_SECONDS + SECONDS_PER_MINUTE
-        begin = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
-        if begin >= end:
+        until = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
+        if until >= end:
             return
-        end = min(end, begin + _MOST_SECONDS)
         self._calibrations = history.calibrations(CALIBRATION)
-        self._take_in(history.served_minutes(begin, end), kinds)
-        self._until = end
+        minutes: tuple[ServedMinute, ...] = ()
+        while until < end and not minutes:
+            begin, until = until, min(end, until + _MOST_SECONDS)
+            minutes = history.served_minutes(begin, until)
+        self._take_in(minutes, kinds)
+        self._until = until
         self._is_changed = True
 
     def changed(self) -> dict[str, dict[str, object]]:
@@ -124,7 +128,7 @@ class CapacityKeeper:
             (
                 calibrated_capacity(row)
                 for row in self._calibrations
-                if row.subject == engine and (not served or row.result["model"] in served)
+                if row.subject == engine and (not served or row.result.get("model") in served)
             ),
             None,
         )
@@ -133,12 +137,17 @@ class CapacityKeeper:
 
 
 def calibrated_capacity(row: CalibrationRow) -> Capacity:
-    """Return what a load run found."""
+    """Return what a load run found.
+
+    The phases are taken only where they explain the mixed step of the same run: an engine that does prefill
+    and decode side by side much better than one after the other has a capacity at its mix, and no sum of two.
+    """
+    result = row.result
+    phases = ("prefill_tokens_per_second", "decode_tokens_per_second")
     return Capacity(
-        tokens_per_second=row.result["tokens_per_second"],
-        prefill_tokens_per_second=row.result["prefill_tokens_per_second"],
-        decode_tokens_per_second=row.result["decode_tokens_per_second"],
+        tokens_per_second=result["tokens_per_second"],
+        **{name: result[name] if phases_explain(result) else None for name in phases},
         source=CapacitySource.CALIBRATED,
         at_utc_seconds=row.utc_seconds,
-        is_lower_bound=bool(row.result["still_growing"]),
+        is_lower_bound=bool(result["still_growing"]),
     )

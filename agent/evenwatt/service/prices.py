@@ -4,14 +4,30 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from evenwatt import clock
 from evenwatt.config import CatalogueReference, Settings
 from evenwatt.errors import HistoryError
-from evenwatt.model import Event
-from evenwatt.service.pricing import OfferedPrices, fetched_prices, written_prices
-from evenwatt.sinks.history import History, PriceRow
+from evenwatt.service.acceptance import (
+    Decision,
+    Standing,
+    decided_quote,
+    decided_return,
+    decided_written,
+    pending_prices,
+    price_in_force,
+)
+from evenwatt.service.quotes import (
+    ALWAYS,
+    OfferedPrices,
+    Quote,
+    WrittenPrices,
+    asked_references,
+    fetched_prices,
+    written_prices,
+)
+from evenwatt.sinks.history import History
+from evenwatt.snapshot import PendingPrice
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["PriceKeeper"]
@@ -20,17 +36,22 @@ _log = logging.getLogger("evenwatt")
 
 _REFRESH_SECONDS = SECONDS_PER_DAY
 _RETRY_SECONDS = SECONDS_PER_HOUR
+_WARNED = frozenset({"price_change", "price_offered"})
+
+_Said = WrittenPrices | CatalogueReference | Quote
+"""What is to be decided on: prices of the configuration, a reference without any there, the catalogue's."""
 
 
 class PriceKeeper:
     """Keeps the prices of all references: those written in the configuration, the catalogue's for the rest.
 
-    What was accepted stands: a catalogue that says something else later (another version, a dated change)
-    counts from then on, and is told. Used from the tick's thread; the catalogue is asked in another, so that
-    nothing here waits for it.
+    What was accepted stands. A catalogue that says something else later (another version, a dated change)
+    makes an offer, which counts once somebody accepts it, here or with a command beside. Used from the tick's
+    thread; the catalogue is asked in another, so that nothing here waits for it.
 
     Attributes:
-        rows: All prices accepted so far.
+        rows: The accepted prices that hold.
+        offers: What waits to be accepted.
     """
 
     def __init__(
@@ -50,37 +71,93 @@ class PriceKeeper:
         Raises:
             HistoryError: The history cannot be read.
         """
-        self.rows = history.prices()
         self._history = history
         self._fetch = fetch
         self._answers: queue.SimpleQueue[tuple[Settings, OfferedPrices]] = queue.SimpleQueue()
         self._is_asked = False
         self._faults: tuple[str, ...] = ()
-        self._settings = settings
-        self._offered = list(written_prices(settings))
+        self._said: list[_Said] = []
+        self._read()
+        self._adopt(settings)
         self._next_fetch = clock.boot_seconds()
 
     def adopt(self, settings: Settings) -> None:
         """Go on with other settings; their prices come with `follow`."""
-        self._settings = settings
-        self._offered += written_prices(settings)
-        if self._missing():
+        accepts_now = settings.prices.accept_catalogue and not self._settings.prices.accept_catalogue
+        self._adopt(settings)
+        if self._missing() or (accepts_now and self.offers):
             self._next_fetch = clock.boot_seconds()
 
+    def _adopt(self, settings: Settings) -> None:
+        self._settings = settings
+        self._written = {prices.reference: prices for prices in written_prices(settings)}
+        named = (r for r in settings.references if isinstance(r, CatalogueReference))
+        quotes = (said for said in self._said if isinstance(said, Quote))
+        self._said = [*self._written.values(), *named, *quotes]
+
     def follow(self) -> bool:
-        """Ask the catalogue when it is time, and accept what was offered; return whether a price is new."""
+        """Ask the catalogue when it is time, and accept what is to be; return whether a price is new."""
+        before = self.rows
         self._take_answer()
         if not self._is_asked and clock.boot_seconds() >= self._next_fetch:
             self._is_asked = True
             threading.Thread(target=self._ask, args=(self._settings,), name="prices", daemon=True).start()
-        before = self.rows
-        while self._offered:
-            try:
-                self._accept(self._offered[0])
-            except HistoryError:
-                break  # the next tick tries again; that it cannot be written is told by who writes ticks
-            del self._offered[0]
+        try:
+            if self._history.edition() != self._edition:
+                self._read()
+            while self._said:
+                self._settle(self._decided(self._said[0]))
+                del self._said[0]
+        except HistoryError:
+            pass  # the next tick tries again; that it cannot be written is told by who writes ticks
         return self.rows != before
+
+    def _read(self) -> None:
+        self._edition = self._history.edition()
+        self.rows = self._history.prices()
+        self.offers = self._history.price_offers()
+
+    @property
+    def pending(self) -> tuple[PendingPrice, ...]:
+        """What waits to be accepted, of the references of the settings, as views show it."""
+        if not self.offers:
+            return ()
+        names = (reference.name for reference in self._settings.references)
+        return pending_prices(self._standing(begin_utc_seconds=ALWAYS), names)
+
+    def _standing(self, *, begin_utc_seconds: float | None) -> Standing:
+        now = clock.utc_seconds()
+        return Standing(
+            rows=self.rows,
+            offers=self.offers,
+            now_utc_seconds=now,
+            begin_utc_seconds=now if begin_utc_seconds is None else begin_utc_seconds,
+        )
+
+    def _decided(self, said: _Said) -> Decision:
+        standing = self._standing(begin_utc_seconds=self._history.begin_utc_seconds())
+        match said:
+            case WrittenPrices():
+                return decided_written(said, standing)
+            case CatalogueReference():
+                return decided_return(said.name, standing, self._history.price_records())
+        return decided_quote(
+            said,
+            standing,
+            written=self._written.get(said.reference),
+            is_accepted=self._settings.prices.accept_catalogue,
+        )
+
+    def _settle(self, decision: Decision) -> None:
+        if decision == Decision():
+            return
+        self._history.settle_prices(
+            decision.rows, offers=decision.offers, settled=decision.settled, events=decision.events
+        )
+        self._read()
+        for event in decision.events:
+            if event.kind in _WARNED:
+                _log.warning("%s: %s", event.subject, event.text)
 
     def _ask(self, settings: Settings) -> None:
         try:
@@ -95,7 +172,8 @@ class PriceKeeper:
             return
         settings, offered = self._answers.get_nowait()
         self._is_asked = False
-        self._offered += offered.rows
+        wanted = {reference.name for reference in asked_references(self._settings)}
+        self._said += (quote for quote in offered.quotes if quote.reference in wanted)
         for fault in offered.faults:
             if fault not in self._faults:
                 _log.warning("API prices: %s", fault)
@@ -106,43 +184,9 @@ class PriceKeeper:
         self._next_fetch = clock.boot_seconds() + (wait_seconds if is_present else 0.0)
 
     def _missing(self) -> set[str]:
-        """Return the catalogue's references that no price was ever known of."""
-        wanted = {r.name for r in self._settings.references if isinstance(r, CatalogueReference)}
-        return wanted - {row.reference for row in (*self.rows, *self._offered)}
-
-    def _accept(self, row: PriceRow) -> None:
-        last = max(
-            (old for old in self.rows if old.reference == row.reference),
-            key=lambda old: old.valid_from_utc_seconds,
-            default=None,
-        )
-        if last is not None and _rates(last) == _rates(row):
-            return
-        # The first price of a reference stands for all time before it; a later one only from its date on.
-        accepted = replace(row, valid_from_utc_seconds=0.0) if last is None else row
-        event = _told(last, row)
-        self._history.accept_price(accepted, (event,))
-        self.rows = (*self.rows, accepted)
-        if last is not None:
-            _log.warning("%s: %s", event.subject, event.text)
-
-
-def _rates(row: PriceRow) -> tuple[float | None, ...]:
-    return row.input_usd_per_mtok, row.cached_input_usd_per_mtok, row.output_usd_per_mtok
-
-
-def _told(before: PriceRow | None, after: PriceRow) -> Event:
-    new = _in_words(after)
-    text = f"price accepted: {new}" if before is None else f"price changed from {_in_words(before)} to {new}"
-    return Event(
-        utc_seconds=clock.utc_seconds(),
-        kind="price" if before is None else "price_change",
-        subject=after.reference,
-        text=f"{text} ({after.source})",
-    )
-
-
-def _in_words(row: PriceRow) -> str:
-    cached = row.cached_input_usd_per_mtok
-    middle = "no price for cached input" if cached is None else f"{cached:g} cached"
-    return f"{row.input_usd_per_mtok:g} input, {middle}, {row.output_usd_per_mtok:g} output USD per Mtok"
+        """Return the references whose price is to come from the catalogue and has not."""
+        now = clock.utc_seconds()
+        named = {r.name for r in self._settings.references if isinstance(r, CatalogueReference)}
+        present = {name: price_in_force(self.rows, name, now) for name in named}
+        known = {name for name, row in present.items() if row and row.accepted_by != "configuration"}
+        return named - known - {said.reference for said in self._said if isinstance(said, Quote)}

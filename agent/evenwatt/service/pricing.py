@@ -1,45 +1,22 @@
 """From settings to the price book, and from a tick's physics to money."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from dataclasses import replace
+from datetime import datetime, time
 
-from evenwatt import clock
-from evenwatt.config import CatalogueReference, PricedReference, Settings, assumptions
-from evenwatt.economics.api import ReferencePrice, reference_price_from_usd
+from evenwatt.config import Settings, assumptions
 from evenwatt.economics.cost import ModelRule, PriceBook, StateUse, api_costs, minute_costs
 from evenwatt.economics.ownership import Hardware, Owned, Rented, Sunk, rent_per_hour_of_month
 from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour
 from evenwatt.economics.tariffs import flat_tariff
-from evenwatt.errors import SourceError
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
-from evenwatt.readings.api_prices import FetchedRates, RateRequest, ReferenceRates, fetch_in_subprocess
 from evenwatt.readings.hardware_presets import preset_for
+from evenwatt.service.quotes import reference_price, usd_rate_of
 from evenwatt.sinks.history import PriceRow
 from evenwatt.snapshot import PricedPosting, tokens_of
 
-__all__ = [
-    "OfferedPrices",
-    "all_assumptions",
-    "fetched_prices",
-    "price_book",
-    "priced",
-    "unknown_references",
-    "written_prices",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedPrices:
-    """What the catalogue answered.
-
-    Attributes:
-        faults: A sentence for each price that could not be had.
-    """
-
-    rows: tuple[PriceRow, ...] = ()
-    faults: tuple[str, ...] = ()
+__all__ = ["all_assumptions", "price_book", "priced"]
 
 
 def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequence[str]) -> PriceBook:
@@ -56,12 +33,15 @@ def price_book(settings: Settings, prices: Iterable[PriceRow], gpu_names: Sequen
         tariff=flat_tariff(settings.electricity.price_per_kwh, pue=settings.electricity.pue),
         labour=_labour(settings),
         other=tuple(MonthlyCost(name=cost.name, per_month=cost.per_month) for cost in settings.other),
-        references=tuple(_reference(row, _usd_rate(settings)) for row in prices if row.reference in names),
+        references=tuple(
+            reference_price(row, usd_rate_of(settings)) for row in prices if row.reference in names
+        ),
         rules=tuple(
             ModelRule(pattern=pattern, references=rule.references, token_ratio=rule.token_ratio)
             for pattern, rule in settings.models.items()
         ),
         month_hours=settings.month_hours,
+        has_cache_write_surcharge=settings.prices.cache_write_surcharge,
     )
 
 
@@ -80,75 +60,6 @@ def priced(posting: Posting, book: PriceBook) -> PricedPosting:
             for key, usage in posting.usage.items()
         },
         api=api,
-    )
-
-
-def written_prices(settings: Settings) -> tuple[PriceRow, ...]:
-    """Return the API prices that the configuration writes out, as of now."""
-    now = clock.utc_seconds()
-    return tuple(
-        PriceRow(
-            reference=reference.name,
-            valid_from_utc_seconds=now,
-            accepted_utc_seconds=now,
-            input_usd_per_mtok=reference.input,
-            cached_input_usd_per_mtok=reference.cached_input,
-            output_usd_per_mtok=reference.output,
-            source="configuration",
-        )
-        for reference in settings.references
-        if isinstance(reference, PricedReference)
-    )
-
-
-def fetched_prices(settings: Settings) -> OfferedPrices:
-    """Return the catalogue's API prices, as of now; waits for a child process, for half a minute at most."""
-    now = clock.utc_seconds()
-    try:
-        fetched = _looked_up(settings, now)
-    except SourceError as error:
-        return OfferedPrices(faults=(str(error),))
-    rows, faults = [], list(fetched.faults)
-    for rates in fetched.rates:
-        row = _price_row(rates, now)
-        if row is None:
-            faults.append(f"{rates.provider}:{rates.model} has no price per token")
-        else:
-            rows.append(row)
-    return OfferedPrices(rows=tuple(rows), faults=tuple(faults))
-
-
-def unknown_references(settings: Settings) -> tuple[str, ...]:
-    """Return a sentence for each reference that the price catalogue does not know.
-
-    Raises:
-        SourceError: The catalogue could not be asked.
-    """
-    return _looked_up(settings, clock.utc_seconds()).faults
-
-
-def _looked_up(settings: Settings, at_utc_seconds: float) -> FetchedRates:
-    wanted = [r for r in settings.references if isinstance(r, CatalogueReference)]
-    if not wanted:
-        return FetchedRates(rates=(), faults=())
-    at = datetime.fromtimestamp(at_utc_seconds, tz=UTC)
-    return fetch_in_subprocess(RateRequest(provider=r.provider, model=r.model, at=at) for r in wanted)
-
-
-def _price_row(rates: ReferenceRates, utc_seconds: float) -> PriceRow | None:
-    standard = rates.standard
-    if standard.input_usd_per_mtok is None or standard.output_usd_per_mtok is None:
-        return None
-    cached = standard.cached_input_usd_per_mtok
-    by_hour = ", the price of this hour: it varies within the day" if rates.varies_within_day else ""
-    return PriceRow(
-        reference=f"{rates.provider}:{rates.model}",
-        valid_from_utc_seconds=utc_seconds,
-        accepted_utc_seconds=utc_seconds,
-        input_usd_per_mtok=float(standard.input_usd_per_mtok),
-        cached_input_usd_per_mtok=None if cached is None else float(cached),
-        output_usd_per_mtok=float(standard.output_usd_per_mtok),
-        source=f"genai-prices {rates.catalogue_version}{by_hour}",
     )
 
 
@@ -212,7 +123,7 @@ def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
         known = [preset for preset in presets if preset is not None]
         if not known or len(known) < len(presets):
             return None
-        price = sum(preset.purchase_price_usd for preset in known) * _usd_rate(settings)
+        price = sum(preset.purchase_price_usd for preset in known) * usd_rate_of(settings)
         if "lifetime_years" not in written.model_fields_set:
             lifetime = known[0].lifetime_years
     purchased = None
@@ -236,18 +147,3 @@ def _labour(settings: Settings) -> Labour | None:
     return HourlyLabour(
         hours_per_month=written.hours_per_month or 0.0, rate_per_hour=written.rate_per_hour or 0.0
     )
-
-
-def _reference(row: PriceRow, usd_rate: float) -> ReferencePrice:
-    return reference_price_from_usd(
-        name=row.reference,
-        valid_from_utc_seconds=row.valid_from_utc_seconds,
-        input_usd_per_mtok=row.input_usd_per_mtok,
-        output_usd_per_mtok=row.output_usd_per_mtok,
-        cached_input_usd_per_mtok=row.cached_input_usd_per_mtok,
-        usd_rate=usd_rate,
-    )
-
-
-def _usd_rate(settings: Settings) -> float:
-    return 1.0 if settings.usd_rate is None else settings.usd_rate.rate

@@ -6,6 +6,7 @@ from typing import Any
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.sinks.tables import plain_console, print_table
 from evenwatt.sinks.words import UNKNOWN, clean, duration, number, percent
 from evenwatt.snapshot import ALL, Snapshot, WindowView
 from evenwatt.units import JOULES_PER_KWH
@@ -71,10 +72,7 @@ def print_status(document: Mapping[str, Any]) -> None:
 
     Every string in it may come from an engine: nothing in it is taken for markup or for control characters.
     """
-    # Imported here because the agent prints no tables, and its memory is budgeted.
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     if document["simulated"]:
         console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     for line in _head(document):
@@ -88,6 +86,8 @@ def print_status(document: Mapping[str, Any]) -> None:
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
     if document["windows"]:
         console.print(_LEGEND, style="dim")
+    for pending in document.get("pending_prices", ()):
+        console.print(clean(_pending_words(pending)))
     for assumption in document["assumptions"]:
         console.print(f"not written: {clean(assumption['text'])}")
         console.print(f"    to write, with your value: {clean(assumption['line_to_write'])}", style="dim")
@@ -111,19 +111,14 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
 
 
 def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see print_status
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    print_table(console, columns, rows, text_columns=_TEXT_COLUMNS)
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    for place, column in enumerate(columns):
-        is_text = place == 0 or column in _TEXT_COLUMNS
-        table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    if table.row_count:
-        console.print(table)
-        console.print()
+
+def _pending_words(pending: Mapping[str, Any]) -> str:
+    return (
+        f"price offered, not accepted: {pending['reference']}: {pending['offered']} ({pending['source']}); "
+        f"{pending['accepted']} counts until: evenwatt prices accept {pending['reference']}"
+    )
 
 
 def _head(document: Mapping[str, Any]) -> Iterable[str]:

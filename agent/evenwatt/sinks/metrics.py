@@ -159,6 +159,11 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
             "window",
         ),
         _spec(
+            "api_price_pending",
+            "Constant 1 for each reference whose changed price waits for evenwatt prices accept.",
+            "reference",
+        ),
+        _spec(
             "break_even_ratio",
             "API-equivalent over own cost in the window; below 1 the API was cheaper.",
             "engine",
@@ -240,6 +245,8 @@ def _agent_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "cost_per_hour", (component,), cost
     for assumption in snapshot.assumptions:
         yield "assumed_info", (assumption.setting,), 1
+    for pending in snapshot.pending_prices:
+        yield "api_price_pending", (pending.reference,), 1
     for source in snapshot.sources:
         yield "source_up", (source.source,), float(source.up)
         yield "source_last_success_timestamp_seconds", (source.source,), source.last_success_utc_seconds

@@ -38,6 +38,7 @@ def render_status(snapshot: Snapshot) -> bytes:
             for (engine, model), usage in snapshot.totals.usage.items()
         ],
         "windows": [_window(view) for view in snapshot.windows],
+        "pending_prices": [asdict(pending) for pending in snapshot.pending_prices],
         "events": [asdict(event) for event in snapshot.events],
     }
     return json.dumps(document, allow_nan=False).encode()

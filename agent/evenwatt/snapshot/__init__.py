@@ -11,7 +11,7 @@ from evenwatt.snapshot.sums import (
     sums_with,
     tokens_of,
 )
-from evenwatt.snapshot.values import EngineView, HistoryHealth, Snapshot
+from evenwatt.snapshot.values import EngineView, HistoryHealth, PendingPrice, Snapshot
 from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "EngineView",
     "HistoryHealth",
     "Money",
+    "PendingPrice",
     "PricedPosting",
     "ReferenceView",
     "Snapshot",

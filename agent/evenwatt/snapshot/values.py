@@ -10,7 +10,7 @@ from evenwatt.model import Assumption, Event, GpuReading, Moment, SourceHealth
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
 
-__all__ = ["EngineView", "HistoryHealth", "Snapshot"]
+__all__ = ["EngineView", "HistoryHealth", "PendingPrice", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,22 @@ class HistoryHealth:
     up: bool
     pending_ticks: int = 0
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPrice:
+    """An API price that the catalogue offers and nobody has accepted.
+
+    Attributes:
+        accepted: What counts, in words.
+        offered: What would, in words.
+    """
+
+    reference: str
+    accepted: str
+    offered: str
+    source: str
+    offered_utc_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +95,4 @@ class Snapshot:
     config_reload_ok: bool
     events: tuple[Event, ...]
     gpu_indexes: Mapping[str, int] = field(default_factory=dict)
+    pending_prices: tuple[PendingPrice, ...] = ()

@@ -255,6 +255,45 @@ def test_an_engine_that_could_not_be_read_is_refused(engine):
             "got 2, expected at most the price of input (1)",
         ),
         (
+            "references: [{name: a, input: 1}]",
+            "references[0].output",
+            "missing; this key has to be written here, or prices with their days",
+        ),
+        (
+            "references: [{name: a, input: 1, output: 1, batch_input: 1}]",
+            "references[0].batch_input",
+            "needs batch_output; write both",
+        ),
+        (
+            "references: [{name: a, input: 1, output: 1, batch_input: 1, batch_output: 2}]",
+            "references[0].batch_output",
+            "got 2, expected at most the price of output (1)",
+        ),
+        (
+            "references: [{name: a, output: 1, prices: [{valid_from: 2026-01-01, input: 1, output: 1}]}]",
+            "references[0].output",
+            "stands beside prices, which have their own; write it there, or remove prices",
+        ),
+        (
+            """
+            references:
+              - name: a
+                prices:
+                  - {valid_from: 2026-02-01, input: 1, output: 1}
+                  - {valid_from: 2026-02-01, input: 2, output: 2}
+            """,
+            "references[0].prices[1].valid_from",
+            "got 2026-02-01, expected a day after 2026-02-01; the earliest first",
+        ),
+        (
+            """
+            references:
+              - {name: a, prices: [{valid_from: 2026-01-01, input: 1, output: 1, cached_input: 3}]}
+            """,
+            "references[0].prices[0].cached_input",
+            "got 3, expected at most the price of input (1)",
+        ),
+        (
             "{references: [a:b], models: {x: {references: [c:d]}}}",
             "models.x.references[0]",
             "got c:d, expected a name from references: a:b",

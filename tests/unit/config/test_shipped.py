@@ -29,6 +29,8 @@ BESIDE = {
     "hardware.rent_per_month": {"hardware": {"mode": "rented_active"}},
     "labour.fte": {"labour": {"salary_per_year": 1}},
     "labour.salary_per_year": {"labour": {"fte": 1}},
+    "engines[].prefill_tokens_per_second": {"decode_tokens_per_second": 1},
+    "engines[].decode_tokens_per_second": {"prefill_tokens_per_second": 1},
     "labour.hours_per_month": {"labour": {"rate_per_hour": 1}},
     "labour.rate_per_hour": {"labour": {"hours_per_month": 1}},
 }
@@ -37,7 +39,7 @@ BESIDE = {
 ENTRIES = {
     "other": {"name": "a", "per_month": 1},
     "engines": {"name": "a", "url": "http://a"},
-    "references": {"name": "a", "input": 1, "output": 1},
+    "references": {"name": "a", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1},
 }
 """What an entry of each list needs."""
 
@@ -46,9 +48,12 @@ def with_value(key, value):
     """Return the smallest whole file that has a value at a key."""
     section, _, name = key.rpartition(".")
     beside = BESIDE.get(key, {})
+    if section == "references[].prices[]":
+        dated = {"valid_from": "2026-01-01", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1}
+        return {"references": [{"name": "a", "prices": [dated | {name: value}]}]}
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
-        return {entries: [ENTRIES[entries] | {name: value}]}
+        return {entries: [ENTRIES[entries] | beside | {name: value}]}
     if section == "models.*":
         return {"models": {"*": {name: value}}}
     return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
@@ -123,6 +128,8 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
+    if isinstance(default, bool):
+        default = str(default).lower()
 
     if default is None or key in BY_PLATFORM:
         assert not shown.startswith("`")

@@ -4,7 +4,18 @@ from decimal import Decimal
 
 import pytest
 
-from evenwatt.economics.api import ReferencePrice, api_cost, reference_price_at, reference_price_from_usd
+from evenwatt.economics.api import (
+    ApiCost,
+    PriceTier,
+    RateTier,
+    ReferencePrice,
+    api_cost,
+    batch_cost,
+    reference_price_at,
+    reference_price_from_usd,
+    request_cost,
+)
+from evenwatt.economics.batch import batch_scenario
 from evenwatt.economics.tokens import Tokens
 
 MILLION = 1_000_000
@@ -100,3 +111,154 @@ def test_missing_cached_price_stays_missing_through_the_conversion():
     )
 
     assert converted.cached_input_per_mtok is None
+
+
+GEMINI = ReferencePrice(
+    name="google:gemini-2.5-pro",
+    valid_from_utc_seconds=0.0,
+    input_per_mtok=1.25,
+    cached_input_per_mtok=0.125,
+    output_per_mtok=10.0,
+    tiers=(
+        PriceTier(
+            above_input_tokens=200_000, input_per_mtok=2.5, cached_input_per_mtok=0.25, output_per_mtok=15.0
+        ),
+    ),
+)
+
+
+def test_sums_over_requests_never_reach_the_long_context_tier():
+    """50 M input and 1 M output tokens are 72.50 whatever the tiers, and not the 140.00 of one request."""
+    tokens = Tokens(input_tokens=50 * MILLION, output_tokens=MILLION)
+
+    assert api_cost(tokens, GEMINI).no_cache == pytest.approx(72.50)
+    assert request_cost(tokens, GEMINI).no_cache == pytest.approx(140.00)
+
+
+@pytest.mark.parametrize(
+    ("computed", "cached", "expected"),
+    [(200_000, 0, 0.26), (200_001, 0, 0.515), (100_000, 100_001, 0.29)],
+    ids=["at the threshold", "one above it", "cached tokens count for the size"],
+)
+def test_one_request_above_the_threshold_pays_the_tier_for_all_of_its_tokens(computed, cached, expected):
+    """Not the tokens above the threshold alone: all of them, output too, at the tier's rates."""
+    request = Tokens(input_tokens=computed, cached_input_tokens=cached, output_tokens=1_000)
+
+    assert request_cost(request, GEMINI).observed_cache == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_size_of_a_request_is_what_the_api_would_count():
+    """150,000 tokens here are 225,000 there at a ratio of 1.5, and above the threshold."""
+    request = Tokens(input_tokens=150_000)
+
+    assert request_cost(request, GEMINI, token_ratio=1.5).no_cache == pytest.approx(0.225 * 2.5)
+
+
+def test_the_highest_tier_that_is_passed_holds():
+    """Of several thresholds the last one below the size decides."""
+    tiers = tuple(
+        PriceTier(above_input_tokens=above, input_per_mtok=rate, output_per_mtok=0.0)
+        for above, rate in ((100, 2.0), (200, 3.0))
+    )
+    tiered = price(tiers=tiers)
+
+    assert [
+        request_cost(Tokens(input_tokens=size), tiered).no_cache * MILLION / size for size in (100, 101, 201)
+    ] == pytest.approx([1.0, 2.0, 3.0])
+
+
+def test_cache_writes_are_left_out_unless_asked_for():
+    """With the surcharge, computed input costs 1.25 where the cache is used; the other bound stays."""
+    written = price(cache_write_per_mtok=1.25)
+
+    assert api_cost(TOKENS, written) == ApiCost(no_cache=14.0, observed_cache=pytest.approx(11.3))
+    assert api_cost(TOKENS, written, has_cache_write_surcharge=True) == ApiCost(
+        no_cache=14.0, observed_cache=pytest.approx(11.55)
+    )
+
+
+def test_an_api_without_a_cache_write_price_has_no_surcharge():
+    """Where writing to the cache has no price, computed input is billed as input."""
+    assert api_cost(TOKENS, price(), has_cache_write_surcharge=True) == api_cost(TOKENS, price())
+
+
+def test_batch_is_half_by_both_bounds():
+    """Batch rates of half the price make half the bill."""
+    batch = price(batch_input_per_mtok=0.5, batch_cached_input_per_mtok=0.05, batch_output_per_mtok=2.5)
+
+    assert batch_cost(TOKENS, batch) == ApiCost(no_cache=7.0, observed_cache=pytest.approx(5.65))
+
+
+def test_batch_without_a_cached_price_bills_batch_input():
+    """What batch has no cached price for is batch input, never the standard cached price."""
+    batch = price(batch_input_per_mtok=0.5, batch_output_per_mtok=2.5)
+
+    assert batch_cost(TOKENS, batch, token_ratio=2.0) == ApiCost(no_cache=14.0, observed_cache=14.0)
+
+
+def test_no_batch_price_is_no_batch_bill():
+    """The standard price is never taken for a batch price."""
+    assert batch_cost(TOKENS, price()) is None
+    assert batch_cost(TOKENS, price(batch_input_per_mtok=0.5)) is None
+
+
+def test_batch_over_dated_prices_says_how_much_of_it_has_a_price():
+    """Of two million tokens before and four million after batch came, the bill is for the four million."""
+    before, after = price(), price(batch_input_per_mtok=0.5, batch_output_per_mtok=2.5)
+    early = Tokens(input_tokens=2 * MILLION, cached_input_tokens=0)
+    late = Tokens(input_tokens=3 * MILLION, cached_input_tokens=0, output_tokens=MILLION)
+
+    part = batch_scenario([(early, before), (late, after), (Tokens(), before)])
+    whole = batch_scenario([(late, after), (late, after)])
+
+    assert (part.cost, part.priced_tokens, part.total_tokens, part.is_whole) == (
+        ApiCost(no_cache=4.0, observed_cache=4.0),
+        4 * MILLION,
+        6 * MILLION,
+        False,
+    )
+    assert whole.is_whole
+    assert whole.cost == ApiCost(no_cache=8.0, observed_cache=8.0)
+    assert batch_scenario([(early, before)]).cost is None
+
+
+def test_batch_over_a_time_without_known_cache_hits_has_one_bound():
+    """Where one period does not tell its hits, the sum has no bound with them."""
+    batch = price(batch_input_per_mtok=0.5, batch_output_per_mtok=2.5)
+    unknown = Tokens(input_tokens=MILLION)
+
+    assert batch_scenario([(unknown, batch), (TOKENS, batch)]).cost == ApiCost(
+        no_cache=7.5, observed_cache=None
+    )
+
+
+def test_all_rates_and_tiers_are_converted():
+    """At 0.5 for one USD, every rate of the list is half of it."""
+    converted = reference_price_from_usd(
+        name="haiku",
+        valid_from_utc_seconds=0.0,
+        input_usd_per_mtok=Decimal(2),
+        cached_input_usd_per_mtok=Decimal("0.2"),
+        output_usd_per_mtok=Decimal(10),
+        cache_write_usd_per_mtok=Decimal("2.5"),
+        batch_input_usd_per_mtok=Decimal(1),
+        batch_cached_input_usd_per_mtok=Decimal("0.1"),
+        batch_output_usd_per_mtok=Decimal(5),
+        tiers=[
+            RateTier(above_input_tokens=above, input_usd_per_mtok=Decimal(4), output_usd_per_mtok=Decimal(20))
+            for above in (300, 100)
+        ],
+        usd_rate=0.5,
+    )
+
+    assert converted == price(
+        cached=0.1,
+        cache_write_per_mtok=1.25,
+        batch_input_per_mtok=0.5,
+        batch_cached_input_per_mtok=0.05,
+        batch_output_per_mtok=2.5,
+        tiers=tuple(
+            PriceTier(above_input_tokens=above, input_per_mtok=2.0, output_per_mtok=10.0)
+            for above in (100, 300)
+        ),
+    )

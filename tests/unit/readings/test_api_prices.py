@@ -6,16 +6,22 @@ import subprocess
 import sys
 import termios
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import psutil
 import pytest
 
-from evenwatt.economics.api import ReferencePrice, api_cost, reference_price_from_usd
+from evenwatt.economics.api import RateTier, ReferencePrice, api_cost, reference_price_from_usd
 from evenwatt.economics.tokens import Tokens
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.readings.api_prices import RateRequest, Rates, fetch_in_subprocess, reference_rates
+from evenwatt.readings.api_prices import (
+    RateRequest,
+    Rates,
+    cached_rates,
+    fetch_in_subprocess,
+    reference_rates,
+)
 
 NOVEMBER = datetime(2026, 11, 20, tzinfo=UTC)
 BEFORE_BATCH_HISTORY = datetime(2026, 10, 13, tzinfo=UTC)
@@ -23,9 +29,10 @@ MILLION = 1_000_000
 HAIKU = RateRequest(provider="anthropic", model="claude-haiku-4-5", at=NOVEMBER)
 
 
-def rates(input_usd: str, cached_usd: str | None, output_usd: str) -> Rates:
+def rates(input_usd: str, cached_usd: str | None, output_usd: str, write_usd: str | None = None) -> Rates:
     """Return exact rates."""
     return Rates(
+        cache_write_usd_per_mtok=None if write_usd is None else Decimal(write_usd),
         input_usd_per_mtok=Decimal(input_usd),
         cached_input_usd_per_mtok=None if cached_usd is None else Decimal(cached_usd),
         output_usd_per_mtok=Decimal(output_usd),
@@ -45,11 +52,11 @@ def price(provider: str, model: str, at: datetime = NOVEMBER) -> ReferencePrice:
 
 
 def test_rates_are_exact_decimals_and_say_where_they_come_from():
-    """Haiku 4.5 costs exactly 1 / 0.1 / 5, half of it in batch, by a named version of the catalogue."""
+    """Haiku 4.5 costs exactly 1 / 0.1 / 5 and 1.25 to write its cache, half in batch, by a named version."""
     found = reference_rates("anthropic", "claude-haiku-4-5", NOVEMBER)
 
-    assert found.standard == rates("1", "0.1", "5")
-    assert found.batch == rates("0.5", "0.05", "2.5")
+    assert found.standard == rates("1", "0.1", "5", "1.25")
+    assert found.batch == rates("0.5", "0.05", "2.5", "0.625")
     assert found.at == NOVEMBER
     assert found.catalogue_version.startswith("0.2.")
 
@@ -70,9 +77,69 @@ def test_sums_over_many_requests_stay_at_the_base_tier():
     assert bill.no_cache == pytest.approx(72.50)
 
 
+def test_long_context_tier_is_told_apart_from_the_base():
+    """Gemini 2.5 Pro has its base rates for sums, and whole rates for requests above 200,000 input tokens."""
+    standard = reference_rates("google", "gemini-2.5-pro", NOVEMBER).standard
+
+    assert (standard.input_usd_per_mtok, standard.output_usd_per_mtok) == (Decimal("1.25"), 10)
+    assert standard.tiers == (
+        RateTier(
+            above_input_tokens=200_000,
+            input_usd_per_mtok=Decimal("2.5"),
+            cached_input_usd_per_mtok=Decimal("0.25"),
+            output_usd_per_mtok=Decimal(15),
+        ),
+    )
+
+
 def test_standard_rates_are_not_passed_off_as_batch_rates():
     """Before the catalogue's batch history the standard rates come back silently: there is no batch price."""
     assert reference_rates("anthropic", "claude-haiku-4-5", BEFORE_BATCH_HISTORY).batch is None
+
+
+def test_a_standard_cached_rate_is_not_passed_off_as_a_batch_rate():
+    """o3 has batch rates for input and output alone; its cached rate comes back silently, and is none."""
+    found = reference_rates("openai", "o3", NOVEMBER)
+
+    assert found.standard.cached_input_usd_per_mtok == Decimal("0.5")
+    assert found.batch == rates("1", None, "4")
+
+
+@pytest.mark.parametrize("name", ["openai:text-embedding-3-small", "voyageai:voyage-3-large"])
+def test_an_embedding_model_bills_no_output(name):
+    """A model that gives no output tokens has an input price and, for its output, 0."""
+    found = reference_rates(*name.split(":"), NOVEMBER)
+
+    assert found.bills_input_only
+    assert found.standard.input_usd_per_mtok > 0
+    assert found.standard.output_usd_per_mtok == 0
+
+
+def test_an_output_price_that_is_not_known_is_not_free():
+    """A model that writes text, of which the catalogue has an input price alone, has no output price."""
+    found = reference_rates("azure", "davinci", NOVEMBER)
+
+    assert not found.bills_input_only
+    assert found.standard.output_usd_per_mtok is None
+
+
+def test_dated_changes_of_the_catalogue_are_told():
+    """o3: from always, then a fifth of it from 2025-06-10, then with a batch price from 2026-10-14."""
+    entries = reference_rates("openai", "o3", NOVEMBER).entries
+
+    assert [(entry.valid_from, entry.standard, entry.batch) for entry in entries] == [
+        (None, rates("10", "0.5", "40"), None),
+        (date(2025, 6, 10), rates("2", "0.5", "8"), None),
+        (date(2026, 10, 14), rates("2", "0.5", "8"), rates("1", None, "4")),
+    ]
+
+
+def test_a_change_that_is_still_to_come_is_not_an_entry():
+    """What holds at a moment is the last of its entries, whatever the catalogue says of later days."""
+    found = reference_rates("openai", "o3", datetime(2025, 6, 9, tzinfo=UTC))
+
+    assert [entry.valid_from for entry in found.entries] == [None]
+    assert found.entries[-1].standard == found.standard
 
 
 @pytest.mark.parametrize(
@@ -154,6 +221,64 @@ def test_child_answers_as_the_catalogue_does():
     assert [fault.split(";")[0].split("has no ")[1] for fault in fetched.faults] == [
         "model 'claude-haiku-4-6' of anthropic"
     ]
+
+
+def test_rates_of_the_day_are_kept_in_a_small_file(tmp_path):
+    """What was looked up once that day comes from the file, exact, without the catalogue."""
+    names = ["google:gemini-2.5-pro", "openai:o3"]
+    first = cached_rates(names, at=NOVEMBER, cache=tmp_path / "new" / "prices.json")
+    program = (
+        "import sys\n"
+        "from datetime import UTC, datetime\n"
+        "from pathlib import Path\n"
+        "from evenwatt.readings.api_prices import cached_rates\n"
+        "at = datetime(2026, 11, 20, 23, tzinfo=UTC)\n"
+        "found = cached_rates(sys.argv[2:], at=at, cache=Path(sys.argv[1]))\n"
+        "print(repr(found.rates), 'genai_prices' in sys.modules)\n"
+    )
+
+    again = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "new" / "prices.json", *names],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert [rates.model for rates in first.rates] == ["gemini-2.5-pro", "o3"]
+    assert again == f"{first.rates!r} False\n"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["prices.json"]
+
+
+def test_rates_of_another_day_are_looked_up_anew(tmp_path):
+    """The file of one day says nothing of another."""
+    then = datetime(2025, 6, 9, tzinfo=UTC)
+    cached_rates(["openai:o3"], at=NOVEMBER, cache=tmp_path / "prices.json")
+
+    (found,) = cached_rates(["openai:o3"], at=then, cache=tmp_path / "prices.json").rates
+
+    assert found.standard.input_usd_per_mtok == 10
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"\xff", b"[]", b'{"0.2.3 2026-11-20": {"openai:o3": {}}}', b"{"])
+def test_a_spoilt_cache_is_written_anew(spoilt, tmp_path):
+    """What cannot be read is passed over, and good the next time."""
+    cache = tmp_path / "prices.json"
+    cache.write_bytes(spoilt)
+
+    (found,) = cached_rates(["openai:o3"], at=NOVEMBER, cache=cache).rates
+
+    assert found == reference_rates("openai", "o3", NOVEMBER)
+    assert b'"openai:o3"' in cache.read_bytes()
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path):
+    """Where a file stands in place of the folder, rates come all the same."""
+    (tmp_path / "file").touch()
+
+    found = cached_rates(["openai:o3", "openai:o33"], at=NOVEMBER, cache=tmp_path / "file" / "prices.json")
+
+    assert [rates.model for rates in found.rates] == ["o3"]
+    assert "'o33' of openai" in found.faults[0]
 
 
 def test_asking_the_child_leaves_no_catalogue_behind():

@@ -130,3 +130,10 @@ def test_what_is_no_json_has_no_name(body):
     """Any body is read without an exception."""
     assert name_in_models(body) is None
     assert name_in_props(body) is None
+
+
+def test_phase_times_of_a_real_page():
+    """The seconds of all prompts and of all answers so far."""
+    (model,) = LLAMACPP.models(samples_of(LLAMACPP, FOLDER / "b11434-09-idle2.prom.txt"), "tiny-llama")
+
+    assert (model.prefill_seconds, model.decode_seconds) == (0.090858, 0.422179)

@@ -221,3 +221,19 @@ def test_new_series_are_no_restart_and_renewed_counters_are():
     ages = [VLLM.signals(read(page.encode()), {})["created"] for page in (first, more, renewed)]
 
     assert ages[0] == ages[1] != ages[2]
+
+
+def test_phase_times_are_summed_over_data_parallel_engines():
+    """A real page of two engines tells the request-seconds of both, prefill and decode apart."""
+    model = only_model(FOLDER / "dp2-02-mixed.prom.txt")
+
+    assert model.prefill_seconds == pytest.approx(0.326036 + 0.286160, abs=1e-5)
+    assert model.decode_seconds == pytest.approx(1.135663 + 0.974030, abs=1e-5)
+
+
+def test_phase_times_that_are_no_seconds_are_not_known():
+    """A broken sum of seconds takes no token with it; a page without them does not say zero."""
+    broken = V0_PAGE + b'vllm:request_prefill_time_seconds_sum{model_name="m"} NaN\n'
+    (model,) = models_of(broken)
+
+    assert (model.input_tokens, model.prefill_seconds, model.decode_seconds) == (70, None, None)

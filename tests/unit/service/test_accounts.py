@@ -11,7 +11,7 @@ from evenwatt.model import Event
 from evenwatt.service.accounts import Accounts
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import Sums
-from sink_fixtures import BOOK, FLAT, HOUR, MINUTE, book_with, idle, posting, rule, served
+from sink_fixtures import BOOK, CAPACITY, FLAT, HOUR, MINUTE, book_with, idle, posting, rule, served
 
 KEY = (HOUR, "chat", "small")
 
@@ -39,7 +39,7 @@ class Site:
             [Window(label="1h", seconds=3_600)],
             now_utc_seconds=HOUR + 1_800.0,
             zone=UTC,
-            capacities={"chat": 50_000.0},
+            capacities={"chat": CAPACITY},
         )
 
     def told_kinds(self):

@@ -291,8 +291,8 @@ def test_a_demo_has_a_load(tmp_path):
     engines = {view["engine"]: view for view in seen[-1]["engines"]}
     rows = {(row["engine"], row["model"]): row for row in seen[-1]["windows"][0]["rows"]}
 
-    assert engines["sim-chat"]["capacity_tokens_per_second"] == 3_500.0
-    assert engines["sim-chat"]["capacity_source"] == "simulated"
+    assert engines["sim-chat"]["capacity"]["tokens_per_second"] == 3_500.0
+    assert engines["sim-chat"]["capacity"]["source"] == "simulated"
     assert 0.0 <= rows["sim-chat", "all"]["load_ratio"] <= 1.0
     assert 0.0 <= rows["sim-code", "simulated-code-14b"]["load_ratio"] <= 1.0
 

@@ -4,12 +4,15 @@ import shutil
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from types import MappingProxyType
 
 import psutil
 import pytest
 
 from captured import CAPTURES
 from config_fixtures import settings_of
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.readings.simulated import simulated_server
 from evenwatt.service.engines import EngineRoster
 from evenwatt.service.sources import is_local
@@ -18,6 +21,7 @@ from loopback_servers import page_process
 from scripted_sources import ScriptedSource, reading_of
 
 LONG = 30.0
+CONFIGURED = Capacity(tokens_per_second=2_000.0, source=CapacitySource.CONFIGURED)
 VLLM_PAGE = CAPTURES / "vllm" / "single-04-prefix.prom.txt"
 OWN_PORT = 9
 CLOSED = "http://127.0.0.1:1"
@@ -45,9 +49,9 @@ def roster_of(text="engines: []", *, fixed=None, stored=None, wants_gpus=False):
     crew.close(patience_seconds=1.0)
 
 
-def view(roster, name):
+def view(roster, name, capacities=MappingProxyType({})):
     """Return an engine as it is shown."""
-    return next(view for view in roster.views if view.engine == name)
+    return next(view for view in roster.views(capacities) if view.engine == name)
 
 
 @pytest.fixture
@@ -78,16 +82,14 @@ def test_an_engine_shows_what_it_said_last(vllm):
 
     assert (up.up, up.models) == (True, ("small",))
     assert (down.up, down.models, down.requests_running) == (False, ("small",), None)
-    assert (down.capacity_tokens_per_second, down.capacity_source) == (2_000.0, "configured")
 
 
 def test_capacity_is_known_where_somebody_says_so():
     """A configured capacity has its engine; another engine has none, and no source of one."""
     with roster_of(NAMED) as (roster, _):
-        assert roster.capacities == {"chat": 2_000.0}
-        far = view(roster, "far")
-
-    assert (far.capacity_tokens_per_second, far.capacity_source) == (None, None)
+        assert roster.told_capacities == {"chat": CONFIGURED}
+        assert view(roster, "chat", {"chat": CONFIGURED}).capacity == CONFIGURED
+        assert view(roster, "far", {"chat": CONFIGURED}).capacity is None
 
 
 def test_simulated_engines_tell_their_capacity():
@@ -95,11 +97,32 @@ def test_simulated_engines_tell_their_capacity():
     engines = [source for source in simulated_server() if source.name != "nvml"]
     text = 'engines: [{name: sim-code, url: "http://127.0.0.1:1", capacity_tokens_per_second: 5}]'
     with roster_of("", fixed=engines) as (roster, _):
-        assert roster.capacities == {"sim-chat": 3_500.0, "sim-code": 670.0}
-        assert view(roster, "sim-chat").capacity_source == "simulated"
+        told = roster.told_capacities
+        assert {name: capacity.tokens_per_second for name, capacity in told.items()} == {
+            "sim-chat": 3_500.0,
+            "sim-code": 670.0,
+        }
+        assert told["sim-chat"].source == "simulated"
     with roster_of(text, fixed=engines) as (roster, _):
-        assert roster.capacities["sim-code"] == 5.0
-        assert view(roster, "sim-code").capacity_source == "configured"
+        assert roster.told_capacities["sim-code"] == replace(CONFIGURED, tokens_per_second=5.0)
+
+
+def test_the_capacities_of_both_phases_can_be_configured():
+    """They may stand alone, without a combined capacity."""
+    text = """
+    engines:
+      - name: chat
+        url: "http://127.0.0.1:1"
+        prefill_tokens_per_second: 9000
+        decode_tokens_per_second: 500
+    """
+    with roster_of(text) as (roster, _):
+        assert roster.told_capacities["chat"] == Capacity(
+            tokens_per_second=None,
+            prefill_tokens_per_second=9_000.0,
+            decode_tokens_per_second=500.0,
+            source=CapacitySource.CONFIGURED,
+        )
 
 
 def test_engines_on_other_hosts_are_remote():

@@ -9,7 +9,7 @@ from config_fixtures import settings_of
 from evenwatt.economics.ownership import Owned, Rented, Sunk
 from evenwatt.economics.running import HourlyLabour, MonthlyCost, SalariedLabour
 from evenwatt.economics.tariffs import price_per_kwh_at
-from evenwatt.service.pricing import all_assumptions, fetched_prices, price_book, priced, written_prices
+from evenwatt.service.pricing import all_assumptions, price_book, priced
 from evenwatt.sinks.history import PriceRow
 from sink_fixtures import BOOK, FLAT, HOUR, MINUTE, book_with, idle, posting, rule, served
 
@@ -118,6 +118,8 @@ def test_only_configured_references_are_in_the_book():
         cached_input_usd_per_mtok=None,
         output_usd_per_mtok=4.0,
         source="configuration",
+        batch_input_usd_per_mtok=1.0,
+        batch_output_usd_per_mtok=2.0,
     )
     text = """
         currency: EUR
@@ -127,39 +129,9 @@ def test_only_configured_references_are_in_the_book():
     (reference,) = book_of(text % "flat", prices=[row]).references
 
     assert (reference.input_per_mtok, reference.output_per_mtok) == (1.0, 2.0)
+    assert (reference.batch_input_per_mtok, reference.batch_output_per_mtok) == (0.5, 1.0)
     assert reference.cached_input_per_mtok is None
     assert book_of(text % "other", prices=[row]).references == ()
-
-
-def test_written_prices_are_offered_as_of_now():
-    """Prices that the configuration writes out are offered, and no others."""
-    settings = settings_of(
-        "references: [openai:gpt-4o-mini, {name: flat, input: 1, cached_input: 0.1, output: 5}]"
-    )
-    (row,) = written_prices(settings)
-
-    assert row.reference == "flat"
-    assert (row.input_usd_per_mtok, row.cached_input_usd_per_mtok, row.output_usd_per_mtok) == (1.0, 0.1, 5.0)
-    assert row.valid_from_utc_seconds == row.accepted_utc_seconds > HOUR - 10**9
-
-
-def test_the_catalogue_answers_for_what_it_knows():
-    """Known references have prices under the names that they are configured by; the others a fault."""
-    settings = settings_of("references: [anthropic:claude-haiku-4-5, openai:gpt-4o-mino, nobody:nothing]")
-    offered = fetched_prices(settings)
-
-    assert [row.reference for row in offered.rows] == ["anthropic:claude-haiku-4-5"]
-    assert offered.rows[0].input_usd_per_mtok == 1.0
-    assert offered.rows[0].source.startswith("genai-prices ")
-    assert len(offered.faults) == 2
-    assert "gpt-4o-mini" in offered.faults[0]
-
-
-def test_without_catalogue_references_nobody_is_asked():
-    """Written prices need no catalogue."""
-    offered = fetched_prices(settings_of("references: [{name: flat, input: 1, output: 5}]"))
-
-    assert (offered.rows, offered.faults) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -214,11 +186,18 @@ def test_time_that_was_down_is_not_paid_for_where_it_is_given_back():
     assert priced(posting(rows), book).costs[HOUR, "chat", "small"].costs.hardware == pytest.approx(0.015)
 
 
-def test_a_price_that_varies_within_the_day_says_so():
-    """Where the catalogue has prices by the hour, the row tells that it holds the one of this hour."""
-    (by_hour, flat) = fetched_prices(
-        settings_of("references: ['deepseek:deepseek-v4-pro', 'anthropic:claude-haiku-4-5']")
-    ).rows
+def test_the_cache_write_surcharge_is_a_setting():
+    """It is left out of bills unless it is asked for."""
+    assert not book_of("").has_cache_write_surcharge
+    assert book_of("prices: {cache_write_surcharge: true}").has_cache_write_surcharge
 
-    assert "varies within the day" in by_hour.source
-    assert "varies" not in flat.source
+
+@pytest.mark.parametrize(("has_surcharge", "observed"), [(False, 1.55), (True, 1.80)])
+def test_a_minute_is_priced_with_its_cache_writes_where_that_is_set(has_surcharge, observed):
+    """A million computed tokens cost 1.25 to write to the cache, and 1 without the surcharge."""
+    written = replace(FLAT, cache_write_per_mtok=1.25)
+    book = replace(book_with(written), has_cache_write_surcharge=has_surcharge)
+    bill = priced(posting({(HOUR, "chat", "small"): served()}), book).api[HOUR, "chat", "small", "flat"]
+
+    assert bill.no_cache == pytest.approx(2.0)
+    assert bill.observed_cache == pytest.approx(observed)

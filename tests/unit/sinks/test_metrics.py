@@ -12,7 +12,7 @@ from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.readings.exposition import bounded_text
 from evenwatt.sinks.metrics import METRICS, render_metrics
-from evenwatt.snapshot import ALL, HistoryHealth, ReferenceView, Sums
+from evenwatt.snapshot import ALL, HistoryHealth, PendingPrice, ReferenceView, Sums
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 
@@ -39,7 +39,8 @@ def test_every_metric_is_shown_with_its_labels():
         (HOUR + MINUTE, "chat", "small"): idle(),
     }
     labels = {}
-    for name, pairs in samples(snapshot(rows)):
+    pending = PendingPrice(reference="flat", accepted="", offered="", source="", offered_utc_seconds=0.0)
+    for name, pairs in samples(snapshot(rows, pending_prices=(pending,))):
         labels.setdefault(name, set()).add(tuple(sorted(label for label, _ in pairs)))
 
     assert labels == {spec.name: {tuple(sorted(spec.labels))} for spec in METRICS.values()}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
 from evenwatt.ledger import Usage
 from evenwatt.snapshot import ALL, Sums, sums_with, window_view
@@ -17,8 +18,14 @@ NOBODY = (HOUR, "unallocated", "")
 
 
 def view_of(sums, *, seconds=3_600.0, **capacities):
-    """Return the window of some sums."""
-    return window_view(sums, name="1h", start_utc_seconds=float(HOUR), seconds=seconds, capacities=capacities)
+    """Return the window of some sums; a capacity that is a number is a configured one."""
+    known = {
+        engine: capacity
+        if isinstance(capacity, Capacity)
+        else Capacity(tokens_per_second=capacity, source=CapacitySource.CONFIGURED)
+        for engine, capacity in capacities.items()
+    }
+    return window_view(sums, name="1h", start_utc_seconds=float(HOUR), seconds=seconds, capacities=known)
 
 
 def labels(view):
@@ -163,6 +170,46 @@ def test_never_is_an_answer():
     row = view_of(sums_of(rows), chat=100.0).row("chat")
 
     assert row.references[0].break_even_load_ratio == math.inf
+
+
+def test_a_load_by_the_most_that_was_seen_is_an_upper_bound():
+    """An engine that may do more has at most this load, and a never beyond what was seen is not known."""
+    rows = {SMALL: served(read=500_000, wrote=100_000, cached=0)}
+    rows |= {(HOUR + number * MINUTE, "chat", "small"): idle() for number in range(1, 60)}
+    seen = Capacity(tokens_per_second=10_000.0, source=CapacitySource.PEAK_SEEN, is_lower_bound=True)
+    small = replace(seen, tokens_per_second=300.0)
+    bounded = view_of(sums_of(rows), chat=seen).row("chat")
+    open_ended = view_of(sums_of(rows), chat=small).row("chat")
+
+    assert bounded.load_is_upper_bound
+    assert bounded.load_ratio == pytest.approx(1 / 60)
+    assert 0 < bounded.references[0].break_even_load_ratio < 1
+    assert view_of(sums_of(rows), chat=300.0).row("chat").references[0].break_even_load_ratio == math.inf
+    assert open_ended.references[0].break_even_load_ratio is None
+
+
+def test_never_is_sure_where_each_token_costs_more_electricity_than_the_api_takes():
+    """No load helps there, however much the engine may do."""
+    seen = Capacity(tokens_per_second=100.0, source=CapacitySource.PEAK_SEEN, is_lower_bound=True)
+    rows = {
+        SMALL: served(read=10, wrote=0, cached=0),
+        (HOUR + MINUTE, "chat", "small"): idle(),
+    }
+    row = view_of(sums_of(rows), chat=seen).row("chat")
+
+    assert row.references[0].break_even_load_ratio == math.inf
+
+
+def test_phases_split_the_cost():
+    """A minute with a quarter of its time in prefill: that much for the input, the rest for output."""
+    rows = {SMALL: served(read=500_000, wrote=100_000, cached=0, prefill_seconds=20.0, decode_seconds=60.0)}
+    row = view_of(sums_of(rows)).row("chat")
+    cost = row.money.whole_costs.full
+
+    assert row.input_cost_per_mtok == pytest.approx(cost * 0.25 / 0.5)
+    assert row.output_cost_per_mtok == pytest.approx(cost * 0.75 / 0.1)
+    assert view_of(sums_of(rows)).row().input_cost_per_mtok is None
+    assert view_of(sums_of({SMALL: served()})).row("chat").output_cost_per_mtok is None
 
 
 def test_without_a_capacity_there_is_no_load():

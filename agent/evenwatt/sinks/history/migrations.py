@@ -122,6 +122,41 @@ def m003_host_energy(database: Database) -> None:
     database.execute(_M003_CALIBRATION)
 
 
+_M004_RATES = """
+    reference TEXT NOT NULL,
+    valid_from_utc_seconds REAL NOT NULL,
+    accepted_utc_seconds REAL NOT NULL,
+    input_usd_per_mtok REAL NOT NULL,
+    cached_input_usd_per_mtok REAL,
+    output_usd_per_mtok REAL NOT NULL,
+    source TEXT NOT NULL,
+    cache_write_usd_per_mtok REAL,
+    batch_input_usd_per_mtok REAL,
+    batch_cached_input_usd_per_mtok REAL,
+    batch_output_usd_per_mtok REAL,
+    tiers TEXT,
+    accepted_by TEXT NOT NULL"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m004_price_details(database: Database) -> None:
+    """Let prices have details and corrections, and keep offers until somebody accepts them."""
+    database.execute("ALTER TABLE price RENAME TO m001_price")
+    database.execute(
+        f"CREATE TABLE price ({_M004_RATES},"
+        " PRIMARY KEY (reference, valid_from_utc_seconds, accepted_utc_seconds)) STRICT, WITHOUT ROWID"
+    )
+    database.execute(
+        "INSERT INTO price SELECT *, NULL, NULL, NULL, NULL, NULL,"
+        " iif(source = 'configuration', 'configuration', 'catalogue') FROM m001_price"
+    )
+    database.execute("DROP TABLE m001_price")
+    database.execute(
+        "CREATE TABLE price_offer (is_dated INTEGER NOT NULL, offered_utc_seconds REAL NOT NULL,"
+        f" {_M004_RATES}, PRIMARY KEY (reference)) STRICT, WITHOUT ROWID"
+    )
+
+
 _M005_ENGINE = """
     engine TEXT NOT NULL,
     observed_seconds REAL, waiting_seconds REAL,

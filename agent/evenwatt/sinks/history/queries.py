@@ -45,6 +45,9 @@ _ENDS: Final = "SELECT (SELECT min({0}) FROM {0}_host), (SELECT max({0}) FROM {0
 _LONGEST_BY_MINUTES: Final = 31 * SECONDS_PER_DAY
 """A longer span takes local hours from the hour level, where they do not fit: its minutes are too many."""
 
+_LEAST_SECONDS: Final = 1e-3
+"""What rounding may leave of an hour when its minutes are taken off."""
+
 _MODEL_HOURS: Final = """
     SELECT engine, model, ((hour + ?) / 3600 + 72) % 168, count(*), sum(tokens), sum(1.0 * tokens * tokens)
     FROM (
@@ -182,19 +185,25 @@ class HistorySpan:
         return found
 
     def _first_whole_minute(self) -> int | None:
-        """Return from where on all minutes are kept; None where none are."""
-        ((first_hour,),) = self._read("SELECT min(hour) FROM hour_host")
+        """Return the hour from which on all minutes are kept; None where none are."""
         ((first,),) = self._read("SELECT min(minute) FROM minute_host")
         if first is None:
             return None
-        begun = int(first) // SECONDS_PER_HOUR * SECONDS_PER_HOUR
-        # Minutes are forgotten from the oldest on; the hour that holds the first one left may lack some.
-        return first_hour if begun == first_hour else -(-int(first) // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
+        hour = int(first) // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        return hour if self._has_minutes(hour) else hour + SECONDS_PER_HOUR
 
     def _kept(self, moment: int) -> int:
-        if self._minutes_from is not None and moment >= self._minutes_from:
-            return moment
-        return moment // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        hour = moment // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        return moment if self._has_minutes(hour) else hour
+
+    def _has_minutes(self, hour: int) -> bool:
+        """Return whether the minutes of an hour are all that was counted in it; they are forgotten first."""
+        ((by_hour, by_minute),) = self._read(
+            "SELECT (SELECT total(seconds) FROM hour_host WHERE hour = ?1),"
+            " (SELECT total(seconds) FROM minute_host WHERE minute >= ?1 AND minute < ?1 + 3600)",
+            (hour,),
+        )
+        return bool(by_hour - by_minute < _LEAST_SECONDS)
 
     def _parts(self, start: int, end: int) -> Iterator[_Part]:
         """Yield the rows of a span: minutes up to its first whole hour, hours, minutes of its last one."""

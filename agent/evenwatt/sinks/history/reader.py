@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,22 @@ from evenwatt.economics.saturation import ServedMinute
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, Event
+from evenwatt.sinks.history.prices import (
+    PriceOffer,
+    PriceRow,
+    add_prices,
+    drop_offers,
+    effective_prices,
+    keep_offers,
+    stored_offers,
+    stored_prices,
+)
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_HOUR
 
-__all__ = ["CalibrationRow", "HistoryReader", "PriceRow"]
+__all__ = ["CalibrationRow", "HistoryReader"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +46,6 @@ class CalibrationRow:
     subject: str
     result: Mapping[str, Any]
     settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRow:
-    """An API price that was accepted, in USD per million tokens, from a date on."""
-
-    reference: str
-    valid_from_utc_seconds: float
-    accepted_utc_seconds: float
-    input_usd_per_mtok: float
-    cached_input_usd_per_mtok: float | None
-    output_usd_per_mtok: float
-    source: str
 
 
 class HistoryReader:
@@ -88,6 +85,37 @@ class HistoryReader:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Run a block as one transaction on what is open."""
+        with self._transaction():
+            yield
+
+    def settle_prices(
+        self,
+        rows: Iterable[PriceRow] = (),
+        *,
+        offers: Iterable[PriceOffer] = (),
+        settled: Iterable[str] = (),
+        events: Iterable[Event] = (),
+    ) -> None:
+        """Accept prices and keep offers, with what is to be told, all or nothing.
+
+        Args:
+            rows: Accepted from their dates on; a record that is there already is never overwritten.
+            offers: To be accepted by somebody, each in place of an earlier one of its reference.
+            settled: References whose offers are done with.
+            events: About all this.
+
+        Raises:
+            HistoryError: It could not be written.
+        """
+        with self._writing():
+            drop_offers(self._connection, settled)
+            add_prices(self._connection, rows)
+            keep_offers(self._connection, offers)
+            self._add_events(events)
+
     def _add_events(self, events: Iterable[Event]) -> None:
         self._connection.executemany(
             "INSERT INTO event (utc_seconds, kind, subject, text) VALUES (?, ?, ?, ?)",
@@ -106,10 +134,28 @@ class HistoryReader:
         return {source: SourceTotals(restarts=r, gap_seconds=g) for source, r, g in rows}
 
     def prices(self) -> tuple[PriceRow, ...]:
-        """Return all accepted prices, oldest first."""
-        names = [column.name for column in fields(PriceRow)]
-        rows = self._read(f"SELECT {', '.join(names)} FROM price ORDER BY valid_from_utc_seconds")  # noqa: S608 -- our own names only
-        return tuple(PriceRow(**dict(zip(names, row, strict=True))) for row in rows)
+        """Return the accepted prices that hold, oldest first; without those that a later one corrected."""
+        return effective_prices(self.price_records())
+
+    def price_records(self) -> tuple[PriceRow, ...]:
+        """Return all prices that were ever accepted, oldest first, also those that hold no longer."""
+        with self._as_history_error("cannot be read"):
+            return stored_prices(self._connection)
+
+    def price_offers(self) -> tuple[PriceOffer, ...]:
+        """Return the prices that wait for somebody to accept them, by name."""
+        with self._as_history_error("cannot be read"):
+            return stored_offers(self._connection)
+
+    def begin_utc_seconds(self) -> float | None:
+        """Return when the history begins, to the hour; None while nothing is in it."""
+        ((begin,),) = self._read("SELECT min(hour) FROM hour_host")
+        return None if begin is None else float(begin)
+
+    def edition(self) -> int:
+        """Return a number that changes when anybody else has written."""
+        ((edition,),) = self._read("PRAGMA data_version")
+        return int(edition)
 
     def events(self, *, limit: int) -> tuple[Event, ...]:
         """Return the latest events, newest first."""

@@ -52,7 +52,12 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 """What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
-STEPS: Final = ("m001_minutes_hours_totals", "m003_host_energy", "m005_engine_load")
+STEPS: Final = (
+    "m001_minutes_hours_totals",
+    "m003_host_energy",
+    "m004_price_details",
+    "m005_engine_load",
+)
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0

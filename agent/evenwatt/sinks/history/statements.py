@@ -6,7 +6,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
-from evenwatt.economics.api import ReferencePrice
+from evenwatt.economics.api import ReferencePrice, computed_input_per_mtok
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
@@ -87,14 +87,18 @@ def adding(level: str, table: str) -> str:
     )
 
 
-def token_prices(price: ReferencePrice, token_ratio: float) -> dict[str, object]:
+def token_prices(
+    price: ReferencePrice, token_ratio: float, *, has_cache_write_surcharge: bool = False
+) -> dict[str, object]:
     """Return what `PRICE_BACK` takes of a price, but for its end: money for each token counted here."""
     scale = token_ratio / TOKENS_PER_MTOK
     cached = price.cached_input_per_mtok
+    computed = computed_input_per_mtok(price, has_cache_write_surcharge=has_cache_write_surcharge)
     return {
         "reference": price.name,
         "begin": price.valid_from_utc_seconds,
         "input": price.input_per_mtok * scale,
+        "computed": computed * scale,
         "cached": (price.input_per_mtok if cached is None else cached) * scale,
         "output": price.output_per_mtok * scale,
     }
@@ -113,7 +117,7 @@ PRICE_BACK: Final = """
         tokens, no_cache_cost, observed_tokens, observed_cache_cost)
     SELECT minute, :engine, :model, :reference,
         tokens, (computed + coalesce(cached, 0)) * :input + output * :output,
-        iif(cached IS NULL, 0, tokens), computed * :input + cached * :cached + output * :output
+        iif(cached IS NULL, 0, tokens), computed * :computed + cached * :cached + output * :output
     FROM served
     WHERE tokens > 0 AND tokens IS NOT (
         SELECT priced.tokens FROM minute_api AS priced

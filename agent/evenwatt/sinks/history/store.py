@@ -6,18 +6,16 @@ nor doubles anything that the sources still count.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
-from evenwatt.model import Event
 from evenwatt.sinks.history.files import connected, file_identity, moved_aside
 from evenwatt.sinks.history.lock import WriterLock, lock_path
-from evenwatt.sinks.history.reader import HistoryReader, PriceRow
+from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import LEVELS
 from evenwatt.sinks.history.statements import (
     PRICE_BACK,
@@ -205,18 +203,14 @@ class History(HistoryReader):
         )
         self._add_events(posting.events)
 
-    def accept_price(self, row: PriceRow, events: Iterable[Event] = ()) -> None:
-        """Keep a price from its date on; an entry of the same date is never overwritten.
-
-        Raises:
-            HistoryError: It could not be written.
-        """
-        with self._writing():
-            self._connection.execute("INSERT OR IGNORE INTO price VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(row))
-            self._add_events(events)
-
     def price_back(
-        self, prices: Sequence[ReferencePrice], *, engine: str, model: str, token_ratio: float
+        self,
+        prices: Sequence[ReferencePrice],
+        *,
+        engine: str,
+        model: str,
+        token_ratio: float,
+        has_cache_write_surcharge: bool = False,
     ) -> None:
         """Price the tokens of all minutes whose bill is not for all of their tokens.
 
@@ -228,6 +222,7 @@ class History(HistoryReader):
             engine: Whose tokens.
             model: Of the engine.
             token_ratio: As for `api_cost`.
+            has_cache_write_surcharge: As there.
 
         Raises:
             HistoryError: It could not be written; nothing has changed.
@@ -237,7 +232,8 @@ class History(HistoryReader):
         ends = [*(price.valid_from_utc_seconds for price in by_date[1:]), float("inf")]
         with self._writing():
             for price, end in zip(by_date, ends, strict=True):
-                values = {**owner, **token_prices(price, token_ratio), "end": end}
+                rates = token_prices(price, token_ratio, has_cache_write_surcharge=has_cache_write_surcharge)
+                values = {**owner, **rates, "end": end}
                 self._connection.execute(PRICE_BACK, values)
             for level, seconds in LEVELS[1:]:
                 self._connection.execute(adding_up_bills(level, seconds), {**owner, "reference": price.name})

@@ -39,9 +39,9 @@ def test_a_price_is_never_overwritten(history, path):
     """A second price of the same date is not taken; one of another date stands beside the first."""
     later = replace(ROW, valid_from_utc_seconds=HOUR + 1.0, input_usd_per_mtok=3.0)
     told = Event(utc_seconds=float(HOUR), kind="price", subject="flat", text="Accepted.")
-    history.accept_price(later)
-    history.accept_price(ROW, (told,))
-    history.accept_price(replace(ROW, input_usd_per_mtok=2.0))
+    history.settle_prices([later])
+    history.settle_prices([ROW], events=[told])
+    history.settle_prices([replace(ROW, input_usd_per_mtok=2.0)])
 
     assert history.prices() == (ROW, later)
     assert history.events(limit=1) == (told,)

@@ -16,7 +16,7 @@ from recorded_history import RecordedHistory
 from sink_fixtures import HOUR, MINUTE, idle, served, tick
 
 NEXT_HOUR = HOUR + 3_600
-TABLES = ("usage", "gpu", "meter", "host", "api")
+TABLES = ("usage", "gpu", "engine", "meter", "host", "api")
 
 
 @pytest.fixture

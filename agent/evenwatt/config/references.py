@@ -1,0 +1,159 @@
+"""The API models to compare with: by the catalogue's prices, or with prices written out, by date."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import PlainValidator, model_validator
+
+from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.values import Day, Flag, Label, Money, refused, unexpected
+
+__all__ = ["ApiPrices", "CatalogueReference", "DatedPrices", "PricedReference", "Reference"]
+
+_CATALOGUE_NAME = re.compile(r"[^\s:]+:[\x21-\x7e]+")
+
+
+class ApiPrices(Section):
+    """How API prices are taken.
+
+    Attributes:
+        accept_catalogue: Whether a price that the catalogue changes counts at once; else when it is accepted.
+        cache_write_surcharge: Whether, with the observed cache hits, computed input is billed at the price
+            of writing it to the API's cache.
+    """
+
+    accept_catalogue: Flag = False
+    cache_write_surcharge: Flag = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueReference:
+    """An API model whose prices are in the price catalogue.
+
+    Attributes:
+        name: `provider:model`, as written.
+    """
+
+    name: str
+
+    @property
+    def provider(self) -> str:
+        """What stands before the first colon."""
+        return self.name.partition(":")[0]
+
+    @property
+    def model(self) -> str:
+        """What stands after the first colon; it may hold colons itself."""
+        return self.name.partition(":")[2]
+
+
+class DatedPrices(Section):
+    """The prices of an API from a day on, in USD per Mtok.
+
+    Attributes:
+        valid_from: From midnight in the site's time zone on.
+        cached_input: None: cached input is paid like other input.
+        cache_write: None: input that is written to the API's cache is paid like other input.
+        batch_input: None, as for output: there is no batch price.
+        batch_cached_input: None: in batch, cached input is paid like batch input.
+    """
+
+    valid_from: Day
+    input: Money
+    output: Money
+    cached_input: Money | None = None
+    cache_write: Money | None = None
+    batch_input: Money | None = None
+    batch_output: Money | None = None
+    batch_cached_input: Money | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _refuse(dict(_rate_faults(self)))
+        return self
+
+
+class PricedReference(Section):
+    """An API model with its prices in USD per Mtok written out, once or with their days.
+
+    With the name of a catalogue's model it goes before the catalogue, from its first day on.
+
+    Attributes:
+        valid_from: As in `DatedPrices`, like the rates; None: for all time before it was written, and where
+            it changes, from then on.
+        prices: In place of the rates here: several with their days, the earliest first.
+    """
+
+    name: Label
+    input: Money | None = None
+    output: Money | None = None
+    cached_input: Money | None = None
+    cache_write: Money | None = None
+    batch_input: Money | None = None
+    batch_output: Money | None = None
+    batch_cached_input: Money | None = None
+    valid_from: Day | None = None
+    prices: tuple[DatedPrices, ...] = ()
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        _refuse(dict(self._list_faults() if self.prices else self._single_faults()))
+        return self
+
+    def _single_faults(self) -> Iterator[tuple[KeyPath, str]]:
+        missing = [key for key in ("input", "output") if getattr(self, key) is None]
+        for key in missing:
+            yield (key,), "missing; this key has to be written here, or prices with their days"
+        if not missing:
+            yield from _rate_faults(self)
+
+    def _list_faults(self) -> Iterator[tuple[KeyPath, str]]:
+        for key in sorted(self.model_fields_set - {"name", "prices"}):
+            yield (key,), "stands beside prices, which have their own; write it there, or remove prices"
+        for index, (before, after) in enumerate(zip(self.prices, self.prices[1:], strict=False), start=1):
+            if after.valid_from <= before.valid_from:
+                text = f"got {after.valid_from}, expected a day after {before.valid_from}; the earliest first"
+                yield ("prices", index, "valid_from"), text
+
+    @property
+    def catalogue_reference(self) -> CatalogueReference | None:
+        """The catalogue's model of that name, for before the first day; None where it cannot be one."""
+        return CatalogueReference(name=self.name) if _CATALOGUE_NAME.fullmatch(self.name) else None
+
+
+def _refuse(faults: Mapping[KeyPath, str]) -> None:
+    if faults:
+        raise refused(faults)
+
+
+def _rate_faults(rates: DatedPrices | PricedReference) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what cannot be: a discount above what it is a discount of, and half a batch price."""
+    for key, whole in (
+        ("cached_input", "input"),
+        ("batch_input", "input"),
+        ("batch_output", "output"),
+        ("batch_cached_input", "batch_input"),
+    ):
+        rate, limit = getattr(rates, key), getattr(rates, whole)
+        if rate is not None and limit is not None and rate > limit:
+            yield (key,), f"got {rate:g}, expected at most the price of {whole} ({limit:g})"
+    for key, other in (
+        ("batch_input", "batch_output"),
+        ("batch_output", "batch_input"),
+        ("batch_cached_input", "batch_input"),
+    ):
+        if getattr(rates, key) is not None and getattr(rates, other) is None:
+            yield (key,), f"needs {other}; write both"
+
+
+def _parse_reference(value: Any) -> CatalogueReference | PricedReference:
+    if not isinstance(value, str):
+        return PricedReference.model_validate(value)
+    if not _CATALOGUE_NAME.fullmatch(value):
+        raise unexpected("provider:model, such as openai:gpt-4o-mini, or name, input and output with prices")
+    return CatalogueReference(name=value)
+
+
+Reference = Annotated[CatalogueReference | PricedReference, PlainValidator(_parse_reference)]

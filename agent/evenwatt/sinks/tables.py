@@ -1,0 +1,55 @@
+"""What tables in a terminal have in common: no markup, no control characters, columns that line up."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+__all__ = ["UNKNOWN", "clean", "plain_console", "print_table"]
+
+UNKNOWN = "-"
+"""What stands for a value that is not known."""
+
+
+def plain_console() -> Any:
+    """Return a console that takes nothing in a text for markup."""
+    # Imported here because the agent prints no tables, and its memory is budgeted.
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def print_table(
+    console: Any,
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+    *,
+    text_columns: Collection[str] = (),
+) -> None:
+    """Print a table and an empty line after it; nothing where there are no rows.
+
+    Args:
+        console: Of rich.
+        columns: Their titles.
+        rows: Their cells.
+        text_columns: Titles of those that hold text, beside the first; all others hold numbers.
+    """
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 -- see plain_console
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for number, column in enumerate(columns):
+        is_text = number == 0 or column in text_columns
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text)
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    if table.row_count:
+        console.print(table)
+        console.print()
+
+
+def clean(text: object) -> str:
+    """Return text whose control characters, which could steer a terminal, are made visible."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(text)
+    )
