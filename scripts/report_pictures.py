@@ -27,12 +27,12 @@ from evenwatt.sinks.report.html import render_html  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND")
-NAMES = {"one": "anthropic:claude-haiku-4-5", "two": "openai:gpt-4o-mini", "three": "google:gemini-2.5-flash"}
-"""What the benchmark's references are called in the pictures: their prices are those of these models."""
+NAMES = {"one": "anthropic:claude-haiku-4-5", "two": "openai:gpt-4o-mini"}
+"""What two of the references of the benchmark are called: their prices are those of these models."""
 SHOTS = (
-    ("report-desk.png", 1280, 1130, "light", ""),
-    ("report-desk-dark.png", 1280, 1000, "dark", "#money"),
-    ("report-phone.png", 390, 844, "dark", ""),
+    ("report-desk.png", 1100, 1026, "light", ""),
+    ("report-desk-dark.png", 1100, 900, "dark", "#money"),
+    ("report-phone.png", 390, 844, "dark", "#load"),
 )
 
 
@@ -57,8 +57,11 @@ def simulated_page(folder: Path) -> str:
             words = words.replace(f"name: {short},", f'name: "{long}",')
             for level in ("minute", "hour", "total"):
                 database.execute(f"UPDATE {level}_api SET reference = ? WHERE reference = ?", (long, short))
+        for level in ("minute", "hour", "total"):
+            database.execute(f"DELETE FROM {level}_api WHERE reference = 'three'")
         database.commit()
-    config.write_text(f"{words}history: {{path: {history}}}\n", encoding="utf-8")
+    words = "\n".join(line for line in words.splitlines() if "name: three" not in line)
+    config.write_text(f"{words}\nhistory: {{path: {history}}}\n", encoding="utf-8")
     asked = AskedWindow(window="30d", first=None, last=None, month=None)
     with history_beside(history) as reader:
         found = gathered_report(load(config), reader, asked, now_utc_seconds=utc_seconds())

@@ -63,12 +63,14 @@ class Curve:
     Attributes:
         points: Of our own cost, from low to high load.
         observed: The load and cost of the window.
+        observed_label_y: Where its label stands, so that it does not overlap one of a price.
     """
 
     loads: Axis
     costs: Axis
     points: tuple[CurvePoint, ...]
     observed: CurvePoint | None
+    observed_label_y: float
     prices: tuple[PriceLine, ...]
 
 
@@ -128,12 +130,14 @@ def curve_of(
     ]
     seen = point(*observed) if observed and observed[1] > 0 else None
     lines = [replace(line, has_room=_has_room(line.mark, seen)) for line in lines]
+    labelled = _with_labels(lines, label_distance)
     return Curve(
         loads=loads,
         costs=costs,
         points=tuple(point(load, cost_at(load)) for load in along),
         observed=seen,
-        prices=_with_labels(lines, label_distance),
+        observed_label_y=0.0 if seen is None else _free_above(seen, labelled, label_distance),
+        prices=labelled,
     )
 
 
@@ -141,6 +145,16 @@ def _has_room(mark: CurvePoint | None, observed: CurvePoint | None) -> bool:
     if mark is None or observed is None:
         return True
     return abs(mark.x - observed.x) > _NEAR or abs(mark.y - observed.y) > _NEAR
+
+
+def _free_above(observed: CurvePoint, lines: tuple[PriceLine, ...], distance: float) -> float:
+    """Return the nearest place above the point that is free of the labels on its side."""
+    place = observed.y
+    for line in lines:
+        on_its_side = line.is_label_left is (observed.x > _MIDDLE)
+        if on_its_side and abs(line.label_y - place) < distance:
+            place = line.label_y + distance
+    return place
 
 
 def _cost_axis(full: float, observed: tuple[float, float] | None, prices: list[float]) -> Axis:
