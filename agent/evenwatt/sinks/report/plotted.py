@@ -23,7 +23,7 @@ def curve_lines(report: Report, *, width: int) -> list[str]:
     columns = width - _LABEL_WIDTH - 2
     lines = _plot(curve, columns)
     labels = _cost_labels(curve.costs)
-    head = f"{report.head.currency} per Mtok, logarithmic"
+    head = f"{report.head.currency} per Mtok, logarithmic, against load"
     drawn = [f"{labels.get(row, ''):>{_LABEL_WIDTH}} │{line}".rstrip() for row, line in enumerate(lines)]
     foot = f"{'':{_LABEL_WIDTH}} └{'─' * columns}"
     return [head, *drawn, foot, _load_labels(curve.loads, columns), *_legend(curve)]
@@ -76,12 +76,13 @@ def _cost_labels(costs: Axis) -> dict[int, str]:
 
 
 def _load_labels(loads: Axis, columns: int) -> str:
-    cells = [" "] * (columns + 6)
+    cells = [" "] * columns
     for tick in loads.ticks:
         words = f"{tick.value:.0%}"
-        start = max(min(math.floor(tick.position / 100 * (columns - 1)) - len(words) // 2, columns - 1), 0)
+        middle = math.floor(tick.position / 100 * columns)
+        start = max(min(middle - len(words) // 2, columns - len(words)), 0)
         cells[start : start + len(words)] = words
-    return f"{'':{_LABEL_WIDTH}}  {''.join(cells).rstrip()} load"
+    return f"{'':{_LABEL_WIDTH}}  {''.join(cells).rstrip()}"
 
 
 def _legend(curve: Curve) -> list[str]:

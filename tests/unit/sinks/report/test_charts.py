@@ -1,5 +1,6 @@
 """Where bars and cells stand: parts fill wholes, and what is not known is not drawn as nothing."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,6 @@ from evenwatt.sinks.report.charts import api_bars, day_bars, splits
 from evenwatt.sinks.report.heat import heat_cells
 from report_examples import a_year, one_day, unknown_hardware
 from report_values import empty_report, report
-import itertools
 
 
 def test_bars_are_stacked_without_gaps():
