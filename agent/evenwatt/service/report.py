@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from evenwatt import __version__
 from evenwatt.config import Settings
@@ -11,6 +12,7 @@ from evenwatt.economics.ownership import Owned, Rented
 from evenwatt.errors import ReportError
 from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
 from evenwatt.service.pricing import all_assumptions, price_book
+from evenwatt.service.report_batch import with_batch_bills
 from evenwatt.service.report_capacity import report_capacities
 from evenwatt.service.report_notes import notes_on
 from evenwatt.service.report_window import AskedWindow, in_words, report_window
@@ -19,6 +21,7 @@ from evenwatt.sinks.history.queries import HistorySpan, history_extent, history_
 from evenwatt.snapshot import WindowView, window_view
 from evenwatt.snapshot.calendar import by_hour_of_week, days_of, week_of
 from evenwatt.snapshot.comparing import Machine, Owning, comparisons_of, curve_of, machine_of
+from evenwatt.snapshot.comparison import Comparison
 from evenwatt.snapshot.hours import HourRow, ModelHours
 from evenwatt.snapshot.localtime import LocalTime, local_time
 from evenwatt.snapshot.report import EngineCapacity, Report, ReportHead, ReportWindow
@@ -56,7 +59,20 @@ def gathered_report(
         raise ReportError(
             f"the minutes of {window.label} are not kept any more; ask for a window of whole hours"
         )
-    return _report(settings, _Found.of(settings, reader, window, span), extent, now_utc_seconds)
+    found = _Found.of(settings, reader, window, span, now_utc_seconds)
+    book = price_book(settings, reader.prices(), found.gpu_names)
+    owning = _owning(settings, found, book)
+    machine = machine_of(found.sums, found.view, found.hours)
+    comparisons = with_batch_bills(
+        comparisons_of(found.sums, machine, owning),
+        machine.sums.tokens,
+        reader=reader,
+        span=span,
+        served=found.sums.usage,
+        book=book,
+    )
+    head = _head(settings, found, extent, now_utc_seconds)
+    return _report(found, head, book, owning, machine, comparisons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +96,19 @@ class _Found:
 
     @classmethod
     def of(
-        cls, settings: Settings, reader: HistoryReader, window: ReportWindow, span: HistorySpan
+        cls,
+        settings: Settings,
+        reader: HistoryReader,
+        window: ReportWindow,
+        span: HistorySpan,
+        now_utc_seconds: float,
     ) -> "_Found":
         """Read the window."""
         local = local_time(settings.timezone, span.start, span.end)
         sums = span.sums()
         hours, is_approximate = span.hours(local)
         gpus, gpu_joules = span.gpus()
-        held = history_settings(reader)
+        held, cursors = history_settings(reader), reader.cursors()
         return cls(
             window=replace(window, start_utc_seconds=float(span.start), end_utc_seconds=float(span.end)),
             is_snapped=span.is_snapped,
@@ -104,22 +125,30 @@ class _Found:
                 name=window.label,
                 start_utc_seconds=float(span.start),
                 seconds=float(span.end - span.start),
-                capacities=report_capacities(settings),
+                capacities=report_capacities(
+                    settings,
+                    reader,
+                    cursors,
+                    [key for key, usage in sums.usage.items() if tokens_of(usage).total_tokens],
+                    now_utc_seconds=now_utc_seconds,
+                ),
             ),
             currency=held.get("currency", settings.currency),
             simulated=held.get("readings") == "simulated",
-            gpu_names=_gpu_names(reader),
+            gpu_names=_gpu_names(cursors),
         )
 
 
-def _report(settings: Settings, found: _Found, extent: tuple[int, int], now: float) -> Report:
-    book = price_book(settings, (), found.gpu_names)
-    owning = _owning(settings, found, book)
-    machine = machine_of(found.sums, found.view, found.hours)
+def _report(
+    found: _Found,
+    head: ReportHead,
+    book: PriceBook,
+    owning: Owning,
+    machine: Machine,
+    comparisons: tuple[Comparison, ...],
+) -> Report:
     week = by_hour_of_week(found.hours, found.local)
-    comparisons = comparisons_of(found.sums, machine, owning)
     totals = totals_of(found.sums, found.view, gpu_joules=found.gpu_joules)
-    head = _head(settings, found, extent, now)
     rented = isinstance(book.hardware, Rented) and book.hardware.is_active_only
     return Report(
         head=replace(head, notes=notes_on(head, totals, machine, found.sums, book)),
@@ -225,9 +254,8 @@ def _load_at(machine: Machine) -> Callable[[HourRow], float | None]:
     return lambda row: per_token * row.computed_tokens / row.seconds if row.seconds else None
 
 
-def _gpu_names(reader: HistoryReader) -> tuple[str, ...]:
+def _gpu_names(cursors: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the machine's GPUs, as the agent last listed them."""
-    cursors = reader.cursors()
     machine = cursors.get(MACHINE_KEY)
     if machine is None:
         return ()

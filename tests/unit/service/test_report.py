@@ -13,11 +13,11 @@ from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.scenarios import ScenarioName
 from evenwatt.economics.sensitivity import Input
 from evenwatt.errors import ReportError
-from evenwatt.ledger import HostUse, SourceTotals, Usage
+from evenwatt.ledger import HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Event, State
 from evenwatt.service.report import gathered_report
 from evenwatt.service.report_window import AskedWindow
-from evenwatt.sinks.history import History
+from evenwatt.sinks.history import CalibrationRow, History, PriceRow
 from evenwatt.sinks.report.json import render_json
 from evenwatt.snapshot.traffic import Shape
 from evenwatt.snapshot.verdict import Outcome
@@ -69,7 +69,7 @@ def test_totals_by_hand(history):
     assert totals.costs.full == pytest.approx(0.12072)
     assert totals.kwh == pytest.approx(0.002)
     assert totals.gpu_kwh == pytest.approx(12_000 / 3.6e6)
-    assert totals.host_kwh is None
+    assert totals.host_kwh == pytest.approx(1_200 / 3.6e6)
     assert totals.cost_per_mtok.full_total == pytest.approx(0.12072 / 1.6)
     assert totals.cost_per_mtok.full_output == pytest.approx(0.12072 / 0.1)
     assert totals.cost_per_mtok.full_computed == pytest.approx(0.12072 / 1.1)
@@ -409,6 +409,85 @@ def test_time_down_is_told(history):
 
     assert found.head.down_seconds == 30
     assert found.totals.states[2].watts == 100
+
+
+def flat_row(at, **rates):
+    """Return an accepted price of `flat` from a moment on."""
+    standard = {"input_usd_per_mtok": 1.0, "cached_input_usd_per_mtok": 0.1, "output_usd_per_mtok": 5.0}
+    return PriceRow(
+        reference="flat",
+        valid_from_utc_seconds=at,
+        accepted_utc_seconds=at,
+        source="a list",
+        **{**standard, **rates},
+    )
+
+
+def test_batch_price_is_a_scenario_of_its_own(history):
+    """At half the price for everything, what would have been 1.55 is 0.775."""
+    half = {
+        "batch_input_usd_per_mtok": 0.5,
+        "batch_cached_input_usd_per_mtok": 0.05,
+        "batch_output_usd_per_mtok": 2.5,
+    }
+    write_busy_and_idle(history)
+    history.settle_prices([flat_row(0.0, **half)])
+    (item,) = report(history, now=HOUR + 120).comparisons
+
+    assert item.api_cost_batch == pytest.approx(0.775)
+    assert item.price_per_mtok_batch == pytest.approx(0.775 / 1.6)
+
+
+def test_batch_price_that_came_midway_is_no_price_for_all(history):
+    """From the second minute on there is a batch price: of tokens before it nothing is pretended."""
+    history.write(tick({(HOUR + m * MINUTE, "chat", "small"): served() for m in range(2)}))
+    batch = {"batch_input_usd_per_mtok": 0.5, "batch_output_usd_per_mtok": 2.5}
+    history.settle_prices([flat_row(0.0), flat_row(HOUR + 60.0, **batch)])
+    (whole,) = report(history, now=HOUR + 120).comparisons
+    (later,) = report(history, now=HOUR + 120, first="2027-01-15").comparisons
+
+    assert whole.api_cost_batch is None
+    assert later.api_cost_batch is None
+
+
+def test_calibrated_capacity_is_taken_where_none_is_configured(history):
+    """A load run kept with the history tells the capacity, and the report names it as its source."""
+    write_busy_and_idle(history)
+    history.add_calibration(
+        CalibrationRow(
+            utc_seconds=float(HOUR),
+            kind="capacity",
+            subject="chat",
+            result={
+                "model": "small",
+                "tokens_per_second": 100_000.0,
+                "prefill_tokens_per_second": None,
+                "decode_tokens_per_second": None,
+                "still_growing": False,
+                "mixed_load_by_phases": None,
+            },
+            settings={},
+        )
+    )
+    config = SETTINGS[: SETTINGS.index("engines:")]
+    (capacity,) = report(history, now=HOUR + 120, config=config).head.capacities
+
+    assert (capacity.source, capacity.tokens_per_second) == ("calibrated", 100_000)
+    assert capacity.load_ratio == pytest.approx(1_100_000 / 120 / 100_000)
+
+
+def test_energy_of_the_gpus_alone_is_told(history):
+    """Without a meter of the rest of the machine there is no host energy, and a note says so."""
+    write_busy_and_idle(history, meters={})
+    without = report(history, now=HOUR + 120)
+    later = {(HOUR + 120, "chat", "small"): served()}
+    history.write(tick(later, meters={(HOUR + 120, "rapl"): MeterUse(energy_joules=3.6e6)}))
+    found = report(history, now=HOUR + 180)
+
+    assert without.totals.host_kwh is None
+    assert any("GPUs alone" in note for note in without.head.notes)
+    assert found.totals.host_kwh == 1
+    assert not any("GPUs alone" in note for note in found.head.notes)
 
 
 def test_it_renders_as_json(history):

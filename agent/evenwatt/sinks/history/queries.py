@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from evenwatt.ledger import HostUse, Usage
+from evenwatt.ledger import HostUse, MeterUse, Usage
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
@@ -115,7 +115,7 @@ class HistorySpan:
         self.is_snapped = (self.start, self.end) != (start, end)
 
     def sums(self) -> Sums:
-        """Return what the span adds up to, without its GPUs one by one."""
+        """Return what the span adds up to, without its GPUs one by one and how many requests waited."""
         usage, money = {}, {}
         for (engine, model), row in self._grouped("usage"):
             costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
@@ -127,7 +127,8 @@ class HistorySpan:
             )
             for (engine, model, reference), row in self._grouped("api")
         }
-        return Sums(usage=usage, money=money, api=api, host=HostUse(**host))
+        meters = {source: MeterUse(**row) for (source,), row in self._grouped("meter")}
+        return Sums(usage=usage, money=money, api=api, meters=meters, host=HostUse(**host))
 
     def gpus(self) -> tuple[int, float | None]:
         """Return how many GPUs there were, and the joules that they counted; None where none did."""
