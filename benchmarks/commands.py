@@ -21,7 +21,7 @@ def run(_seconds):
         with AgentProcess(folder, {"engines": []}) as agent:
             config = ("--config", str(agent.config))
             for arguments in (("--help",), ("check-config", *config), ("status", *config)):
-                wall, cpu = _wall_and_cpu_seconds(arguments)
+                wall, cpu = median_seconds(arguments)
                 table.add(f"evenwatt {arguments[0]}", wall, "s")
                 table.add(f"evenwatt {arguments[0]}, CPU", cpu, "s")
         caches = [folder / f"cache-{number}" for number in range(TIMES)]
@@ -45,7 +45,8 @@ def _first_output_seconds(caches):
     return median(walls)
 
 
-def _wall_and_cpu_seconds(arguments):
+def median_seconds(arguments):
+    """Return the wall and CPU time of a command."""
     walls, cpus = [], []
     for _ in range(TIMES):
         began, cpu_before = time.perf_counter(), _children_cpu_seconds()

@@ -7,6 +7,7 @@ EvenwattError
 │   └── SourceContractError    an answer that is not what this kind of source says
 ├── HistoryError           the history cannot be opened or written
 │   └── HistoryInUse           another agent holds it
+├── ReportError            a report that was asked for cannot be made
 ├── CalibrationRefused     a load run is not begun, or found nothing
 └── AgentUnreachable       a command found no running agent to talk to
 """
@@ -18,6 +19,7 @@ __all__ = [
     "EvenwattError",
     "HistoryError",
     "HistoryInUse",
+    "ReportError",
     "SourceContractError",
     "SourceError",
     "SourceUnavailable",
@@ -74,3 +76,7 @@ class CalibrationRefused(EvenwattError):
 
 class AgentUnreachable(EvenwattError):
     """No running agent answered at the address of the configuration."""
+
+
+class ReportError(EvenwattError):
+    """A report cannot be made: of a window that is none, that holds nothing, or that cannot be written."""

@@ -8,6 +8,7 @@ import sys
 from evenwatt.cli import (  # isort: skip -- the order in which commands stand in --help
     agent,  # noqa: F401 -- each adds its commands to `app`
     status,  # noqa: F401
+    report,  # noqa: F401
     init,  # noqa: F401
     doctor,  # noqa: F401
     config,  # noqa: F401

@@ -14,7 +14,6 @@ from evenwatt.economics.saturation import (
     record_with,
     stored_record,
 )
-from evenwatt.readings.engines import counts_late
 from evenwatt.sinks.history import CalibrationRow, HistoryReader
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
@@ -76,6 +75,14 @@ class CapacityKeeper:
         self._until = until
         self._is_changed = True
 
+    def recall(self, history: HistoryReader) -> None:
+        """See what was calibrated, without taking in minutes: for a look beside the agent, which does that.
+
+        Raises:
+            HistoryError: It cannot be read.
+        """
+        self._calibrations = history.calibrations(CALIBRATION)
+
     def changed(self) -> dict[str, dict[str, object]]:
         """Return what has to be kept since this was last asked: a cursor, or nothing."""
         if not self._is_changed:
@@ -111,6 +118,9 @@ class CapacityKeeper:
         return {engine: capacity for engine, capacity in best.items() if capacity is not None}
 
     def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:
+        # A report recalls and takes in nothing: it must not wait for the readers of engines.
+        from evenwatt.readings.engines import counts_late  # noqa: PLC0415
+
         for served in minutes:
             is_late = counts_late(kinds.get(served.engine, ""))
             for model in {None, served.model}:

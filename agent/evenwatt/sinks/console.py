@@ -6,7 +6,8 @@ from typing import Any
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
-from evenwatt.sinks.tables import UNKNOWN, clean, plain_console, print_table
+from evenwatt.sinks.tables import plain_console, print_table
+from evenwatt.sinks.words import UNKNOWN, clean, duration, number, percent
 from evenwatt.snapshot import ALL, Snapshot, WindowView
 from evenwatt.units import JOULES_PER_KWH
 
@@ -41,7 +42,6 @@ _SOURCES = {
     CapacitySource.SIMULATED: "simulated",
 }
 _GIB = 2**30
-_LEAST_RATIO = 0.001
 _WHOLE_RATIO = 0.995
 """A window that misses less is as good as whole."""
 
@@ -122,7 +122,7 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
         if watched >= _WHOLE_RATIO:
             yield f"last {names}", group[0]
         else:
-            yield f"last {names}: {_duration(watched * group[0]['seconds'])} of it watched", group[0]
+            yield f"last {names}: {duration(watched * group[0]['seconds'])} of it watched", group[0]
 
 
 def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -141,9 +141,9 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     at = datetime.fromtimestamp(document["utc_seconds"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield f"evenwatt {document['version']}, as of {at}; money in {currency}"
     hour = document["cost_per_hour"]
-    parts = [f"{name} {_number(hour[name], 4)}" for name in ("hardware", "energy")]
-    parts += [f"{name} {_number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
-    yield f"accruing an hour: {_number(hour['full'], 4)} ({', '.join(parts)})"
+    parts = [f"{name} {number(hour[name], 4)}" for name in ("hardware", "energy")]
+    parts += [f"{name} {number(hour[name], 4) if hour[name] else 'none'}" for name in ("labour", "other")]
+    yield f"accruing an hour: {number(hour['full'], 4)} ({', '.join(parts)})"
     yield _electricity_words(document)
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
@@ -161,11 +161,11 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
 
 def _electricity_words(document: Mapping[str, Any]) -> str:
     electricity = document["electricity"]
-    parts = [f"electricity: {_number(document['electricity_price_per_kwh'], 4)} {document['currency']}/kWh"]
+    parts = [f"electricity: {number(document['electricity_price_per_kwh'], 4)} {document['currency']}/kWh"]
     if electricity["band"] is not None:
         parts.append(f"band {electricity['band']}")
     if electricity["fees_per_kwh"]:
-        parts.append(f"of it {_number(electricity['fees_per_kwh'], 4)} fees")
+        parts.append(f"of it {number(electricity['fees_per_kwh'], 4)} fees")
     if electricity["is_stale"]:
         parts.append("STALE: the feed's last known price")
     return ", ".join(parts)
@@ -187,11 +187,11 @@ def _gpu_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         energy = gpu["energy_joules"]
         yield (
             f"{gpu['index']}  {gpu['name']}",
-            _number(gpu["power_watts"], 0, " W"),
-            _percent(gpu["utilization_ratio"]),
+            number(gpu["power_watts"], 0, " W"),
+            percent(gpu["utilization_ratio"]),
             f"{_gibibytes(gpu['memory_used_bytes'])}/{_gibibytes(gpu['memory_bytes'])}",
-            _number(gpu["temperature_celsius"], 0),
-            _number(None if energy is None else energy / JOULES_PER_KWH, 3),
+            number(gpu["temperature_celsius"], 0),
+            number(None if energy is None else energy / JOULES_PER_KWH, 3),
             gpu["energy_source"],
             ", ".join(gpu["engines"]),
         )
@@ -207,8 +207,8 @@ def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         why = f": {host['reason']}" if host["reason"] else ""
         yield (
             source,
-            _number(host["host_watts"] if is_read else None, 0, " W"),
-            _number(None if joules is None else joules / JOULES_PER_KWH, 3),
+            number(host["host_watts"] if is_read else None, 0, " W"),
+            number(None if joules is None else joules / JOULES_PER_KWH, 3),
             host["covers"] or "" if is_read else "",
             f"{host['meter']}{why}" if is_read else "earlier",
         )
@@ -225,11 +225,11 @@ def _engine_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         capacity = engine["capacity"] or {}
         yield (
             engine["engine"],
-            _number(engine["requests_running"], 0),
-            _number(engine["requests_waiting"], 0),
-            _bound(capacity, "≥", _number(capacity.get("tokens_per_second"), 0)),
-            _bound(capacity, "≥", _number(capacity.get("prefill_tokens_per_second"), 0)),
-            _bound(capacity, "≥", _number(capacity.get("decode_tokens_per_second"), 0)),
+            number(engine["requests_running"], 0),
+            number(engine["requests_waiting"], 0),
+            _bound(capacity, "≥", number(capacity.get("tokens_per_second"), 0)),
+            _bound(capacity, "≥", number(capacity.get("prefill_tokens_per_second"), 0)),
+            _bound(capacity, "≥", number(capacity.get("decode_tokens_per_second"), 0)),
             _SOURCES.get(capacity.get("source", ""), "not known: never busy yet"),
         )
 
@@ -245,12 +245,12 @@ def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         idle = _sum_of_known(row.get(f"{name}_cost") for name in ("idle_loaded", "idle_empty"))
         yield (
             _owner(row),
-            _number(row["input_tokens"], 0),
-            _number(row["cached_input_tokens"], 0),
-            _number(row["output_tokens"], 0),
-            _number(None if joules is None else joules / JOULES_PER_KWH, 3),
-            _number(None if None in costs else sum(costs), 4),
-            _number(None if None in costs else idle or 0.0, 4),
+            number(row["input_tokens"], 0),
+            number(row["cached_input_tokens"], 0),
+            number(row["output_tokens"], 0),
+            number(None if joules is None else joules / JOULES_PER_KWH, 3),
+            number(None if None in costs else sum(costs), 4),
+            number(None if None in costs else idle or 0.0, 4),
         )
 
 
@@ -259,11 +259,11 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         cost = row["cost_per_mtok"]
         yield (
             _owner(row),
-            _number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
-            _number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
-            _number(row["phase_cost_per_mtok"]["input"], 4),
-            _number(row["phase_cost_per_mtok"]["output"], 4),
-            _bound(row["capacity"], "≤", _percent(row["load_ratio"])),
+            number(cost.get(f"{Basis.FULL}_{TokenBase.TOTAL}"), 4),
+            number(cost.get(f"{Basis.ENERGY}_{TokenBase.TOTAL}"), 4),
+            number(row["phase_cost_per_mtok"]["input"], 4),
+            number(row["phase_cost_per_mtok"]["output"], 4),
+            _bound(row["capacity"], "≤", percent(row["load_ratio"])),
             "",
             "",
         )
@@ -271,10 +271,10 @@ def _window_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             load = reference["break_even_load_ratio"]
             yield (
                 f"  {reference['reference']}",
-                _number(reference["price_per_mtok"], 4),
+                number(reference["price_per_mtok"], 4),
                 *("",) * 4,
-                _number(reference["ratio"], 2),
-                load if load == "never" else _bound(row["capacity"], "≤", _percent(load)),
+                number(reference["ratio"], 2),
+                load if load == "never" else _bound(row["capacity"], "≤", percent(load)),
             )
 
 
@@ -288,9 +288,9 @@ def _outlook_rows(window: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
             if (volume, payback, load) != (None, None, None):
                 yield (
                     f"{_owner(row)}: {reference['reference']}",
-                    volume if volume == _NEVER else _number(volume, 1),
-                    payback if payback == _NEVER else _number(payback, 1, " months"),
-                    load if load == _NEVER else _percent(load),
+                    volume if volume == _NEVER else number(volume, 1),
+                    payback if payback == _NEVER else number(payback, 1, " months"),
+                    load if load == _NEVER else percent(load),
                 )
 
 
@@ -315,23 +315,6 @@ def _owner(row: Mapping[str, Any]) -> str:
 def _sum_of_known(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
-
-
-def _number(value: float | None, digits: int, unit: str = "") -> str:
-    return UNKNOWN if value is None else f"{value:,.{digits}f}{unit}"
-
-
-def _percent(ratio: float | None) -> str:
-    if ratio is None:
-        return UNKNOWN
-    return "<0.1%" if 0 < ratio < _LEAST_RATIO else f"{ratio:.1%}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _gibibytes(value: int | None) -> str:

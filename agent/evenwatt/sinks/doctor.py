@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from evenwatt.sinks.terminal import printed
+from evenwatt.sinks.words import clean
 from evenwatt.snapshot.checks import Finding, Health
 
 __all__ = ["finding_lines", "render_findings"]
@@ -14,9 +14,9 @@ _MARKS = {Health.GOOD: "ok    ", Health.WEAK: "weak  ", Health.BROKEN: "BROKEN"}
 
 def finding_lines(finding: Finding) -> Iterable[str]:
     """Yield the lines that a person reads of one finding."""
-    yield f"{_MARKS[finding.health]}  {printed(finding.link)}: {printed(finding.text)}"
+    yield f"{_MARKS[finding.health]}  {clean(finding.link)}: {clean(finding.text)}"
     if finding.mend is not None:
-        yield f"          to mend: {printed(finding.mend)}"
+        yield f"          to mend: {clean(finding.mend)}"
 
 
 def render_findings(findings: Iterable[Finding]) -> str:

@@ -29,7 +29,7 @@ def with_outlook(view: WindowView, book: PriceBook) -> WindowView:
         book: Whose hardware was bought, or not, and how long its month is.
     """
     machine = view.row()
-    seconds = 0.0 if machine is None else window_sums(machine).seconds
+    seconds = 0.0 if machine is None else window_sums(machine.usage, machine.money, machine.tokens).seconds
     if not seconds:
         return view
     outlook = _Outlook(
@@ -96,7 +96,7 @@ class _Outlook:
     def _keep_or_switch_load(self, row: WindowRow, reference: ReferenceView) -> float | None:
         if self.purchase is None or row.load_ratio is None:
             return None
-        sums = window_sums(row)
+        sums = window_sums(row.usage, row.money, row.tokens)
         kept = replace(sums, costs=keep_or_switch_costs(sums.costs))
         load = break_even_load(cost_line(kept, row.load_ratio), reference.price_per_mtok)
         # Never is said here only where it is said of the whole cost, which knows what the capacity is worth.

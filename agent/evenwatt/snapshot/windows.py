@@ -20,7 +20,16 @@ from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
 
-__all__ = ["ALL", "ReferenceView", "WindowRow", "WindowView", "window_sums", "window_view"]
+__all__ = [
+    "ALL",
+    "LoadLine",
+    "ReferenceView",
+    "WindowRow",
+    "WindowView",
+    "comparable_bill",
+    "window_sums",
+    "window_view",
+]
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
@@ -138,7 +147,7 @@ def window_view(
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class LoadLine:
     """What own tokens cost at each load, and the capacity that load is a part of."""
 
     line: CostLine | None
@@ -172,7 +181,7 @@ def _row(
     money = total_money(sums.money[key] for key in keys if key in sums.money)
     tokens = tokens_of(usage)
     load = _load(tokens, capacity, seconds)
-    window = _window_sums(usage, money, tokens)
+    window = window_sums(usage, money, tokens)
     per_mtok = {
         (basis, base): cost_per_mtok(money.whole_costs, tokens, basis=basis, base=base)
         for basis in Basis
@@ -187,7 +196,7 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, keys, window, _Line(cost_line(window, load), capacity)),
+        references=_references(sums, keys, window, LoadLine(cost_line(window, load), capacity)),
         input_cost_per_mtok=by_input,
         output_cost_per_mtok=by_output,
         capacity=capacity,
@@ -215,12 +224,8 @@ def _phase_costs(usage: Usage, money: Money, tokens: Tokens) -> tuple[float | No
     )
 
 
-def window_sums(row: WindowRow) -> WindowSums:
-    """Return the sums that a row was worked out from."""
-    return _window_sums(row.usage, row.money, row.tokens)
-
-
-def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
+def window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
+    """Return what was summed up, as the line of cost against load takes it."""
     idle_seconds = (usage.idle_loaded_seconds or 0.0) + (usage.idle_empty_seconds or 0.0)
     joules = [usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules]
     idle_joules = [value for value in joules[1:] if value is not None]
@@ -237,7 +242,7 @@ def _window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
 
 
 def _references(
-    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: _Line
+    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: LoadLine
 ) -> tuple[ReferenceView, ...]:
     """Compare with every API that all tokens of these keys were priced at."""
     served = {key: tokens_of(sums.usage[key]).total_tokens for key in keys}
@@ -247,13 +252,13 @@ def _references(
         bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
         if all(bills[key].tokens == tokens for key, tokens in served.items()):
             no_cache = _whole_sum([bill.no_cache for bill in bills.values()])
-            comparable = _whole_sum([_comparable(bills[key], tokens) for key, tokens in served.items()])
+            comparable = _whole_sum([comparable_bill(bills[key], tokens) for key, tokens in served.items()])
             views.append(_reference_view(reference, no_cache, comparable, window, line))
     return tuple(views)
 
 
 def _reference_view(
-    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: _Line
+    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: LoadLine
 ) -> ReferenceView:
     price = api_price_per_mtok(bill, window.tokens)
     return ReferenceView(
@@ -265,7 +270,7 @@ def _reference_view(
     )
 
 
-def _comparable(bill: ApiBill, tokens: float) -> float | None:
+def comparable_bill(bill: ApiBill, tokens: float) -> float | None:
     """Return the bill with the observed cache hits where the engine told them all, else without any."""
     return bill.observed_cache if bill.observed_tokens == tokens else bill.no_cache
 

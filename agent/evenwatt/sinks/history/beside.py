@@ -45,6 +45,9 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
         raise HistoryError(f"{path}: cannot be opened: {error}") from error
     try:
         try:
+            if not may_write:
+                # One transaction, so that all that is read is of one moment, whatever the agent writes.
+                connection.execute("BEGIN")
             missing = missing_steps(connection, path)
         except sqlite3.Error as error:
             raise HistoryError(f"{path}: cannot be read: {error}") from error

@@ -320,6 +320,10 @@ class HistoryReader:
         for row in rows:
             yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
 
+    def read(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
+        """Return the rows of a query of this package."""
+        return self._read(statement, values)
+
     def _read(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         with self._as_history_error("cannot be read"):
             return self._connection.execute(statement, values).fetchall()

@@ -1,0 +1,281 @@
+"""A span of the history as the report reads it: its sums, its hours, and what each model served when.
+
+Whole hours come from the hour level and the cut ones at both ends from minutes. Where those minutes are not
+kept any more, the span is cut at whole hours instead, so that spans that meet still share nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from evenwatt.ledger import HostUse, MeterUse, Usage
+from evenwatt.sinks.history.reader import HistoryReader
+from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
+from evenwatt.sinks.history.statements import LARGER_WINS, Row
+from evenwatt.snapshot import ApiBill, Money, Sums
+from evenwatt.snapshot.hours import CellTokens, HourRow
+from evenwatt.snapshot.localtime import LocalTime, OffsetPiece
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["HistorySpan", "history_extent", "history_settings"]
+
+Key = TypeVar("Key")
+
+
+def _known_sum(*columns: str) -> str:
+    """Return the sum over several columns as SQL: of what is known, NULL where nothing is."""
+    counts, totals = (" + ".join(f"{name}({column})" for column in columns) for name in ("count", "total"))
+    return f"iif({counts} = 0, NULL, {totals})"
+
+
+_HOUR_VALUES: Final = ", ".join(
+    (
+        *(f"sum({column})" for column in ("input_tokens", "cached_input_tokens", "output_tokens")),
+        _known_sum("active_joules", "idle_loaded_joules", "idle_empty_joules"),
+        *(f"sum({column})" for column in ("hardware_cost", "energy_cost", "labour_cost", "other_cost")),
+        _known_sum("idle_loaded_cost", "idle_empty_cost"),
+        "sum(unpriced_seconds)",
+    )
+)
+"""The columns of an `HourRow` that come from usage."""
+
+_ENDS: Final = "SELECT (SELECT min({0}) FROM {0}_host), (SELECT max({0}) FROM {0}_host)"
+"""Two look-ups in the key; min and max in one query would read all of it."""
+
+_LONGEST_BY_MINUTES: Final = 31 * SECONDS_PER_DAY
+"""A longer span takes local hours from the hour level, where they do not fit: its minutes are too many."""
+
+_LEAST_SECONDS: Final = 1e-3
+"""What rounding may leave of an hour when its minutes are taken off."""
+
+_MODEL_HOURS: Final = """
+    SELECT engine, model, ((hour + ?) / 3600 + 72) % 168, count(*), sum(tokens), sum(1.0 * tokens * tokens)
+    FROM (
+        SELECT engine, model, hour, coalesce(input_tokens, 0)
+            + coalesce(cached_input_tokens, 0) + coalesce(output_tokens, 0) AS tokens
+        FROM hour_usage WHERE hour >= ? AND hour < ?
+    )
+    WHERE tokens > 0 GROUP BY 1, 2, 3
+"""
+"""1970-01-01 was a Thursday: 72 hours after its week began."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one level, from a moment to another."""
+
+    level: str
+    start: int
+    end: int
+
+
+def history_extent(reader: HistoryReader) -> tuple[int, int] | None:
+    """Return the first minute that a history holds, or hour, and the end of its last; None where it is empty.
+
+    Raises:
+        HistoryError: It cannot be read.
+    """
+    ((first_hour, last_hour),) = reader.read(_ENDS.format("hour"))
+    if first_hour is None:
+        return None
+    ((first, last),) = reader.read(_ENDS.format("minute"))
+    if last is None or last < last_hour:
+        return first_hour, last_hour + SECONDS_PER_HOUR
+    begins_within = first // SECONDS_PER_HOUR * SECONDS_PER_HOUR == first_hour
+    return (first if begins_within else first_hour), last + SECONDS_PER_MINUTE
+
+
+def history_settings(reader: HistoryReader) -> dict[str, str]:
+    """Return what was written down about a history when it was begun: `currency`, `readings`, `machine`.
+
+    Raises:
+        HistoryError: It cannot be read.
+    """
+    return dict(reader.read("SELECT name, value FROM setting"))
+
+
+class HistorySpan:
+    """A span of the history; all methods raise `HistoryError` where it cannot be read.
+
+    Attributes:
+        start: Where it begins, a whole minute.
+        end: Where it ends.
+        is_snapped: It was cut at whole hours, because the minutes of those at its ends are not kept.
+    """
+
+    def __init__(self, reader: HistoryReader, start: int, end: int) -> None:
+        """Take a span from one whole minute to another.
+
+        Raises:
+            HistoryError: The history cannot be read.
+        """
+        self._read = reader.read
+        self._minutes_from = self._first_whole_minute()
+        self.start, self.end = (self._kept(moment) for moment in (start, end))
+        self.is_snapped = (self.start, self.end) != (start, end)
+
+    def sums(self) -> Sums:
+        """Return what the span adds up to, without its GPUs one by one and how many requests waited."""
+        usage, money = {}, {}
+        for (engine, model), row in self._grouped("usage"):
+            costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
+            usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
+        ((_, host),) = self._grouped("host")
+        api = {
+            (engine, model, reference): ApiBill(
+                **{column.removesuffix("_cost"): value for column, value in row.items()}
+            )
+            for (engine, model, reference), row in self._grouped("api")
+        }
+        meters = {source: MeterUse(**row) for (source,), row in self._grouped("meter")}
+        return Sums(usage=usage, money=money, api=api, meters=meters, host=HostUse(**host))
+
+    def gpus(self) -> tuple[int, float | None]:
+        """Return how many GPUs there were, and the joules that they counted; None where none did."""
+        source, bounds = self._source("gpu")
+        ((count, joules),) = self._read(
+            f"SELECT count(DISTINCT uuid), sum(energy_joules) FROM {source}",  # noqa: S608 -- our own names only
+            bounds,
+        )
+        return count, joules
+
+    def event_counts(self) -> Mapping[str, int]:
+        """Return how many events of each kind there were."""
+        return dict(
+            self._read(
+                "SELECT kind, count(*) FROM event WHERE utc_seconds >= ? AND utc_seconds < ? GROUP BY kind",
+                (self.start, self.end),
+            )
+        )
+
+    def hours(self, local: LocalTime) -> tuple[list[HourRow], bool]:
+        """Return each local hour of the machine, oldest first, and whether some are approximate.
+
+        They are where the local hours do not begin with hours of UTC and minutes are not kept, or too many:
+        such an hour of UTC counts whole as the local hour in which it begins.
+        """
+        found: dict[int, HourRow] = {}
+        is_approximate = False
+        for piece, part in self._local_parts(local):
+            is_approximate |= bool(piece.hour_shift_seconds) and part.level == "hour"
+            for row in self._hours_of(part, piece.hour_shift_seconds):
+                before = found.get(row.utc_seconds)
+                found[row.utc_seconds] = row if before is None else _joined(before, row)
+        return [found[start] for start in sorted(found)], is_approximate
+
+    def model_hours(self, local: LocalTime) -> dict[tuple[str, str], dict[int, CellTokens]]:
+        """Return what each model served by local hour of the week, but for hours cut by the span's ends."""
+        found: dict[tuple[str, str], dict[int, CellTokens]] = {}
+        for piece in local.pieces:
+            first, last = (
+                -(-moment // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
+                for moment in (piece.start_utc_seconds, piece.end_utc_seconds)
+            )
+            rows = self._read(
+                _MODEL_HOURS,
+                (piece.offset_seconds, first, min(last, self.end // SECONDS_PER_HOUR * SECONDS_PER_HOUR)),
+            )
+            for engine, model, cell, hours, tokens, squares in rows:
+                cells = found.setdefault((engine, model), {})
+                before = cells.get(cell, CellTokens(hours=0, tokens=0, squares=0.0))
+                cells[cell] = CellTokens(
+                    hours=before.hours + hours,
+                    tokens=before.tokens + tokens,
+                    squares=before.squares + squares,
+                )
+        return found
+
+    def _first_whole_minute(self) -> int | None:
+        """Return the hour from which on all minutes are kept; None where none are."""
+        ((first,),) = self._read("SELECT min(minute) FROM minute_host")
+        if first is None:
+            return None
+        hour = int(first) // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        return hour if self._has_minutes(hour) else hour + SECONDS_PER_HOUR
+
+    def _kept(self, moment: int) -> int:
+        hour = moment // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        return moment if self._has_minutes(hour) else hour
+
+    def _has_minutes(self, hour: int) -> bool:
+        """Return whether the minutes of an hour are all that was counted in it; they are forgotten first."""
+        ((by_hour, by_minute),) = self._read(
+            "SELECT (SELECT total(seconds) FROM hour_host WHERE hour = ?1),"
+            " (SELECT total(seconds) FROM minute_host WHERE minute >= ?1 AND minute < ?1 + 3600)",
+            (hour,),
+        )
+        return bool(by_hour - by_minute < _LEAST_SECONDS)
+
+    def _parts(self, start: int, end: int) -> Iterator[_Part]:
+        """Yield the rows of a span: minutes up to its first whole hour, hours, minutes of its last one."""
+        first = -(-start // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
+        last = end // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+        if first > last:
+            yield _Part("minute", start, end)
+            return
+        for part in (_Part("minute", start, first), _Part("hour", first, last), _Part("minute", last, end)):
+            if part.start < part.end:
+                yield part
+
+    def _local_parts(self, local: LocalTime) -> Iterator[tuple[OffsetPiece, _Part]]:
+        """Yield the rows of the span by pieces of one offset; minutes where local hours need them."""
+        if local.has_whole_hours:
+            for part in self._parts(self.start, self.end):
+                yield local.pieces[0], part
+            return
+        for piece in local.pieces:
+            start, end = piece.start_utc_seconds, piece.end_utc_seconds
+            by_minutes = piece.hour_shift_seconds and self.end - self.start <= _LONGEST_BY_MINUTES
+            kept = min(max(self._minutes_from, start), end) if by_minutes and self._minutes_from else end
+            for part in self._parts(start, kept):
+                yield piece, part
+            if kept < end:
+                yield piece, _Part("minute", kept, end)
+
+    def _hours_of(self, part: _Part, shift: int) -> Iterator[HourRow]:
+        level = part.level
+        hour = f"({level} - {shift}) / 3600 * 3600 + {shift}" if shift or level == "minute" else level
+        bounds = (part.start, part.end)
+        where = f"WHERE {level} >= ? AND {level} < ? GROUP BY 1 ORDER BY 1"
+        hosts = self._read(
+            f"SELECT {hour}, sum(seconds), sum(down_seconds), sum(estimated_seconds)"  # noqa: S608 -- our own names only
+            f" FROM {level}_host {where}",
+            bounds,
+        )
+        used = self._read(f"SELECT {hour}, {_HOUR_VALUES} FROM {level}_usage {where}", bounds)  # noqa: S608 -- our own names only
+        by_hour = {start: values for start, *values in used}
+        nothing = [None] * (len(HourRow._fields) - 4)
+        for start, *host in hosts:
+            yield HourRow(max(start, self.start), *host, *by_hour.get(start, nothing))
+
+    def _source(self, table: str) -> tuple[str, tuple[int, ...]]:
+        """Return what to select from, and the bounds of it."""
+        parts = list(self._parts(self.start, self.end)) or [_Part("hour", self.start, self.start)]
+        columns = ", ".join((*TABLES[table][0], *TABLES[table][1]))
+        selects = (
+            f"SELECT {columns} FROM {part.level}_{table} WHERE {part.level} >= ? AND {part.level} < ?"  # noqa: S608 -- our own names only
+            for part in parts
+        )
+        bounds = tuple(bound for part in parts for bound in (part.start, part.end))
+        return f"({' UNION ALL '.join(selects)})", bounds
+
+    def _grouped(self, table: str) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """Yield each owner in a table with the sums of its columns."""
+        owner, columns = TABLES[table]
+        source, bounds = self._source(table)
+        values = [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
+        group = f" GROUP BY {', '.join(owner)}" if owner else ""
+        for row in self._read(
+            f"SELECT {', '.join((*owner, *values))} FROM {source}{group}",  # noqa: S608 -- our own names only
+            bounds,
+        ):
+            yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
+
+
+def _joined(one: HourRow, other: HourRow) -> HourRow:
+    """Return two parts of one hour as one."""
+    values: Iterator[Any] = (
+        theirs if mine is None else mine if theirs is None else mine + theirs
+        for mine, theirs in zip(one[1:], other[1:], strict=True)
+    )
+    return HourRow(one.utc_seconds, *values)

@@ -1,0 +1,187 @@
+"""The signature picture: cost per million tokens against load, what was observed, and each API's price.
+
+The vertical axis is logarithmic. An idle machine's tokens cost a hundred times those of a busy one; on an
+even axis either would be all that is seen.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evenwatt.sinks.report.axes import Axis, linear_axis, log_axis
+
+__all__ = ["Curve", "CurvePoint", "PriceLine", "curve_of"]
+
+_POINTS = 80
+_ABOVE, _BELOW = 1.5, 1.4
+"""Free space above and below what is drawn, as factors."""
+_MIDDLE = 50.0
+_NEAR = 9.0
+_MOST_SPAN = 2_000.0
+"""Dearest over cheapest that is drawn; the curve of a very idle machine leaves the plot at its top."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A cost per million tokens at a load, and where it stands: percent from the left and the bottom."""
+
+    load: float
+    cost: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceLine:
+    """An API's price as a horizontal line.
+
+    Attributes:
+        number: Of the reference, from 0, for its colour.
+        y: Where the line stands, in percent from the bottom.
+        label_y: Where its label stands, so that no two labels overlap.
+        is_label_left: At the beginning of the line, where the curve is not; else at its end.
+        mark: Where our own cost crosses it, None where it never does or is not known.
+        is_never: Whether it is known that it never does.
+        has_room: Whether the mark is far enough from the observed point to have its load written beside it.
+    """
+
+    name: str
+    number: int
+    price: float
+    y: float
+    label_y: float
+    is_label_left: bool
+    mark: CurvePoint | None
+    is_never: bool
+    has_room: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What is drawn.
+
+    Attributes:
+        points: Of our own cost, from low to high load.
+        observed: The load and cost of the window.
+        observed_label_y: Where its label stands, so that it does not overlap one of a price.
+    """
+
+    loads: Axis
+    costs: Axis
+    points: tuple[CurvePoint, ...]
+    observed: CurvePoint | None
+    observed_label_y: float
+    prices: tuple[PriceLine, ...]
+
+
+def curve_of(
+    *,
+    fixed_cost_per_hour: float,
+    load_cost_per_hour: float,
+    mtok_per_hour: float,
+    observed: tuple[float, float] | None,
+    prices: Sequence[tuple[str, float, float | None]],
+    label_distance: float,
+) -> Curve | None:
+    """Return the picture; None where at full load nothing is served or costs anything.
+
+    Args:
+        fixed_cost_per_hour: F, at no load.
+        load_cost_per_hour: V, on top at full load.
+        mtok_per_hour: T, at full load. A million tokens cost (F + V L) / (T L).
+        observed: Load and cost of the window.
+        prices: Name, price and break-even load of each API; `math.inf` is never, None is not known.
+        label_distance: The least distance of two labels, in percent of the height.
+    """
+    full = (fixed_cost_per_hour + load_cost_per_hour) / mtok_per_hour if mtok_per_hour else 0.0
+    if full <= 0 or fixed_cost_per_hour <= 0:
+        return None
+    most_load = max(1.0, observed[0] if observed else 0.0)
+    loads = linear_axis(most_load, ticks=5)
+    costs = _cost_axis(full, observed, [price for _, price, _ in prices if price > 0])
+
+    def cost_at(load: float) -> float:
+        return (fixed_cost_per_hour / load + load_cost_per_hour) / mtok_per_hour
+
+    def point(load: float, cost: float) -> CurvePoint:
+        return CurvePoint(load=load, cost=cost, x=loads.position(load), y=costs.position(cost))
+
+    def crossing(price: float) -> float:
+        """Return the load at which the curve comes down to a price, or more than any."""
+        margin = price * mtok_per_hour - load_cost_per_hour
+        return fixed_cost_per_hour / margin if margin > 0 else math.inf
+
+    first = min(max(crossing(costs.most), 1e-9), most_load)
+    growth = (most_load / first) ** (1 / (_POINTS - 1))
+    along = [min(first * growth**number, most_load) for number in range(_POINTS)]
+    lines = [
+        PriceLine(
+            name=name,
+            number=number,
+            price=price,
+            y=costs.position(price),
+            label_y=costs.position(price),
+            is_label_left=loads.position(min(crossing(price), most_load)) > _MIDDLE,
+            mark=point(load, price) if load is not None and load <= most_load else None,
+            is_never=load is not None and math.isinf(load),
+        )
+        for number, (name, price, load) in enumerate(prices)
+        if price > 0
+    ]
+    seen = point(*observed) if observed and observed[1] > 0 else None
+    lines = [replace(line, has_room=_has_room(line.mark, seen)) for line in lines]
+    labelled = _with_labels(lines, label_distance)
+    return Curve(
+        loads=loads,
+        costs=costs,
+        points=tuple(point(load, cost_at(load)) for load in along),
+        observed=seen,
+        observed_label_y=0.0 if seen is None else _free_above(seen, labelled, label_distance),
+        prices=labelled,
+    )
+
+
+def _has_room(mark: CurvePoint | None, observed: CurvePoint | None) -> bool:
+    if mark is None or observed is None:
+        return True
+    return abs(mark.x - observed.x) > _NEAR or abs(mark.y - observed.y) > _NEAR
+
+
+def _free_above(observed: CurvePoint, lines: tuple[PriceLine, ...], distance: float) -> float:
+    """Return the nearest place above the point that is free of the labels on its side."""
+    place = observed.y
+    for line in lines:
+        on_its_side = line.is_label_left is (observed.x > _MIDDLE)
+        if on_its_side and abs(line.label_y - place) < distance:
+            place = line.label_y + distance
+    return place
+
+
+def _cost_axis(full: float, observed: tuple[float, float] | None, prices: list[float]) -> Axis:
+    shown = [full, *prices, *([observed[1]] if observed and observed[1] > 0 else [])]
+    least = min(shown) / _BELOW
+    most = max(*shown, full * 10.0) * _ABOVE
+    return log_axis(least, min(most, max(least * _MOST_SPAN, max(shown) * _ABOVE)))
+
+
+def _with_labels(lines: list[PriceLine], distance: float) -> tuple[PriceLine, ...]:
+    """Set labels apart that are on the same side and too near to each other; the cheapest line first."""
+    ordered = sorted(lines, key=lambda line: line.y)
+    placed: list[PriceLine] = []
+    for is_left in (True, False):
+        side = [line for line in ordered if line.is_label_left is is_left]
+        places = _apart([line.y for line in side], distance)
+        placed += [replace(line, label_y=place) for line, place in zip(side, places, strict=True)]
+    return tuple(sorted(placed, key=lambda line: line.y))
+
+
+def _apart(places: list[float], distance: float) -> list[float]:
+    """Push places that are too near up, from the lowest on, and back down from the top."""
+    apart: list[float] = []
+    for place in places:
+        apart.append(max(place, apart[-1] + distance) if apart else place)
+    highest = 100.0 - distance
+    for number in range(len(apart) - 1, -1, -1):
+        apart[number] = min(apart[number], highest)
+        highest = apart[number] - distance
+    return apart

@@ -1,0 +1,52 @@
+"""A report as JSON, for programs; its shape is documented in docs/report.md and only ever grows.
+
+Names are those of the values in `snapshot`, units and all. A value that is not known is null; a break-even or
+payback that is never reached, and a ratio to nothing, is the word "never". Dates are ISO 8601.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date
+from typing import Any
+
+from evenwatt.economics.cost import Costs
+from evenwatt.economics.tokens import Tokens
+from evenwatt.snapshot.report import Report, ReportTotals, ReportWindow
+
+__all__ = ["SHAPE", "render_json"]
+
+SHAPE = "evenwatt-report/1"
+"""Counts up only when something that was there means something else, or is gone."""
+
+_COMPUTED: Mapping[type, tuple[str, ...]] = {
+    Costs: ("full",),
+    Tokens: ("total_tokens",),
+    ReportWindow: ("seconds",),
+    ReportTotals: ("idle_cost",),
+}
+"""What stands beside the fields of a value, so that no program has to work it out again."""
+
+
+def render_json(report: Report) -> str:
+    """Return a report as one JSON document: a line for each part, so that two can be compared."""
+    document = {"shape": SHAPE, **_plain(report)}
+    parts = (f'"{name}": {json.dumps(part, allow_nan=False)}' for name, part in document.items())
+    return "{" + ",\n ".join(parts) + "}\n"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return "never" if math.isinf(value) else value
+    if is_dataclass(value):
+        names = (*(field.name for field in fields(value)), *_COMPUTED.get(type(value), ()))
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, date):
+        return value.isoformat()
+    return [_plain(item) for item in value]

@@ -1,0 +1,26 @@
+"""What all tests share: golden files, rewritten only when asked for with --update."""
+
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser):
+    """Add --update: write golden files anew instead of comparing with them; look at the difference then."""
+    parser.addoption("--update", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture
+def matches_golden(request):
+    """A function that compares text with a golden file, byte for byte; with --update it writes the file."""
+
+    def matches(name, text):
+        path = GOLDEN / name
+        if request.config.getoption("--update"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+        return path.is_file() and path.read_bytes() == text.encode()
+
+    return matches
