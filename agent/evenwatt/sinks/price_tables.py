@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from evenwatt.sinks.tables import UNKNOWN, clean, plain_console, print_table
+from evenwatt.sinks.tables import plain_console, print_table
+from evenwatt.sinks.words import UNKNOWN, clean
 
 __all__ = [
     "print_accepted",

@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-__all__ = ["UNKNOWN", "clean", "plain_console", "print_table"]
+from evenwatt.sinks.words import clean
 
-UNKNOWN = "-"
-"""What stands for a value that is not known."""
+__all__ = ["plain_console", "print_table"]
 
 
 def plain_console() -> Any:
@@ -45,11 +44,3 @@ def print_table(
     if table.row_count:
         console.print(table)
         console.print()
-
-
-def clean(text: object) -> str:
-    """Return text whose control characters, which could steer a terminal, are made visible."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(text)
-    )

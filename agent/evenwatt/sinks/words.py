@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 UNKNOWN = "-"
+"""What stands for a value that is not known."""
 _LEAST_RATIO = 0.001
 _LEAST_MONEY = 0.01
 _SIGNIFICANT_DIGITS = 4

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from evenwatt.readings.hardware_presets import MachinePreset
-from evenwatt.sinks.tables import UNKNOWN, plain_console, print_table
+from evenwatt.sinks.tables import plain_console, print_table
+from evenwatt.sinks.words import UNKNOWN
 
 __all__ = ["print_presets"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from evenwatt.economics.planning import BreakEven
 from evenwatt.sinks.plan.chart import ASCII, UNICODE, Chart, Mark, drawn
 from evenwatt.sinks.plan.words import load_words, money, verdict, volume_words
-from evenwatt.sinks.tables import UNKNOWN, clean, plain_console, print_table
+from evenwatt.sinks.tables import plain_console, print_table
+from evenwatt.sinks.words import UNKNOWN, clean
 from evenwatt.snapshot.plan import PlannedReference, PlanView
 
 if TYPE_CHECKING:
