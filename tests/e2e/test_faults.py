@@ -43,7 +43,7 @@ RECOVERY_SECONDS = 45.0
 HAS_DRIVER = nvml_installed()
 
 BAD_PAGES = {
-    "garbage": "is this the right address?",
+    "garbage": "is this the address of the engine itself?",
     "endless": "is this the right address?",
     "gzip_bomb": "more than 8388608 bytes when uncompressed",
     "http500": "answered HTTP 500",
