@@ -9,7 +9,7 @@ from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption, SourceHealth
 from evenwatt.sinks.console import print_status, summary_line
 from evenwatt.sinks.status import render_status
-from evenwatt.snapshot import HistoryHealth
+from evenwatt.snapshot import HistoryHealth, HostView
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
@@ -130,6 +130,7 @@ def test_the_summary_is_one_line():
         gpus=(gpu(power_watts=None),),
         engines=(engine_view(up=False),),
         cost_per_hour=Costs(hardware=3.6),
+        host=HostView(),
         simulated=True,
     )
     assert summary_line(unknown) == "SIMULATED  0/1 engines up"
