@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from evenwatt import clock
 from evenwatt.config import Settings
-from evenwatt.economics.calibration import SensorFit, sensor_fit
+from evenwatt.economics.sensor_fit import SensorFit, sensor_fit
 from evenwatt.errors import EvenwattError, SourceError
 from evenwatt.ledger.meters import first_reading, metered
 from evenwatt.readings.host.meter import Meter

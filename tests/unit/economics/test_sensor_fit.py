@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenwatt.economics.calibration import sensor_fit
+from evenwatt.economics.sensor_fit import sensor_fit
 
 LINE = [(watts, 60.0 + 1.1 * watts) for watts in range(50, 350, 20)]
 
