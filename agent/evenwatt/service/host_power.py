@@ -243,12 +243,14 @@ class HostKeeper:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """What is left out of the energy because nobody wrote where it is measured."""
-        if self._settings.host_power.source != "auto" or self._is_simulated:
+        written = self._settings.host_power
+        if written.source != "auto" or self._is_simulated:
             return ()
+        is_rest_told = bool(written.model_fields_set & {"rest_watts", "supply_efficiency"})
         if self._reading is None and self._search is not None:
             text = "Energy is that of the GPUs alone: nothing here tells what the machine draws beside them."
             line = "host_power: {source: fixed, watts: WATTS}"
-        elif self._reading is not None and self._reading.covers is Coverage.CPU:
+        elif self._reading is not None and self._reading.covers is Coverage.CPU and not is_rest_told:
             text = (
                 "Beside the GPUs, only processors and memory are measured: board, fans, disks and the losses "
                 "of the power supply are assumed to be nothing."

@@ -109,6 +109,10 @@ def test_what_the_machine_has_is_found(keeper, crew, tmp_path):
     assert reading.source == "rapl"
     assert "better ones do not work" in told.view(None).reason
     assert "only processors and memory" in told.assumptions[0].text
+    told.adopt(settings_with(f"{{sysfs_path: {tmp_path}/sys, rest_watts: 40}}"))
+    follow_until(told, crew, lambda: crew.names)
+    read(told, crew)
+    assert told.assumptions == ()
 
 
 def test_another_configuration_takes_another_source(keeper, crew):
