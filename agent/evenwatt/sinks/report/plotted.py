@@ -92,11 +92,13 @@ def _legend(curve: Curve) -> list[str]:
             f"{_OBSERVED} this window: {percent(curve.observed.load)}, "
             f"{per_mtok(curve.observed.cost)} per Mtok"
         )
-    marks = [price for price in curve.prices if price.mark is not None]
+    marks = [
+        f"{shortened(price.name, _MOST_NAME)} {percent(price.mark.load)}"
+        for price in curve.prices
+        if price.mark is not None
+    ]
     if marks:
-        lines.append(
-            f"{_MARK} break-even: {', '.join(percent(price.mark.load) for price in marks if price.mark)}"
-        )
+        lines.append(f"{_MARK} even with: {', '.join(marks)}")
     never = [shortened(price.name, _MOST_NAME) for price in curve.prices if price.is_never]
     if never:
         lines.append(f"never cheaper than {', '.join(never)}")

@@ -56,7 +56,7 @@ def test_curve_shows_where_the_window_stood(shown):
     text = "\n".join(shown(report(), 80))
 
     assert "◆ this window: 30.0%, 0.6705 per Mtok" in text
-    assert "● break-even: 79.3%, 10.1%" in text
+    assert "● even with: openai:gpt-4o-mini 79.3%, anthropic:claude-haiku-4-5 10.1%" in text
     assert text.count("◆") == 2
 
 
