@@ -15,18 +15,18 @@ _MOST_NAME = 28
 _OBSERVED, _MARK = "◆", "●"
 
 
-def curve_lines(report: Report, *, width: int) -> list[str]:
-    """Return the curve with its axes; empty where it is not known."""
+def curve_lines(report: Report, *, width: int) -> tuple[list[str], list[str]]:
+    """Return the curve with its axes, and sentences that may be broken; both empty where it is not known."""
     curve = report_curve(report, label_distance=100 / _HEIGHT)
     if curve is None:
-        return []
+        return [], []
     columns = width - _LABEL_WIDTH - 2
     lines = _plot(curve, columns)
     labels = _cost_labels(curve.costs)
     head = f"{report.head.currency} per Mtok, logarithmic, against load"
     drawn = [f"{labels.get(row, ''):>{_LABEL_WIDTH}} │{line}".rstrip() for row, line in enumerate(lines)]
     foot = f"{'':{_LABEL_WIDTH}} └{'─' * columns}"
-    return [head, *drawn, foot, _load_labels(curve.loads, columns), *_legend(curve)]
+    return [head, *drawn, foot, _load_labels(curve.loads, columns)], _legend(curve)
 
 
 def report_curve(report: Report, *, label_distance: float) -> Curve | None:
