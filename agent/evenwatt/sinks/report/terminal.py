@@ -100,7 +100,11 @@ class _Printer:
 
     def _picture(self, report: Report, name: str) -> None:
         if name == "load" and report.curve is not None:
-            self._block(curve_lines(report, width=min(self._console.width, _MOST_TEXT)))
+            plot, legend = curve_lines(report, width=min(self._console.width, _MOST_TEXT))
+            self._block(plot)
+            for line in legend:
+                self._line(line)
+            self._line()
         if name == "money" and len(report.days) > 1:
             self._block(day_lines(report))
         if name == "traffic" and report.week.peak is not None:
