@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenwatt.config import Settings
 from evenwatt.economics.calibration import phases_explain
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.saturation import (
@@ -14,11 +15,13 @@ from evenwatt.economics.saturation import (
     record_with,
     stored_record,
 )
+from evenwatt.ledger.cursors import engine_key, stored_engine
 from evenwatt.readings.engine import counts_late
+from evenwatt.service.engines import configured_capacities
 from evenwatt.sinks.history import CalibrationRow, HistoryReader
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
-__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity"]
+__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity", "capacities_beside"]
 
 CALIBRATION = "capacity"
 """The kind under which load runs are kept with the history's calibrations."""
@@ -66,7 +69,7 @@ class CapacityKeeper:
         until = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
         if until >= end:
             return
-        self._calibrations = history.calibrations(CALIBRATION)
+        self.look_up(history)
         minutes: tuple[ServedMinute, ...] = ()
         while until < end and not minutes:
             begin, until = until, min(end, until + _MOST_SECONDS)
@@ -75,6 +78,14 @@ class CapacityKeeper:
         self._worked_out.clear()
         self._until = until
         self._is_changed = True
+
+    def look_up(self, history: HistoryReader) -> None:
+        """See what was calibrated since.
+
+        Raises:
+            HistoryError: It cannot be read.
+        """
+        self._calibrations = history.calibrations(CALIBRATION)
 
     def changed(self) -> dict[str, dict[str, object]]:
         """Return what has to be kept since this was last asked: a cursor, or nothing."""
@@ -133,6 +144,27 @@ class CapacityKeeper:
         )
         learned = learned_capacity(record, now_utc_seconds=now_utc_seconds)
         return calibrated, learned, peak_capacity(record)
+
+
+def capacities_beside(
+    history: HistoryReader, settings: Settings, *, now_utc_seconds: float
+) -> dict[str, Capacity]:
+    """Return what the agent that writes a history knows of its engines, for a command beside it.
+
+    Raises:
+        HistoryError: It cannot be read.
+    """
+    cursors = history.cursors()
+    prefix = engine_key("")
+    models = {
+        key.removeprefix(prefix): tuple(stored_engine(cursor).models)
+        for key, cursor in cursors.items()
+        if cursor and key.startswith(prefix)
+    }
+    keeper = CapacityKeeper(cursors.get(CapacityKeeper.CURSOR, {}))
+    keeper.look_up(history)
+    told = configured_capacities(settings)
+    return keeper.capacities(told, models, now_utc_seconds=now_utc_seconds)
 
 
 def calibrated_capacity(row: CalibrationRow) -> Capacity:

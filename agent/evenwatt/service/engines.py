@@ -15,7 +15,7 @@ from evenwatt.service.sources import Scout, engine_source, is_local
 from evenwatt.service.workers import Crew
 from evenwatt.snapshot import EngineView
 
-__all__ = ["EngineRoster"]
+__all__ = ["EngineRoster", "configured_capacities"]
 
 _FIRST_LOOK_SECONDS = 2.0
 """How long the first tick waits for engines to be found; who is found later is read from then on."""
@@ -106,8 +106,7 @@ class EngineRoster:
             for name, source in self._sources.items()
             if isinstance(source, SimulatedEngine)
         }
-        configured = {engine.name: _configured_capacity(engine) for engine in self._settings.engines or ()}
-        return simulated | {name: told for name, told in configured.items() if told is not None}
+        return simulated | configured_capacities(self._settings)
 
     def stored(self) -> dict[str, object]:
         """Return what has to be kept to know found engines after a restart."""
@@ -226,6 +225,12 @@ class EngineRoster:
             requests_waiting=None if reading is None else reading.requests_waiting,
             capacity=capacity,
         )
+
+
+def configured_capacities(settings: Settings) -> dict[str, Capacity]:
+    """Return what engines sustain, where the configuration says so."""
+    told = {engine.name: _configured_capacity(engine) for engine in settings.engines or ()}
+    return {name: capacity for name, capacity in told.items() if capacity is not None}
 
 
 def _configured_capacity(engine: Engine) -> Capacity | None:
