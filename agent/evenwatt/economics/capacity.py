@@ -18,12 +18,12 @@ class CapacitySource(StrEnum):
     """Somebody wrote it down."""
     CALIBRATED = "calibrated"
     """A load run on request measured it."""
+    SIMULATED = "simulated"
+    """It is made up, like the engine."""
     LEARNED = "learned"
     """What it served in minutes in which requests waited."""
     PEAK_SEEN = "peak_seen"
     """The most that it ever served, with nobody waiting: it may do more."""
-    SIMULATED = "simulated"
-    """It is made up, like the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenwatt.config import Settings
+from evenwatt.config.schema import Engine
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.load_run import phases_explain
 from evenwatt.economics.saturation import (
@@ -17,7 +19,7 @@ from evenwatt.economics.saturation import (
 from evenwatt.sinks.history import CalibrationRow, HistoryReader
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
-__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity"]
+__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity", "configured_capacities"]
 
 CALIBRATION = "capacity"
 """The kind under which load runs are kept with the history's calibrations."""
@@ -65,7 +67,7 @@ class CapacityKeeper:
         until = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
         if until >= end:
             return
-        self._calibrations = history.calibrations(CALIBRATION)
+        self.recall(history)
         minutes: tuple[ServedMinute, ...] = ()
         while until < end and not minutes:
             begin, until = until, min(end, until + _MOST_SECONDS)
@@ -145,6 +147,12 @@ class CapacityKeeper:
         return calibrated, learned, peak_capacity(record)
 
 
+def configured_capacities(settings: Settings) -> dict[str, Capacity]:
+    """Return what engines sustain, where the configuration says so."""
+    told = {engine.name: _configured_capacity(engine) for engine in settings.engines or ()}
+    return {name: capacity for name, capacity in told.items() if capacity is not None}
+
+
 def calibrated_capacity(row: CalibrationRow) -> Capacity:
     """Return what a load run found.
 
@@ -159,4 +167,16 @@ def calibrated_capacity(row: CalibrationRow) -> Capacity:
         source=CapacitySource.CALIBRATED,
         at_utc_seconds=row.utc_seconds,
         is_lower_bound=bool(result["still_growing"]),
+    )
+
+
+def _configured_capacity(engine: Engine) -> Capacity | None:
+    rates = (engine.capacity_tokens_per_second, engine.prefill_tokens_per_second)
+    if all(rate is None for rate in rates):
+        return None
+    return Capacity(
+        tokens_per_second=engine.capacity_tokens_per_second,
+        prefill_tokens_per_second=engine.prefill_tokens_per_second,
+        decode_tokens_per_second=engine.decode_tokens_per_second,
+        source=CapacitySource.CONFIGURED,
     )

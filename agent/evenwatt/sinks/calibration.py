@@ -51,7 +51,8 @@ class LoadProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take it away."""
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
 
     def tick(self) -> None:
         """Show how much of the time is over."""

@@ -15,10 +15,10 @@ CONFIGURED = Capacity(tokens_per_second=100.0, source=CapacitySource.CONFIGURED)
 
 def test_the_order_of_belief():
     """Configured before calibrated before learned before the peak, in whatever order they are told."""
-    sources = ("configured", "calibrated", "learned", "peak_seen")
+    sources = ("configured", "calibrated", "simulated", "learned", "peak_seen")
     ranked = [replace(CONFIGURED, source=CapacitySource(source)) for source in sources]
 
-    for first in range(4):
+    for first in range(len(sources)):
         for order in permutations(ranked[first:]):
             assert best_capacity(None, *order) == ranked[first]
     assert best_capacity(None, None) is None

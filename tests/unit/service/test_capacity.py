@@ -5,9 +5,12 @@ from contextlib import closing
 
 import pytest
 
+from config_fixtures import settings_of
 from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.sinks.history import CalibrationRow, History
+from evenwatt.service.report_capacity import report_capacities
+from evenwatt.sinks.history import CalibrationRow, History, history_beside
+from ledger_values import Books, at, counters, engine
 from sink_fixtures import CAPACITY, HOUR, MINUTE, served, tick
 
 KINDS = {"chat": "vllm"}
@@ -176,6 +179,25 @@ def test_an_engine_of_several_models_is_learned_as_one(history):
 
     assert known(keeper, models={"chat": ("large", "small")}).source is CapacitySource.LEARNED
     assert known(keeper).source is CapacitySource.PEAK_SEEN
+
+
+def test_commands_know_what_the_agent_knows(history):
+    """From its cursors alone: what is learned, what each engine serves, and what is configured."""
+    serve(history, 20)
+    keeper = followed(CapacityKeeper({}), history, 22)
+    books = Books()
+    books.fold(at(0))
+    books.fold(at(10), engine(at(10), counters("small", read=1)))
+    history.write(tick({}, cursors={**books.posted.cursors, **keeper.changed()}))
+    bare, served = settings_of(""), [("chat", "small")]
+    told = settings_of('engines: [{name: chat, url: "http://a", capacity_tokens_per_second: 7}]')
+
+    with history_beside(history.path) as beside:
+        learned = report_capacities(bare, beside, beside.cursors(), served, now_utc_seconds=HOUR + 3_600.0)
+        configured = report_capacities(told, beside, beside.cursors(), served, now_utc_seconds=HOUR + 3_600.0)
+
+    assert learned["chat"].source is CapacitySource.LEARNED
+    assert configured["chat"].tokens_per_second == 7.0
 
 
 def test_a_long_history_is_taken_in_day_by_day(history):
