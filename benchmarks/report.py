@@ -18,7 +18,7 @@ from evenwatt.ledger import GpuUse, HostUse, Posting, Usage
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.pricing import priced
 from evenwatt.sinks.history import History
-from evenwatt.sinks.history.schema import TABLES
+from evenwatt.sinks.history.schema import LEVELS, TABLES
 from evenwatt.sinks.history.statements import adding, at_level, rows_of
 
 HOUR, MINUTES = 3_600, 60
@@ -93,8 +93,8 @@ def write_year(path):
         for first in range(end - HOURS * HOUR, end, 24 * HOUR):
             posting = _posting(range(first, min(first + 24 * HOUR, end), HOUR), chance)
             for table, rows in rows_of(priced(posting, BOOK)).items():
-                database.executemany(adding("hour", table), at_level(rows, table, HOUR))
-                database.executemany(adding("total", table), at_level(rows, table, None))
+                for level, seconds in LEVELS[1:]:
+                    database.executemany(adding(level, table), at_level(rows, table, seconds))
         for table in TABLES:
             database.execute(_minutes_of(database, table), (end - HOURS_OF_MINUTES * HOUR,))
         database.execute("COMMIT")

@@ -1,7 +1,8 @@
 """What happened between two readings: the only place where a counter is subtracted."""
 
-from evenwatt.ledger.attribution import TokenWeights
-from evenwatt.ledger.book import Ledger, LedgerRules
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from evenwatt.ledger.entries import (
     EngineUse,
     GpuUse,
@@ -14,6 +15,10 @@ from evenwatt.ledger.entries import (
     merged_postings,
 )
 from evenwatt.ledger.host import HostRules
+
+if TYPE_CHECKING:
+    from evenwatt.ledger.attribution import TokenWeights
+    from evenwatt.ledger.book import Ledger, LedgerRules
 
 __all__ = [
     "EngineUse",
@@ -30,3 +35,14 @@ __all__ = [
     "UsageKey",
     "merged_postings",
 ]
+
+
+_MODULES = {"TokenWeights": "attribution", "Ledger": "book", "LedgerRules": "book"}
+"""What only the agent needs, and where it is: imported when it is asked for, as reports must start fast."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is imported late."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -4,6 +4,7 @@ Run as a module on a database. A released step is never changed: what it creates
 the columns of later releases are. A new step is also named in `schema.STEPS`.
 """
 
+import re
 import sys
 from typing import Any
 
@@ -204,6 +205,30 @@ def m005_engine_load(database: Database) -> None:
         database.execute(
             f"CREATE TABLE {level}_engine ({time + _M005_ENGINE}, PRIMARY KEY ({primary}))"
             " STRICT, WITHOUT ROWID"
+        )
+
+
+_M007_DAY_SECONDS = 86_400
+_M007_LARGER_WINS = frozenset({"estimated", "restarted"})
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m007_days(database: Database) -> None:
+    """Add days of UTC to every table of hours that the steps before have made, filled from the hours."""
+    tables = database.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name GLOB 'hour_*'"
+    ).fetchall()
+    for hours, statement in tables:
+        days = hours.replace("hour_", "day_", 1)
+        database.execute(re.sub(r"\bhour\b", "day", statement.replace(hours, days, 1)))
+        columns = database.execute(f"SELECT name, pk FROM pragma_table_info('{hours}')").fetchall()  # noqa: S608 -- our own names only
+        owner = [name for name, key in columns if key and name != "hour"]
+        values = [name for name, key in columns if not key]
+        sums = [f"{'max' if name in _M007_LARGER_WINS else 'sum'}({name})" for name in values]
+        day = f"hour / {_M007_DAY_SECONDS} * {_M007_DAY_SECONDS}"
+        database.execute(
+            f"INSERT INTO {days} ({', '.join(('day', *owner, *values))})"  # noqa: S608 -- our own names only
+            f" SELECT {', '.join((day, *owner, *sums))} FROM {hours} GROUP BY {', '.join((day, *owner))}"
         )
 
 

@@ -1,7 +1,8 @@
 """A span of the history as the report reads it: its sums, its hours, and what each model served when.
 
-Whole hours come from the hour level and the cut ones at both ends from minutes. Where those minutes are not
-kept any more, the span is cut at whole hours instead, so that spans that meet still share nothing.
+Sums take whole days of UTC from the day level, hours beside them, and minutes of the cut hours at both ends.
+Where those minutes are not kept any more, the span is cut at whole hours instead, so that spans that meet
+still share nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,13 @@ _ENDS: Final = "SELECT (SELECT min({0}) FROM {0}_host), (SELECT max({0}) FROM {0
 
 _LONGEST_BY_MINUTES: Final = 31 * SECONDS_PER_DAY
 """A longer span takes local hours from the hour level, where they do not fit: its minutes are too many."""
+
+_LEVELS: Final[Mapping[str, tuple[str | None, int]]] = {
+    "day": ("hour", SECONDS_PER_DAY),
+    "hour": ("minute", SECONDS_PER_HOUR),
+    "minute": (None, SECONDS_PER_MINUTE),
+}
+"""The level that is finer than each, and the seconds of its rows."""
 
 _LEAST_SECONDS: Final = 1e-3
 """What rounding may leave of an hour when its minutes are taken off."""
@@ -206,16 +214,18 @@ class HistorySpan:
         )
         return bool(by_hour - by_minute < _LEAST_SECONDS)
 
-    def _parts(self, start: int, end: int) -> Iterator[_Part]:
-        """Yield the rows of a span: minutes up to its first whole hour, hours, minutes of its last one."""
-        first = -(-start // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
-        last = end // SECONDS_PER_HOUR * SECONDS_PER_HOUR
-        if first > last:
-            yield _Part("minute", start, end)
+    def _parts(self, start: int, end: int, level: str = "hour") -> Iterator[_Part]:
+        """Yield the rows of a span: those of a level in its middle, of the finer ones towards its ends."""
+        finer, seconds = _LEVELS[level]
+        first = -(-start // seconds) * seconds
+        last = end // seconds * seconds
+        if finer is None or first >= last:
+            if start < end:
+                yield from [_Part(level, start, end)] if finer is None else self._parts(start, end, finer)
             return
-        for part in (_Part("minute", start, first), _Part("hour", first, last), _Part("minute", last, end)):
-            if part.start < part.end:
-                yield part
+        yield from self._parts(start, first, finer)
+        yield _Part(level, first, last)
+        yield from self._parts(last, end, finer)
 
     def _local_parts(self, local: LocalTime) -> Iterator[tuple[OffsetPiece, _Part]]:
         """Yield the rows of the span by pieces of one offset; minutes where local hours need them."""
@@ -250,7 +260,7 @@ class HistorySpan:
 
     def _source(self, table: str) -> tuple[str, tuple[int, ...]]:
         """Return what to select from, and the bounds of it."""
-        parts = list(self._parts(self.start, self.end)) or [_Part("hour", self.start, self.start)]
+        parts = list(self._parts(self.start, self.end, "day")) or [_Part("day", self.start, self.start)]
         columns = ", ".join((*TABLES[table][0], *TABLES[table][1]))
         selects = (
             f"SELECT {columns} FROM {part.level}_{table} WHERE {part.level} >= ? AND {part.level} < ?"  # noqa: S608 -- our own names only

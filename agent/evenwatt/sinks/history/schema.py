@@ -1,6 +1,6 @@
 """The columns that rows are written by, and the steps that lead to the present schema.
 
-Every level (minute, hour, total) has the same additive columns; a row of a level is the sum of its minutes.
+Every level (minute, hour, day of UTC, total) has the same additive columns; a row is the sum of its minutes.
 A column holds NULL where the value is not known, and NULL plus something known is what is known.
 """
 
@@ -26,7 +26,12 @@ __all__ = [
     "missing_steps",
 ]
 
-LEVELS: Final[tuple[tuple[str, int | None], ...]] = (("minute", 60), ("hour", 3_600), ("total", None))
+LEVELS: Final[tuple[tuple[str, int | None], ...]] = (
+    ("minute", 60),
+    ("hour", 3_600),
+    ("day", 86_400),
+    ("total", None),
+)
 """Name of each level and the seconds that its rows span; None: the life of the history."""
 
 COST_COLUMNS: Final = (
@@ -59,6 +64,7 @@ STEPS: Final = (
     "m003_host_energy",
     "m004_price_details",
     "m005_engine_load",
+    "m007_days",
 )
 """All migrations, oldest first, as `migrations.py` has them."""
 
