@@ -92,6 +92,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
     _print_table(console, _HOST_COLUMNS, _host_rows(document))
+    _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
