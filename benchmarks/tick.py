@@ -23,6 +23,7 @@ from evenwatt.model import (
     SourceHealth,
     State,
 )
+from evenwatt.service.capacity import CapacityKeeper
 from evenwatt.service.pricing import all_assumptions, price_book, priced, written_prices
 from evenwatt.service.publishing import pages
 from evenwatt.service.windows import window_views
@@ -101,6 +102,7 @@ class Writer:
         gpu_names = [gpu.name for gpu in gpus_reading(moment_at(START)).gpus]
         self.book = price_book(SETTINGS, prices, gpu_names)
         self.assumptions = all_assumptions(SETTINGS, gpu_names)
+        self.keeper = CapacityKeeper({})
 
     def tick(self, utc_seconds, watch):
         moment = moment_at(utc_seconds)
@@ -110,9 +112,13 @@ class Writer:
         with watch.part("fold"):
             posting = self.ledger.fold(moment, (gpus, *engines), engines=names)
         with watch.part("price"):
-            tick = priced(posting, self.book)
+            tick = priced(self.with_capacities(posting), self.book)
         with watch.part("write: the transaction"):
             self.history.write(tick)
+        with watch.part("capacities"):
+            self.keeper.follow(self.history, now_utc_seconds=utc_seconds, kinds=dict.fromkeys(names, "vllm"))
+            models = {engine.engine: tuple(model.model for model in engine.models) for engine in engines}
+            capacities = self.keeper.capacities({}, models, now_utc_seconds=utc_seconds)
         with watch.part("totals"):
             totals, source_totals = self.history.totals(), self.history.source_totals()
         with watch.part("windows"):
@@ -121,12 +127,15 @@ class Writer:
                 SETTINGS.windows,
                 now_utc_seconds=utc_seconds,
                 zone=UTC,
-                capacities=dict.fromkeys(names, 5_000.0),
+                capacities=capacities,
             )
         with watch.part("snapshot and pages"):
             pages(
                 self.snapshot(moment, gpus, engines, totals, source_totals, windows), stale_after_seconds=60
             )
+
+    def with_capacities(self, posting):
+        return replace(posting, cursors={**posting.cursors, **self.keeper.changed()})
 
     def snapshot(self, moment, gpus, engines, totals, source_totals, windows):
         return Snapshot(
@@ -197,6 +206,8 @@ def engine_reading(moment, number):
             cached_input_tokens=tokens // 2,
             output_tokens=tokens // 5,
             requests={"completed": tokens // 500},
+            prefill_seconds=tokens / 9_000,
+            decode_seconds=tokens / 700,
         )
         for model in range(MODELS)
     )
@@ -207,7 +218,7 @@ def engine_reading(moment, number):
         epoch=Epoch(signals={"start_time": "1"}),
         models=tuple(counters),
         requests_running=3,
-        requests_waiting=0,
+        requests_waiting=2,
     )
 
 
