@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from evenwatt.sinks.report.axes import Axis, linear_axis
-from evenwatt.sinks.report.calendar import WEEKDAYS, DaySpan, day_spans, day_words, span_words
+from evenwatt.sinks.report.calendar import DaySpan, day_spans, day_words, span_words
 from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import name_cell
 from evenwatt.sinks.report.spending import COMPONENTS, STATES
-from evenwatt.sinks.report.weekly import hour_words, thousands
 from evenwatt.sinks.words import UNKNOWN, money, per_mtok, percent
 from evenwatt.snapshot.comparison import Comparison
 from evenwatt.snapshot.report import Report
@@ -22,13 +21,11 @@ __all__ = [
     "ApiBars",
     "DayBar",
     "DayBars",
-    "HeatCell",
     "Label",
     "Segment",
     "Split",
     "api_bars",
     "day_bars",
-    "heat_cells",
     "splits",
 ]
 
@@ -40,8 +37,6 @@ _LEAST_GAP = 20.0
 """A narrower one has no room for words."""
 _LEAST_LABELLED = 0.1
 """A narrower segment has no room for its share."""
-_LEAST_SHADE = 0.1
-"""So that a cell with little is told from one with nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,20 +104,6 @@ class Split:
 
     title: str
     segments: tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeatCell:
-    """An hour of the week.
-
-    Attributes:
-        shade: 0 to 1; None where nothing is known of it.
-    """
-
-    weekday: int
-    hour: int
-    shade: float | None
-    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,33 +217,6 @@ def _split(parts: Sequence[tuple[str, str, float]], whole: float) -> Iterator[Se
                 words=f"{share:.0%}" if share >= _LEAST_LABELLED else "",
             )
         start += share
-
-
-def heat_cells(report: Report) -> tuple[HeatCell, ...]:
-    """Return the hours of the week by their mean tokens; empty where none was served."""
-    most = max((cell.tokens_per_hour or 0.0 for cell in report.week.cells), default=0.0)
-    if most <= 0:
-        return ()
-    return tuple(
-        HeatCell(
-            weekday=cell.weekday,
-            hour=cell.hour,
-            shade=_shade(cell.tokens_per_hour, most),
-            words=_cell_words(cell.weekday, cell.hour, cell.tokens_per_hour),
-        )
-        for cell in report.week.cells
-    )
-
-
-def _shade(tokens: float | None, most: float) -> float | None:
-    if tokens is None:
-        return None
-    return 0.0 if tokens <= 0 else _LEAST_SHADE + (1 - _LEAST_SHADE) * tokens / most
-
-
-def _cell_words(weekday: int, hour: int, tokens: float | None) -> str:
-    told = "not in the history" if tokens is None else f"{thousands(tokens)} thousand tokens an hour"
-    return f"{WEEKDAYS[weekday]}, {hour_words(hour)}: {told}"
 
 
 def api_bars(report: Report) -> ApiBars | None:

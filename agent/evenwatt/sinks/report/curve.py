@@ -5,7 +5,7 @@ even axis either would be all that is seen.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from evenwatt.sinks.report.axes import Axis, linear_axis, log_axis
@@ -17,6 +17,8 @@ _ABOVE, _BELOW = 1.5, 1.4
 """Free space above and below what is drawn, as factors."""
 _MIDDLE = 50.0
 _NEAR = 9.0
+_MOST_WRITTEN = 5
+"""With more prices, loads are not written beside their marks: the table has them."""
 _MOST_SPAN = 2_000.0
 """Dearest over cheapest that is drawn; the curve of a very idle machine leaves the plot at its top."""
 
@@ -42,7 +44,7 @@ class PriceLine:
         is_label_left: At the beginning of the line, where the curve is not; else at its end.
         mark: Where our own cost crosses it, None where it never does or is not known.
         is_never: Whether it is known that it never does.
-        has_room: Whether the mark is far enough from the observed point to have its load written beside it.
+        has_room: Whether its load can be written beside the mark: few lines, and not at the observed point.
     """
 
     name: str
@@ -63,12 +65,14 @@ class Curve:
     Attributes:
         points: Of our own cost, from low to high load.
         observed: The load and cost of the window.
+        observed_label_y: Where its label stands, so that it does not overlap one of a price.
     """
 
     loads: Axis
     costs: Axis
     points: tuple[CurvePoint, ...]
     observed: CurvePoint | None
+    observed_label_y: float
     prices: tuple[PriceLine, ...]
 
 
@@ -91,49 +95,78 @@ def curve_of(
         prices: Name, price and break-even load of each API; `math.inf` is never, None is not known.
         label_distance: The least distance of two labels, in percent of the height.
     """
-    full = (fixed_cost_per_hour + load_cost_per_hour) / mtok_per_hour if mtok_per_hour else 0.0
-    if full <= 0 or fixed_cost_per_hour <= 0:
+    machine = _Machine(fixed=fixed_cost_per_hour, load=load_cost_per_hour, mtok=mtok_per_hour)
+    if mtok_per_hour <= 0 or fixed_cost_per_hour <= 0:
         return None
-    most_load = max(1.0, observed[0] if observed else 0.0)
-    loads = linear_axis(most_load, ticks=5)
-    costs = _cost_axis(full, observed, [price for _, price, _ in prices if price > 0])
-
-    def cost_at(load: float) -> float:
-        return (fixed_cost_per_hour / load + load_cost_per_hour) / mtok_per_hour
-
-    def point(load: float, cost: float) -> CurvePoint:
-        return CurvePoint(load=load, cost=cost, x=loads.position(load), y=costs.position(cost))
-
-    def crossing(price: float) -> float:
-        """Return the load at which the curve comes down to a price, or more than any."""
-        margin = price * mtok_per_hour - load_cost_per_hour
-        return fixed_cost_per_hour / margin if margin > 0 else math.inf
-
-    first = min(max(crossing(costs.most), 1e-9), most_load)
-    growth = (most_load / first) ** (1 / (_POINTS - 1))
-    along = [min(first * growth**number, most_load) for number in range(_POINTS)]
-    lines = [
-        PriceLine(
-            name=name,
-            number=number,
-            price=price,
-            y=costs.position(price),
-            label_y=costs.position(price),
-            is_label_left=loads.position(min(crossing(price), most_load)) > _MIDDLE,
-            mark=point(load, price) if load is not None and load <= most_load else None,
-            is_never=load is not None and math.isinf(load),
-        )
-        for number, (name, price, load) in enumerate(prices)
-        if price > 0
-    ]
-    seen = point(*observed) if observed and observed[1] > 0 else None
-    lines = [replace(line, has_room=_has_room(line.mark, seen)) for line in lines]
+    known = [(name, price, load) for name, price, load in prices if price > 0]
+    plot = _Plot(
+        loads=linear_axis(max(1.0, observed[0] if observed else 0.0), ticks=5),
+        costs=_cost_axis(machine.cost_at(1.0), observed, [price for _, price, _ in known]),
+    )
+    seen = plot.point(*observed) if observed and observed[1] > 0 else None
+    lines = _with_labels(
+        [_price_line(plot, machine, number, *told) for number, told in enumerate(known)], label_distance
+    )
+    few = len(lines) <= _MOST_WRITTEN
     return Curve(
-        loads=loads,
-        costs=costs,
-        points=tuple(point(load, cost_at(load)) for load in along),
+        loads=plot.loads,
+        costs=plot.costs,
+        points=tuple(_points(plot, machine)),
         observed=seen,
-        prices=_with_labels(lines, label_distance),
+        observed_label_y=0.0 if seen is None else _free_above(seen, lines, label_distance),
+        prices=tuple(replace(line, has_room=few and _has_room(line.mark, seen)) for line in lines),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    """What an hour costs without load, what full load adds, and the million tokens that it yields."""
+
+    fixed: float
+    load: float
+    mtok: float
+
+    def cost_at(self, load: float) -> float:
+        return (self.fixed / load + self.load) / self.mtok
+
+    def load_at(self, cost: float) -> float:
+        """Return the load at which a million tokens come down to a cost; infinite where they never do."""
+        margin = cost * self.mtok - self.load
+        return self.fixed / margin if margin > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plot:
+    loads: Axis
+    costs: Axis
+
+    def point(self, load: float, cost: float) -> CurvePoint:
+        return CurvePoint(load=load, cost=cost, x=self.loads.position(load), y=self.costs.position(cost))
+
+
+def _points(plot: _Plot, machine: _Machine) -> Iterator[CurvePoint]:
+    """Yield points from where the curve enters the plot at its top; evenly by the logarithm of the load."""
+    most = plot.loads.most
+    first = min(max(machine.load_at(plot.costs.most), 1e-9), most)
+    growth = (most / first) ** (1 / (_POINTS - 1))
+    for number in range(_POINTS):
+        load = min(first * growth**number, most)
+        yield plot.point(load, machine.cost_at(load))
+
+
+def _price_line(
+    plot: _Plot, machine: _Machine, number: int, name: str, price: float, load: float | None
+) -> PriceLine:
+    is_reached = load is not None and load <= plot.loads.most
+    return PriceLine(
+        name=name,
+        number=number,
+        price=price,
+        y=plot.costs.position(price),
+        label_y=plot.costs.position(price),
+        is_label_left=plot.loads.position(machine.load_at(price)) > _MIDDLE,
+        mark=plot.point(load, price) if load is not None and is_reached else None,
+        is_never=load is not None and math.isinf(load),
     )
 
 
@@ -141,6 +174,16 @@ def _has_room(mark: CurvePoint | None, observed: CurvePoint | None) -> bool:
     if mark is None or observed is None:
         return True
     return abs(mark.x - observed.x) > _NEAR or abs(mark.y - observed.y) > _NEAR
+
+
+def _free_above(observed: CurvePoint, lines: tuple[PriceLine, ...], distance: float) -> float:
+    """Return the nearest place above the point that is free of the labels on its side."""
+    place = observed.y
+    for line in lines:
+        on_its_side = line.is_label_left is (observed.x > _MIDDLE)
+        if on_its_side and abs(line.label_y - place) < distance:
+            place = line.label_y + distance
+    return place
 
 
 def _cost_axis(full: float, observed: tuple[float, float] | None, prices: list[float]) -> Axis:

@@ -11,15 +11,14 @@ from evenwatt.sinks.report.calendar import WEEKDAYS
 from evenwatt.sinks.report.charts import (
     ApiBars,
     DayBars,
-    HeatCell,
     Segment,
     Split,
     api_bars,
     day_bars,
-    heat_cells,
     splits,
 )
 from evenwatt.sinks.report.curve import Curve
+from evenwatt.sinks.report.heat import HeatCell, heat_cells
 from evenwatt.sinks.report.parts import Kind, Row, Table
 from evenwatt.sinks.report.plotted import report_curve
 from evenwatt.sinks.report.story import story

@@ -15,18 +15,18 @@ _MOST_NAME = 28
 _OBSERVED, _MARK = "◆", "●"
 
 
-def curve_lines(report: Report, *, width: int) -> list[str]:
-    """Return the curve with its axes; empty where it is not known."""
+def curve_lines(report: Report, *, width: int) -> tuple[list[str], list[str]]:
+    """Return the curve with its axes, and sentences that may be broken; both empty where it is not known."""
     curve = report_curve(report, label_distance=100 / _HEIGHT)
     if curve is None:
-        return []
+        return [], []
     columns = width - _LABEL_WIDTH - 2
     lines = _plot(curve, columns)
     labels = _cost_labels(curve.costs)
-    head = f"{report.head.currency} per Mtok, logarithmic"
+    head = f"{report.head.currency} per Mtok, logarithmic, against load"
     drawn = [f"{labels.get(row, ''):>{_LABEL_WIDTH}} │{line}".rstrip() for row, line in enumerate(lines)]
     foot = f"{'':{_LABEL_WIDTH}} └{'─' * columns}"
-    return [head, *drawn, foot, _load_labels(curve.loads, columns), *_legend(curve)]
+    return [head, *drawn, foot, _load_labels(curve.loads, columns)], _legend(curve)
 
 
 def report_curve(report: Report, *, label_distance: float) -> Curve | None:
@@ -76,12 +76,13 @@ def _cost_labels(costs: Axis) -> dict[int, str]:
 
 
 def _load_labels(loads: Axis, columns: int) -> str:
-    cells = [" "] * (columns + 6)
+    cells = [" "] * columns
     for tick in loads.ticks:
         words = f"{tick.value:.0%}"
-        start = max(min(math.floor(tick.position / 100 * (columns - 1)) - len(words) // 2, columns - 1), 0)
+        middle = math.floor(tick.position / 100 * columns)
+        start = max(min(middle - len(words) // 2, columns - len(words)), 0)
         cells[start : start + len(words)] = words
-    return f"{'':{_LABEL_WIDTH}}  {''.join(cells).rstrip()} load"
+    return f"{'':{_LABEL_WIDTH}}  {''.join(cells).rstrip()}"
 
 
 def _legend(curve: Curve) -> list[str]:
@@ -91,11 +92,13 @@ def _legend(curve: Curve) -> list[str]:
             f"{_OBSERVED} this window: {percent(curve.observed.load)}, "
             f"{per_mtok(curve.observed.cost)} per Mtok"
         )
-    marks = [price for price in curve.prices if price.mark is not None]
+    marks = [
+        f"{shortened(price.name, _MOST_NAME)} {percent(price.mark.load)}"
+        for price in curve.prices
+        if price.mark is not None
+    ]
     if marks:
-        lines.append(
-            f"{_MARK} break-even: {', '.join(percent(price.mark.load) for price in marks if price.mark)}"
-        )
+        lines.append(f"{_MARK} even with: {', '.join(marks)}")
     never = [shortened(price.name, _MOST_NAME) for price in curve.prices if price.is_never]
     if never:
         lines.append(f"never cheaper than {', '.join(never)}")

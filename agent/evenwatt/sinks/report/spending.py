@@ -15,6 +15,8 @@ __all__ = ["COMPONENTS", "STATES", "models", "money_section", "owner_words"]
 COMPONENTS = (("hardware", "Hardware"), ("energy", "Electricity"), ("labour", "Labour"), ("other", "Other"))
 """Attribute of `Costs` and what a person calls it."""
 
+_UNCHARGED = {"labour": "labour", "other": "other costs, as a rack or a line"}
+
 STATES = {
     State.ACTIVE: "Requests running",
     State.IDLE_LOADED: "Idle, model in memory",
@@ -87,7 +89,8 @@ def _components(report: Report) -> Table:
         each = _each(cost, totals.tokens.total_tokens)
         return Row(cells=(title, money(cost), share, each, money(month)), stress=stress)
 
-    rows = [row(title, getattr(totals.costs, name)) for name, title in COMPONENTS]
+    charged = [(name, title) for name, title in COMPONENTS if name not in _uncharged(report)]
+    rows = [row(title, getattr(totals.costs, name)) for name, title in charged]
     if totals.costs.full is None and totals.costs.known is not None:
         rows.append(row("What is known", totals.costs.known, Stress.TOTAL))
     else:
@@ -103,6 +106,12 @@ def _components(report: Report) -> Table:
         ),
         rows=tuple(rows),
     )
+
+
+def _uncharged(report: Report) -> list[str]:
+    """Return what nobody charges: a row of zeros says less than a sentence."""
+    costs = report.totals.costs
+    return [name for name in ("labour", "other") if getattr(costs, name) == 0]
 
 
 def _states(report: Report) -> Table:
@@ -174,6 +183,9 @@ def _days(report: Report) -> Table:
 
 def _notes(report: Report) -> Iterator[str]:
     totals = report.totals
+    uncharged = _uncharged(report)
+    if uncharged:
+        yield f"Nothing is charged for {' and '.join(_UNCHARGED[name] for name in uncharged)}."
     if totals.unpriced_seconds:
         hours = number(totals.unpriced_seconds / SECONDS_PER_HOUR, 1)
         yield f"For {hours} h of the machine's time no hardware price was known."

@@ -57,7 +57,7 @@ def _leads(head: ReportHead) -> Iterator[str]:
     ]
     told = [words for words in troubles if words]
     if told:
-        yield f"There were {' and '.join(told)}."
+        yield f"Interruptions: {' and '.join(told)}."
     if head.down_seconds:
         yield f"The machine was off for {duration(head.down_seconds)}."
 

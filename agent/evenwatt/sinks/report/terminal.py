@@ -91,21 +91,29 @@ class _Printer:
         shown = [table for table in section.tables if not table.is_detail]
         for table in shown:
             self._table(table if self._is_wide else narrowed(table))
-        if any(UNKNOWN in row.cells for table in shown for row in table.rows):
-            self._line(_LEGEND, style="dim")
-        for note in section.notes:
+        is_missing = any(UNKNOWN in row.cells for table in shown for row in table.rows)
+        notes = [*([_LEGEND] if is_missing else []), *section.notes]
+        for note in notes:
             self._line(note, style="dim")
-        if section.notes:
+        if notes:
             self._line()
 
     def _picture(self, report: Report, name: str) -> None:
         if name == "load" and report.curve is not None:
-            self._block(curve_lines(report, width=min(self._console.width, _MOST_TEXT)))
+            plot, legend = curve_lines(report, width=min(self._console.width, _MOST_TEXT))
+            self._block(plot)
+            for line in legend:
+                self._line(line)
+            self._line()
         if name == "money" and len(report.days) > 1:
             self._block(day_lines(report))
         if name == "traffic" and report.week.peak is not None:
             wide = 4 if self._is_wide else 3
-            self._block([*week_lines(report.week, wide=wide), "", f"none {SHADES[0]}  {SHADES[1:]} peak"])
+            unwatched = any(cell.tokens_per_hour is None for cell in report.week.cells)
+            blank = "  blank: not in the history" if unwatched else ""
+            self._block(
+                [*week_lines(report.week, wide=wide), "", f"none {SHADES[0]}  {SHADES[1:]} peak{blank}"]
+            )
 
     def _block(self, lines: Iterator[str] | list[str]) -> None:
         for line in lines:

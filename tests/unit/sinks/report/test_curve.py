@@ -77,6 +77,14 @@ def test_labels_do_not_overlap(prices):
         assert all(place <= 94.0 + 1e-9 for place in places)
 
 
+def test_the_label_of_the_window_gives_way():
+    """Where a price is labelled at its height, the label of what was observed stands above it."""
+    curve = drawn([("api", 2.25, 0.2)], observed=(0.2, 2.25))
+
+    assert curve.observed_label_y == pytest.approx(curve.observed.y + 6.0)
+    assert drawn([], observed=(0.2, 2.25)).observed_label_y == pytest.approx(drawn().observed.y)
+
+
 @given(
     st.floats(1e-4, 1e4), st.floats(0, 1e4), st.floats(1e-4, 1e4), st.floats(1e-6, 2.0), st.floats(1e-3, 1e3)
 )
@@ -89,7 +97,8 @@ def test_everything_is_on_the_picture(fixed, load_cost, mtok, load, price):
         assert 0 <= point.x <= 100
         assert 0 <= point.y <= 100
     assert 0 <= curve.prices[0].y <= 100
-    assert curve.points[-1].load == pytest.approx(max(1.0, load))
+    assert curve.points[-1].load == pytest.approx(curve.loads.most)
+    assert curve.loads.most >= load * (1 - 1e-9)
 
 
 def test_no_curve_of_a_machine_that_serves_nothing():

@@ -1,6 +1,7 @@
 """The terminal: whole at 80 columns, more at 120, legible without colour, and no name that steers it."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -56,8 +57,25 @@ def test_curve_shows_where_the_window_stood(shown):
     text = "\n".join(shown(report(), 80))
 
     assert "◆ this window: 30.0%, 0.6705 per Mtok" in text
-    assert "● break-even: 79.3%, 10.1%" in text
+    assert "● even with: openai:gpt-4o-mini 79.3%, anthropic:claude-haiku-4-5 10.1%" in text
     assert text.count("◆") == 2
+
+
+def test_no_reference_is_cut_off(shown):
+    """With more references than fit a line, the sentences below the curve go on in the next."""
+    example = report()
+    prices = {f"p-{number}:a-model-with-a-name": 0.3 + number / 10 for number in range(12)}
+    many = replace(
+        example,
+        curve=replace(example.curve, api_prices=prices),
+        comparisons=tuple(
+            replace(example.comparisons[0], reference=name, price_per_mtok=price, break_even_load_ratio=0.5)
+            for name, price in prices.items()
+        ),
+    )
+    text = " ".join(line.strip() for line in shown(many, 80))
+
+    assert text.count("a-model-with-a-name 50.0%") == 12
 
 
 def test_hostile_names_steer_nothing(shown):
