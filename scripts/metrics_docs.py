@@ -66,7 +66,8 @@ LABELS: Mapping[str, str] = {
     "reference": "the API model that is compared with, as in `references`",
     "setting": "the key of the configuration that nobody wrote",
     "source": (
-        "`nvml`, `agent` or an engine's name; of a capacity: where it comes from, `configured` or `simulated`"
+        "`nvml`, `agent` or an engine's name; of a capacity: where it comes from, `configured`, "
+        "`calibrated`, `learned`, `peak_seen` (a lower bound) or `simulated`"
     ),
     "state": (
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "

@@ -124,7 +124,7 @@ def engine_view(name="chat", **values) -> EngineView:
     return EngineView(**{**told, **values})
 
 
-def snapshot(rows=None, **values) -> Snapshot:
+def snapshot(rows=None, *, capacity=CAPACITY, **values) -> Snapshot:
     """Return a snapshot of a machine that served these rows, with one window, but for what is given."""
     rows = {(HOUR, "chat", "small"): served()} if rows is None else rows
     sums = sums_of(rows)
@@ -133,7 +133,7 @@ def snapshot(rows=None, **values) -> Snapshot:
         name="1h",
         start_utc_seconds=NOW.utc_seconds - 3_600,
         seconds=3_600.0,
-        capacities={"chat": CAPACITY},
+        capacities={"chat": capacity},
     )
     shown = {
         "moment": NOW,

@@ -61,8 +61,8 @@ class SlotEngine:
             values = {
                 "vllm:prompt_tokens_total": self.read,
                 "vllm:generation_tokens_total": self.wrote,
-                "vllm:num_requests_running": self.running + self.others_running,
-                "vllm:num_requests_waiting": 0,
+                "vllm:num_requests_running": min(self.running, self.slots) + self.others_running,
+                "vllm:num_requests_waiting": max(self.running - self.slots, 0),
                 'vllm:request_success_total{finished_reason="length"}': self.completed,
             }
         return "".join(f"{name} {value}\n" for name, value in values.items())

@@ -269,7 +269,7 @@ def test_without_tokens_there_is_no_cost_per_mtok(machine):
         assert rows
         assert all(row["cost_per_mtok"] == {} and row["references"] == [] for row in rows)
         machine_row = next(line for line in table.splitlines() if line.startswith("whole machine"))
-        assert machine_row.split()[2:] == ["-", "-", "-"]
+        assert set(machine_row.split()[2:]) == {"-"}
 
         engine.work(WORK)
         agent.wait_for(lambda: agent.metric("evenwatt_cost_per_mtok", engine="all", basis="full") is not None)

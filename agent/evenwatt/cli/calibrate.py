@@ -58,7 +58,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 -- one for each option
 
     try:
         with LoadProgress(seconds) as progress:
-            row = run_and_keep(settings, plan, progress.step)
+            row = run_and_keep(settings, plan, progress.step, progress.tick)
     except KeyboardInterrupt:
         print("stopped: the run's requests are closed, and nothing is kept", file=sys.stderr)
         raise typer.Exit(_INTERRUPTED) from None

@@ -18,12 +18,12 @@ class CapacitySource(StrEnum):
     """Somebody wrote it down."""
     CALIBRATED = "calibrated"
     """A load run on request measured it."""
+    SIMULATED = "simulated"
+    """It is made up, like the engine."""
     LEARNED = "learned"
     """What it served in minutes in which requests waited."""
     PEAK_SEEN = "peak_seen"
     """The most that it ever served, with nobody waiting: it may do more."""
-    SIMULATED = "simulated"
-    """It is made up, like the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,11 @@ class Capacity:
     at_utc_seconds: float | None = None
     is_lower_bound: bool = False
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether it comes from what was served, so that serving more shows that it is more."""
+        return self.is_lower_bound or self.source in {CapacitySource.LEARNED, CapacitySource.PEAK_SEEN}
+
 
 def best_capacity(*known: Capacity | None) -> Capacity | None:
     """Return the one that is believed: what was configured, else calibrated, else learned, else the peak."""
@@ -60,13 +65,19 @@ def best_capacity(*known: Capacity | None) -> Capacity | None:
 def capacity_load(
     capacity: Capacity | None, *, input_tokens_per_second: float, output_tokens_per_second: float
 ) -> float | None:
-    """Return the served share of what could be served, as `token_load` does; None while that is unknown."""
+    """Return the served share of what could be served, as `token_load` does; None while that is unknown.
+
+    A capacity is never less than what was served: where that is all that it comes from, serving more is a
+    full load. Above one that somebody stated or measured apart the load is more than 1, and tells that it is
+    set too low.
+    """
     if capacity is None:
         return None
-    return token_load(
+    load = token_load(
         input_tokens_per_second=input_tokens_per_second,
         output_tokens_per_second=output_tokens_per_second,
         capacity_tokens_per_second=capacity.tokens_per_second,
         prefill_tokens_per_second=capacity.prefill_tokens_per_second,
         decode_tokens_per_second=capacity.decode_tokens_per_second,
     )
+    return min(load, 1.0) if load is not None and capacity.is_observed else load

@@ -6,9 +6,11 @@ minutes themselves.
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from evenwatt.economics.capacity import Capacity, CapacitySource
@@ -19,7 +21,6 @@ __all__ = [
     "RateRecord",
     "ServedMinute",
     "learned_capacity",
-    "merged_records",
     "peak_capacity",
     "record_with",
     "stored_record",
@@ -49,7 +50,7 @@ class ServedMinute:
 
     Attributes:
         minute: Unix time of its beginning.
-        model: The one that was served; empty where it was several, or none.
+        model: The one that was served; None where it was several, or none.
         tokens: Computed input and output.
         waiting_seconds: How long at least one request was seen waiting.
         is_estimated: Its tokens are an even spread over time in which nobody looked.
@@ -57,7 +58,7 @@ class ServedMinute:
 
     minute: int
     engine: str
-    model: str
+    model: str | None
     tokens: int
     waiting_seconds: float = 0.0
     is_estimated: bool = False
@@ -74,7 +75,7 @@ class _Day:
 
     Attributes:
         sustained: The highest mean of a quarter of an hour.
-        saturated: How many saturated minutes had a rate, by the rate to three digits.
+        saturated: How many saturated minutes had a rate, by the rate to one percent.
     """
 
     sustained: float = 0.0
@@ -83,7 +84,7 @@ class _Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateRecord:
-    """What the minutes so far say of an engine serving one model, or several at once.
+    """What the minutes so far say of an engine, whatever it served, or of it serving one model alone.
 
     Attributes:
         recent: The last quarter of an hour: minute, tokens, whether it was saturated.
@@ -128,7 +129,8 @@ def record_with(record: RateRecord, served: ServedMinute, *, counts_late: bool) 
 
     Args:
         record: Up to now.
-        served: A minute after all that are in it. What is an even spread over a gap shows no rate.
+        served: A minute after all that are in it. What is an even spread over a gap shows no rate, and an
+            engine that serves nothing while requests wait is stuck and not saturated.
         counts_late: The engine counts output when a request ends, so that one minute holds what several
             made: its rates are means over five minutes, saturated where all five are.
     """
@@ -139,10 +141,10 @@ def record_with(record: RateRecord, served: ServedMinute, *, counts_late: bool) 
     rate = _rate(within, span)
     number = served.minute // SECONDS_PER_DAY
     day = record.days.get(number, _Day())
-    saturated = dict(day.saturated)
-    if len(within) == span and all(is_saturated for _, _, is_saturated in within):
-        rounded = float(f"{rate:.3g}")
-        saturated[rounded] = saturated.get(rounded, 0) + 1
+    saturated = day.saturated
+    if rate and len(within) == span and all(is_saturated for _, _, is_saturated in within):
+        rounded = _rounded(rate)
+        saturated = {**saturated, rounded: saturated.get(rounded, 0) + 1}
     sustained = max(day.sustained, _rate(recent, SUSTAINED_MINUTES))
     is_peak = rate > record.peak_tokens_per_second
     return RateRecord(
@@ -153,23 +155,6 @@ def record_with(record: RateRecord, served: ServedMinute, *, counts_late: bool) 
             **{n: d for n, d in record.days.items() if n > number - LEARNED_OVER_DAYS},
             number: replace(day, sustained=sustained, saturated=saturated),
         },
-    )
-
-
-def merged_records(records: Iterable[RateRecord]) -> RateRecord:
-    """Return what several say of one engine, whatever it served; no minute goes on from it."""
-    records = tuple(records)
-    days: dict[int, _Day] = {}
-    for record in records:
-        for number, day in record.days.items():
-            known = days.get(number, _Day())
-            counts = Counter(known.saturated) + Counter(day.saturated)
-            days[number] = _Day(sustained=max(known.sustained, day.sustained), saturated=counts)
-    highest = max(records, key=lambda record: record.peak_tokens_per_second, default=RateRecord())
-    return RateRecord(
-        peak_tokens_per_second=highest.peak_tokens_per_second,
-        peak_utc_seconds=highest.peak_utc_seconds,
-        days=days,
     )
 
 
@@ -214,11 +199,15 @@ def _rate(entries: Iterable[tuple[int, int, bool]], minutes: int) -> float:
     return sum(tokens for _, tokens, _ in entries) / (minutes * SECONDS_PER_MINUTE)
 
 
+def _rounded(rate: float) -> float:
+    """Return a rate to one percent, in round numbers: so few of them that a day of them is soon stored."""
+    decade = 10.0 ** math.floor(math.log10(rate))
+    step = decade / (10 if rate >= decade * 5 else 50)
+    return round(rate / step) * step
+
+
 def _percentile(rates: Counter[float]) -> float:
     """Return the nearest rank: the least rate that so many of all are not above."""
-    rank = math.ceil(PERCENTILE * rates.total())
-    for rate in sorted(rates):
-        rank -= rates[rate]
-        if rank <= 0:
-            return rate
-    raise ValueError("no rates")
+    ordered = sorted(rates)
+    reached = list(accumulate(rates[rate] for rate in ordered))
+    return ordered[bisect_left(reached, math.ceil(PERCENTILE * rates.total()))]

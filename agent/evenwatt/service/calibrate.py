@@ -1,7 +1,7 @@
 """What `evenwatt calibrate` does: picks an engine, disturbs nobody unasked, runs, keeps the result."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = ["CalibrationPlan", "calibrate", "calibrations", "planned"]
 OnStep = Callable[[Phase, int, Step | None], None]
 
 _DEADLINE_SECONDS = 5.0
+_TICK_SECONDS = 0.2
 _MIX_DAYS = 7
 _LEAST_MIX_TOKENS = 10_000
 _LEAST_MIX, _MOST_MIX = 0.1, 100.0
@@ -92,15 +93,23 @@ def planned(
     )
 
 
-def calibrate(settings: Settings, plan: CalibrationPlan, on_step: OnStep) -> CalibrationRow:
+def calibrate(
+    settings: Settings, plan: CalibrationPlan, on_step: OnStep, on_tick: Callable[[], None] = lambda: None
+) -> CalibrationRow:
     """Run it and keep the result; where this is interrupted, nothing runs on and nothing is kept.
+
+    Args:
+        settings: Where the history is.
+        plan: What to run.
+        on_step: As `LoadRun` takes it.
+        on_tick: Called several times a second meanwhile.
 
     Raises:
         SourceError: The engine cannot be read, does not answer, or does not count what it answers.
         CalibrationRefused: Nothing was found in the time allowed.
         HistoryError: The result cannot be kept.
     """
-    row = asyncio.run(_run(plan, on_step))
+    row = asyncio.run(_watched(_run(plan, on_step), on_tick))
     with history_beside(settings.history.path, may_write=True) as history:
         history.add_calibration(row)
     return row
@@ -114,6 +123,19 @@ def calibrations(settings: Settings) -> tuple[CalibrationRow, ...]:
     """
     with history_beside(settings.history.path) as history:
         return history.calibrations(CALIBRATION)
+
+
+async def _watched(run: Coroutine[Any, Any, CalibrationRow], on_tick: Callable[[], None]) -> CalibrationRow:
+    async def tick() -> None:
+        while True:
+            on_tick()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        return await run
+    finally:
+        ticking.cancel()
 
 
 async def _run(plan: CalibrationPlan, on_step: OnStep) -> CalibrationRow:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evenwatt.config import Settings
 from evenwatt.economics.calibration import phases_explain
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.saturation import (
@@ -10,15 +11,21 @@ from evenwatt.economics.saturation import (
     RateRecord,
     ServedMinute,
     learned_capacity,
-    merged_records,
     peak_capacity,
     record_with,
     stored_record,
 )
+from evenwatt.ledger.cursors import engine_key, stored_engine
 from evenwatt.sinks.history import CalibrationRow, HistoryReader
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
-__all__ = ["CALIBRATION", "CapacityKeeper", "calibrated_capacity"]
+__all__ = [
+    "CALIBRATION",
+    "CapacityKeeper",
+    "calibrated_capacity",
+    "capacities_beside",
+    "configured_capacities",
+]
 
 CALIBRATION = "capacity"
 """The kind under which load runs are kept with the history's calibrations."""
@@ -26,8 +33,8 @@ CALIBRATION = "capacity"
 _SETTLED_SECONDS = 120
 """A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
 
-_MOST_SECONDS = SECONDS_PER_DAY
-"""How much of a long history is taken in at once; empty days are passed over."""
+_MOST_SECONDS = SECONDS_PER_DAY // 4
+"""How much of a long history is taken in at once; empty stretches are passed over."""
 
 
 class CapacityKeeper:
@@ -42,10 +49,12 @@ class CapacityKeeper:
     def __init__(self, stored: Mapping[str, Any]) -> None:
         """Go on from what `changed` returned when the history was last written."""
         self._until: int | None = stored.get("until")
-        self._records = {
+        # By engine and the one model that it served; None: whatever it served.
+        self._records: dict[tuple[str, str | None], RateRecord] = {
             (record["engine"], record["model"]): stored_record(record) for record in stored.get("records", ())
         }
         self._calibrations: tuple[CalibrationRow, ...] = ()
+        self._worked_out: dict[tuple[str, tuple[str, ...]], tuple[Capacity | None, ...]] = {}
         self._is_changed = False
 
     def follow(self, history: HistoryReader, *, now_utc_seconds: float, kinds: Mapping[str, str]) -> None:
@@ -64,17 +73,18 @@ class CapacityKeeper:
         until = end - LEARNED_OVER_DAYS * SECONDS_PER_DAY if self._until is None else self._until
         if until >= end:
             return
-        self._calibrations = history.calibrations(CALIBRATION)
+        self.look_up(history)
         minutes: tuple[ServedMinute, ...] = ()
         while until < end and not minutes:
             begin, until = until, min(end, until + _MOST_SECONDS)
             minutes = history.served_minutes(begin, until)
         self._take_in(minutes, kinds)
+        self._worked_out.clear()
         self._until = until
         self._is_changed = True
 
-    def recall(self, history: HistoryReader) -> None:
-        """See what was calibrated, without taking in minutes: for a look beside the agent, which does that.
+    def look_up(self, history: HistoryReader) -> None:
+        """See what was calibrated since.
 
         Raises:
             HistoryError: It cannot be read.
@@ -106,34 +116,31 @@ class CapacityKeeper:
             models: What each engine serves, as last read; empty where it was not.
             now_utc_seconds: The present.
         """
-        best = {
-            engine: best_capacity(told.get(engine), *self._measured(engine, served, now_utc_seconds))
-            for engine, served in models.items()
-        }
+        best = {}
+        for engine, served in models.items():
+            measured = self._worked_out.get((engine, served))
+            if measured is None:
+                measured = self._measured(engine, served, now_utc_seconds)
+                self._worked_out[engine, served] = measured
+            best[engine] = best_capacity(told.get(engine), *measured)
         return {engine: capacity for engine, capacity in best.items() if capacity is not None}
 
     def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:
-        # A report recalls and takes in nothing: it must not wait for the readers of engines.
+        # A command beside the agent takes in nothing: it must not wait for the readers of engines.
         from evenwatt.readings.engine import counts_late  # noqa: PLC0415
 
         for served in minutes:
-            key = (served.engine, served.model)
-            if served.tokens:
-                self._records[key] = record_with(
-                    self._records.get(key, RateRecord()),
-                    served,
-                    counts_late=counts_late(kinds.get(served.engine, "")),
-                )
+            is_late = counts_late(kinds.get(served.engine, ""))
+            for model in {None, served.model}:
+                key = (served.engine, model)
+                record = self._records.get(key, RateRecord())
+                self._records[key] = record_with(record, served, counts_late=is_late)
 
     def _measured(
         self, engine: str, served: tuple[str, ...], now_utc_seconds: float
     ) -> tuple[Capacity | None, ...]:
         """Return what is known of an engine serving these models: of one, what was seen of that one alone."""
-        record = merged_records(
-            record
-            for (owner, model), record in self._records.items()
-            if owner == engine and (len(served) != 1 or model == served[0])
-        )
+        record = self._records.get((engine, served[0] if len(served) == 1 else None), RateRecord())
         calibrated = next(
             (
                 calibrated_capacity(row)
@@ -144,6 +151,41 @@ class CapacityKeeper:
         )
         learned = learned_capacity(record, now_utc_seconds=now_utc_seconds)
         return calibrated, learned, peak_capacity(record)
+
+
+def capacities_beside(
+    history: HistoryReader, settings: Settings, *, now_utc_seconds: float
+) -> dict[str, Capacity]:
+    """Return what the agent that writes a history knows of its engines, for a command beside it.
+
+    Raises:
+        HistoryError: It cannot be read.
+    """
+    cursors = history.cursors()
+    prefix = engine_key("")
+    models = {
+        key.removeprefix(prefix): tuple(stored_engine(cursor).models)
+        for key, cursor in cursors.items()
+        if cursor and key.startswith(prefix)
+    }
+    keeper = CapacityKeeper(cursors.get(CapacityKeeper.CURSOR, {}))
+    keeper.look_up(history)
+    told = configured_capacities(settings)
+    return keeper.capacities(told, models, now_utc_seconds=now_utc_seconds)
+
+
+def configured_capacities(settings: Settings) -> dict[str, Capacity]:
+    """Return what engines sustain, where the configuration says so."""
+    return {
+        engine.name: Capacity(
+            tokens_per_second=engine.capacity_tokens_per_second,
+            prefill_tokens_per_second=engine.prefill_tokens_per_second,
+            decode_tokens_per_second=engine.decode_tokens_per_second,
+            source=CapacitySource.CONFIGURED,
+        )
+        for engine in settings.engines or ()
+        if engine.capacity_tokens_per_second is not None or engine.prefill_tokens_per_second is not None
+    }
 
 
 def calibrated_capacity(row: CalibrationRow) -> Capacity:

@@ -6,16 +6,19 @@ from urllib.parse import urlsplit
 
 from evenwatt.config import Settings
 from evenwatt.config.schema import Engine
-from evenwatt.economics.capacity import Capacity, CapacitySource
+from evenwatt.economics.capacity import Capacity
 from evenwatt.model import EngineReading, Reading
 from evenwatt.readings.discovery import FoundEngine
 from evenwatt.readings.simulated import SimulatedEngine
 from evenwatt.readings.source import Source
+from evenwatt.service.capacity import configured_capacities
 from evenwatt.service.sources import Scout, engine_source, is_local
 from evenwatt.service.workers import Crew
 from evenwatt.snapshot import EngineView
 
-__all__ = ["EngineRoster"]
+__all__ = [
+    "EngineRoster",
+]
 
 _FIRST_LOOK_SECONDS = 2.0
 """How long the first tick waits for engines to be found; who is found later is read from then on."""
@@ -106,8 +109,7 @@ class EngineRoster:
             for name, source in self._sources.items()
             if isinstance(source, SimulatedEngine)
         }
-        configured = {engine.name: _configured_capacity(engine) for engine in self._settings.engines or ()}
-        return simulated | {name: told for name, told in configured.items() if told is not None}
+        return simulated | configured_capacities(self._settings)
 
     def stored(self) -> dict[str, object]:
         """Return what has to be kept to know found engines after a restart."""
@@ -226,15 +228,3 @@ class EngineRoster:
             requests_waiting=None if reading is None else reading.requests_waiting,
             capacity=capacity,
         )
-
-
-def _configured_capacity(engine: Engine) -> Capacity | None:
-    rates = (engine.capacity_tokens_per_second, engine.prefill_tokens_per_second)
-    if all(rate is None for rate in rates):
-        return None
-    return Capacity(
-        tokens_per_second=engine.capacity_tokens_per_second,
-        prefill_tokens_per_second=engine.prefill_tokens_per_second,
-        decode_tokens_per_second=engine.decode_tokens_per_second,
-        source=CapacitySource.CONFIGURED,
-    )

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evenwatt.config import Settings
-from evenwatt.economics.capacity import Capacity, CapacitySource
+from evenwatt.economics.capacity import Capacity
 from evenwatt.model import DEFAULT_MODEL, UNALLOCATED
-from evenwatt.service.capacity import CapacityKeeper
+from evenwatt.service.capacity import CapacityKeeper, configured_capacities
 from evenwatt.sinks.history import HistoryReader
 
 __all__ = ["report_capacities"]
@@ -33,23 +33,10 @@ def report_capacities(
         HistoryError: The calibrations cannot be read.
     """
     keeper = CapacityKeeper(cursors.get(CapacityKeeper.CURSOR, {}))
-    keeper.recall(reader)
+    keeper.look_up(reader)
     models: dict[str, tuple[str, ...]] = {}
     for engine, model in served:
         if engine != UNALLOCATED:
             known = models.setdefault(engine, ())
             models[engine] = known if model == DEFAULT_MODEL else (*known, model)
-    return keeper.capacities(_configured(settings), models, now_utc_seconds=now_utc_seconds)
-
-
-def _configured(settings: Settings) -> dict[str, Capacity]:
-    return {
-        engine.name: Capacity(
-            tokens_per_second=engine.capacity_tokens_per_second,
-            prefill_tokens_per_second=engine.prefill_tokens_per_second,
-            decode_tokens_per_second=engine.decode_tokens_per_second,
-            source=CapacitySource.CONFIGURED,
-        )
-        for engine in settings.engines or ()
-        if engine.capacity_tokens_per_second is not None or engine.prefill_tokens_per_second is not None
-    }
+    return keeper.capacities(configured_capacities(settings), models, now_utc_seconds=now_utc_seconds)

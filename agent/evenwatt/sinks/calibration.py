@@ -51,19 +51,25 @@ class LoadProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take it away."""
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
+
+    def tick(self) -> None:
+        """Show how much of the time is over."""
+        self._progress.update(self._task, completed=clock.boot_seconds() - self._began)
+        if self._console.is_terminal:
+            self._progress.refresh()
 
     def step(self, phase: Phase, concurrency: int, step: Step | None) -> None:
         """Show that a step begins, or what it was."""
         at_once = f"{phase.value}, {concurrency} at once"
         if step is None:
-            self._progress.update(
-                self._task, description=at_once, completed=clock.boot_seconds() - self._began, refresh=True
-            )
+            self._progress.update(self._task, description=at_once)
         else:
             self._console.print(
                 f"{at_once}: {step.tokens_per_second:,.0f} tokens/s "
-                f"({step.requests} requests in {step.seconds:.1f} s)"
+                f"({step.requests} requests in {step.seconds:.1f} s)",
+                soft_wrap=True,
             )
 
 

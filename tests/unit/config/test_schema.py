@@ -201,6 +201,16 @@ def test_an_engine_that_could_not_be_read_is_refused(engine):
             "got 0.92, expected 1 while currency is USD",
         ),
         (
+            "engines: [{name: a, url: http://a, prefill_tokens_per_second: 9}]",
+            "engines[0].decode_tokens_per_second",
+            "missing; a load needs it beside prefill_tokens_per_second, or neither of them",
+        ),
+        (
+            "engines: [{name: a, url: http://a, decode_tokens_per_second: 9}]",
+            "engines[0].prefill_tokens_per_second",
+            "missing; a load needs it beside decode_tokens_per_second",
+        ),
+        (
             RENTED % "",
             "hardware.mode",
             "rented_active needs rent_per_hour or rent_per_month; write one of them",

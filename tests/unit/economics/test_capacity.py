@@ -15,10 +15,10 @@ CONFIGURED = Capacity(tokens_per_second=100.0, source=CapacitySource.CONFIGURED)
 
 def test_the_order_of_belief():
     """Configured before calibrated before learned before the peak, in whatever order they are told."""
-    sources = ("configured", "calibrated", "learned", "peak_seen")
+    sources = ("configured", "calibrated", "simulated", "learned", "peak_seen")
     ranked = [replace(CONFIGURED, source=CapacitySource(source)) for source in sources]
 
-    for first in range(4):
+    for first in range(len(sources)):
         for order in permutations(ranked[first:]):
             assert best_capacity(None, *order) == ranked[first]
     assert best_capacity(None, None) is None
@@ -37,6 +37,16 @@ def test_load_by_parts_and_by_the_whole():
     assert capacity_load(parts, input_tokens_per_second=300, output_tokens_per_second=20) == pytest.approx(
         0.5
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "load"), [("configured", 1.5), ("calibrated", 1.5), ("learned", 1.0), ("peak_seen", 1.0)]
+)
+def test_a_capacity_is_never_less_than_what_was_served(source, load):
+    """Serving 150 with a capacity of 100 is a full load where 100 was only seen; else 100 is wrong."""
+    capacity = replace(CONFIGURED, source=CapacitySource(source))
+
+    assert capacity_load(capacity, input_tokens_per_second=100, output_tokens_per_second=50) == load
 
 
 @given(RATES, RATES, st.floats(0, 1), st.floats(0, 1))

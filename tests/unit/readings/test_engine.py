@@ -70,7 +70,13 @@ def test_reading_has_what_the_engine_counted(source, engine):
 
     (model,) = reading.models
     assert model == ModelCounters(
-        model="model-0", input_tokens=100, cached_input_tokens=50, output_tokens=20, requests=model.requests
+        model="model-0",
+        input_tokens=100,
+        cached_input_tokens=50,
+        output_tokens=20,
+        requests=model.requests,
+        prefill_seconds=0.25,  # two requests of 0.125 s and 0.375 s
+        decode_seconds=0.75,
     )
     assert model.requests["completed"] == 2
     assert (reading.engine, reading.kind, reading.listener_pid) == ("chat", "vllm", engine.pid)

@@ -5,9 +5,11 @@ from contextlib import closing
 
 import pytest
 
+from config_fixtures import settings_of
 from evenwatt.economics.capacity import Capacity, CapacitySource
-from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.sinks.history import CalibrationRow, History
+from evenwatt.service.capacity import CapacityKeeper, capacities_beside
+from evenwatt.sinks.history import CalibrationRow, History, history_beside
+from ledger_values import Books, at, counters, engine
 from sink_fixtures import CAPACITY, HOUR, MINUTE, served, tick
 
 KINDS = {"chat": "vllm"}
@@ -163,7 +165,38 @@ def test_another_model_is_learned_anew(history):
     keeper = followed(CapacityKeeper({}), history, 22)
 
     assert known(keeper, models={"chat": ("large",)}) is None
-    assert known(keeper, models={"chat": ("large", "small")}).tokens_per_second == 100.0
+    assert known(keeper, models={"chat": ()}).tokens_per_second == 100.0
+
+
+def test_an_engine_of_several_models_is_learned_as_one(history):
+    """Minutes of one, of the other and of both all show what the engine can do."""
+    serve(history, 7, model="small")
+    serve(history, 7, model="large", begin=HOUR + 7 * MINUTE)
+    serve(history, 1, model="large", begin=HOUR + 14 * MINUTE)
+    serve(history, 1, model="small", begin=HOUR + 14 * MINUTE)
+    keeper = followed(CapacityKeeper({}), history, 16)
+
+    assert known(keeper, models={"chat": ("large", "small")}).source is CapacitySource.LEARNED
+    assert known(keeper).source is CapacitySource.PEAK_SEEN
+
+
+def test_commands_know_what_the_agent_knows(history):
+    """From its cursors alone: what is learned, what each engine serves, and what is configured."""
+    serve(history, 20)
+    keeper = followed(CapacityKeeper({}), history, 22)
+    books = Books()
+    books.fold(at(0))
+    books.fold(at(10), engine(at(10), counters("small", read=1)))
+    history.write(tick({}, cursors={**books.posted.cursors, **keeper.changed()}))
+    bare = settings_of("")
+    told = settings_of('engines: [{name: chat, url: "http://a", capacity_tokens_per_second: 7}]')
+
+    with history_beside(history.path) as beside:
+        learned = capacities_beside(beside, bare, now_utc_seconds=HOUR + 3_600.0)
+        configured = capacities_beside(beside, told, now_utc_seconds=HOUR + 3_600.0)
+
+    assert learned["chat"].source is CapacitySource.LEARNED
+    assert configured["chat"].tokens_per_second == 7.0
 
 
 def test_a_long_history_is_taken_in_day_by_day(history):

@@ -2,15 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption, SourceHealth
 from evenwatt.sinks.console import print_status, summary_line
 from evenwatt.sinks.status import render_status
 from evenwatt.snapshot import HistoryHealth
-from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
+from sink_fixtures import CAPACITY, HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
@@ -111,7 +113,7 @@ def test_a_sum_that_repeats_its_only_row_is_left_out(shown_lines):
     """One model alone has one line in a window; two have the engine's and the machine's sum beside them."""
 
     def owners(rows):
-        return {re.split(r"\s{2,}", line)[0] for line in shown_lines(snapshot(rows, sources=()))}
+        return {re.split(r"\s{2,}", line)[0] for line in shown_lines(snapshot(rows, sources=(), engines=()))}
 
     one = {(HOUR, "chat", "small"): served()}
     two = {**one, (HOUR + MINUTE, "chat", "large"): served()}
@@ -130,3 +132,24 @@ def test_the_summary_is_one_line():
         simulated=True,
     )
     assert summary_line(unknown) == "SIMULATED  0/1 engines up"
+
+
+def test_a_capacity_that_was_only_seen_is_marked(shown_lines):
+    """At least so many tokens a second, and at most so much load."""
+    seen = replace(CAPACITY, source=CapacitySource.PEAK_SEEN, is_lower_bound=True)
+    shown = snapshot(engines=(engine_view(capacity=seen),), capacity=seen)
+    text = text_of(shown_lines(shown))
+
+    assert "≥50,000" in text
+    assert "itmaydomore" in text
+    assert "≤36.7%" in text
+
+
+def test_a_capacity_of_somebody_is_not_marked(shown_lines):
+    """What was configured is taken as it is, and an engine of unknown capacity says so."""
+    told = text_of(shown_lines(snapshot()))
+    unknown = text_of(shown_lines(snapshot(engines=(engine_view(),))))
+
+    assert "theconfiguration" in told
+    assert "≥" not in told
+    assert "notknown:neverbusyyet" in unknown

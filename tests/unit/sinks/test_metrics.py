@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.readings.exposition import bounded_text
@@ -198,3 +199,13 @@ def test_hostile_model_names_come_through(name):
 
     assert {dict(pairs)["model"] for _, pairs in found} == {name}
     assert len(found) == 3
+
+
+def test_a_capacity_carries_its_source():
+    """What was only seen has a label of its own; an engine of unknown capacity has no series."""
+    seen = Capacity(tokens_per_second=70.0, source=CapacitySource.PEAK_SEEN, is_lower_bound=True)
+    shown = snapshot(engines=(engine_view(capacity=seen),))
+    unknown = snapshot(engines=(engine_view(),))
+
+    assert value(shown, "capacity_tokens_per_second", engine="chat", model=ALL, source="peak_seen") == 70.0
+    assert samples(unknown, "capacity_tokens_per_second") == {}

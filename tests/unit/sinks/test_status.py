@@ -76,3 +76,17 @@ def test_never_is_a_word(load, shown):
 def test_hostile_names_come_through(name):
     """Whatever an engine calls its model is a string of the document, as it was."""
     assert document(snapshot({(HOUR, "chat", name): served()}))["totals"][0]["model"] == name
+
+
+def test_phases_and_capacity_are_there_with_how_they_are_known():
+    """The split of a cost is called an allocation, and a capacity has its source."""
+    rows = {(HOUR, "chat", "small"): served(prefill_seconds=10.0, decode_seconds=30.0)}
+    shown = document(snapshot(rows))
+    row, engine = shown["windows"][0]["rows"][0], shown["engines"][0]
+
+    assert row["phase_cost_per_mtok"]["input"] == pytest.approx(0.0606 * 0.25)
+    assert row["phase_cost_per_mtok"]["output"] == pytest.approx(0.0606 * 0.75 * 10)
+    assert row["phase_cost_per_mtok"]["method"].startswith("allocation")
+    assert row["capacity"] == engine["capacity"]
+    assert (engine["capacity"]["tokens_per_second"], engine["capacity"]["source"]) == (50_000.0, "configured")
+    assert row["load_is_upper_bound"] is False

@@ -11,7 +11,7 @@ from typing import Any
 from evenwatt.economics.saturation import ServedMinute
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
-from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, Event
+from evenwatt.model import UNALLOCATED, Event
 from evenwatt.sinks.history.prices import (
     PriceOffer,
     PriceRow,
@@ -171,7 +171,7 @@ class HistoryReader:
             ServedMinute(
                 minute=minute,
                 engine=engine,
-                model=model if models == 1 else DEFAULT_MODEL,
+                model=model if models == 1 else None,
                 tokens=tokens,
                 waiting_seconds=waiting_seconds,
                 is_estimated=bool(estimated),

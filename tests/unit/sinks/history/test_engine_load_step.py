@@ -81,6 +81,6 @@ def test_served_minutes(path):
         minute=HOUR, engine="chat", model="small", tokens=7, waiting_seconds=45.0, is_estimated=False
     )
     assert second == ServedMinute(
-        minute=next_minute, engine="chat", model="", tokens=3, waiting_seconds=0.0, is_estimated=True
+        minute=next_minute, engine="chat", model=None, tokens=3, waiting_seconds=0.0, is_estimated=True
     )
     assert (last.minute, last.model) == (third, "small")
