@@ -100,9 +100,19 @@ class Catalogue:
             known = find_provider_by_id(self.snapshot.providers, provider)
             if known is None:
                 ids = [p.id for p in self.snapshot.providers]
-                raise _unknown(f"provider {provider!r}", provider, ids) from exc
+                raise self._unknown(f"provider {provider!r}", provider, ids) from exc
             ids = [candidate.id for candidate in known.models]
-            raise _unknown(f"model {model!r} of {known.id}", model, ids) from exc
+            raise self._unknown(f"model {model!r} of {known.id}", model, ids) from exc
+
+    def _unknown(self, what: str, name: str, known: Sequence[str]) -> SourceContractError:
+        nearest = get_close_matches(name.lower(), known, n=_NAMED_ALTERNATIVES, cutoff=0.5)
+        hint = f"; the nearest ids are {', '.join(nearest)}" if nearest else ""
+        fetched = "" if self.fetched_on is None else f", fetched {self.fetched_on}"
+        return SourceContractError(
+            f"The API price catalogue ({CATALOGUE} {catalogue_version()}{fetched}) has no {what}{hint}. Name "
+            "a reference as provider:model by the catalogue's ids (find them with `evenwatt prices search`), "
+            "or write its prices out."
+        )
 
 
 @cache
@@ -156,16 +166,6 @@ def parsed_catalogue(providers: Any, *, fetched_on: date) -> Catalogue:
             f"not in the format of {CATALOGUE} {catalogue_version()}: {said}; a newer library may read it"
         ) from exc
     return Catalogue(snapshot=DataSnapshot(parsed, from_auto_update=True), fetched_on=fetched_on)
-
-
-def _unknown(what: str, name: str, known: Sequence[str]) -> SourceContractError:
-    nearest = get_close_matches(name.lower(), known, n=_NAMED_ALTERNATIVES, cutoff=0.5)
-    hint = f"; the nearest ids are {', '.join(nearest)}" if nearest else ""
-    return SourceContractError(
-        f"The API price catalogue ({CATALOGUE} {catalogue_version()}) has no {what}{hint}. Name a reference "
-        "as provider:model by the catalogue's ids (find them with `evenwatt prices search`), or write its "
-        "prices out."
-    )
 
 
 def _entries(info: "ModelInfo", at: datetime, *, is_input_only: bool) -> Iterator[DatedRates]:

@@ -6,10 +6,10 @@ where a price of earlier days is corrected, records beside the old ones take ove
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from math import inf
 
 from evenwatt.model import Event
+from evenwatt.service.price_words import change_in_words, in_words, offer_in_words
 from evenwatt.service.quotes import ALWAYS, Quote, WrittenPrices
 from evenwatt.sinks.history import PriceOffer, PriceRow, effective_prices
 from evenwatt.snapshot import PendingPrice
@@ -18,11 +18,9 @@ __all__ = [
     "Decision",
     "Standing",
     "accepted_offers",
-    "day_of",
     "decided_quote",
     "decided_return",
     "decided_written",
-    "in_words",
     "pending_prices",
     "price_in_force",
     "same_rates",
@@ -146,7 +144,7 @@ def decided_quote(
         return Decision()
     return Decision(
         offers=(PriceOffer(row=offered, is_dated=is_dated, offered_utc_seconds=now),),
-        events=(_event(standing, "price_offered", quote.reference, _offer_in_words(present, offered)),),
+        events=(_event(standing, "price_offered", quote.reference, offer_in_words(present, offered)),),
     )
 
 
@@ -232,8 +230,10 @@ def _accepted(
         if row is None or (before is not None and same_rates(before, row)):
             continue
         added.append(replace(row, valid_from_utc_seconds=at, accepted_utc_seconds=standing.now_utc_seconds))
-        kind = "price" if before is None or _only_adds(before, row) else "price_change"
-        events.append(_event(standing, kind, reference, _change_in_words(before, added[-1])))
+        only_adds = before is not None and _only_adds(before, row)
+        kind = "price" if before is None or only_adds else "price_change"
+        text = change_in_words(before, added[-1], only_adds=only_adds)
+        events.append(_event(standing, kind, reference, text))
     return Decision(rows=tuple(added), settled=settled, events=tuple(events))
 
 
@@ -261,43 +261,3 @@ def _only_adds(before: PriceRow, after: PriceRow) -> bool:
 
 def _event(standing: Standing, kind: str, reference: str, text: str) -> Event:
     return Event(utc_seconds=standing.now_utc_seconds, kind=kind, subject=reference, text=text)
-
-
-def _change_in_words(before: PriceRow | None, after: PriceRow) -> str:
-    start = after.valid_from_utc_seconds
-    since = "" if start in {ALWAYS, after.accepted_utc_seconds} else f" from {day_of(start)} on"
-    if before is None:
-        return f"price accepted{since}: {in_words(after)} ({after.source})"
-    if _only_adds(before, after):
-        return f"more is known of the price{since}: {in_words(after)} ({after.source})"
-    return f"price changed{since} from {in_words(before)} to {in_words(after)} ({after.source})"
-
-
-def _offer_in_words(present: PriceRow, offered: PriceRow) -> str:
-    return (
-        f"the catalogue says {in_words(offered)} ({offered.source}); until it is accepted (evenwatt prices "
-        f"accept {offered.reference}) {in_words(present)} counts"
-    )
-
-
-def day_of(utc_seconds: float) -> str:
-    """Return the day (UTC) of a moment."""
-    return datetime.fromtimestamp(utc_seconds, UTC).date().isoformat()
-
-
-def in_words(row: PriceRow) -> str:
-    """Return a price in words, with what it has beside input, cached input and output."""
-    cached = row.cached_input_usd_per_mtok
-    middle = "no price for cached input" if cached is None else f"{cached:g} cached"
-    words = f"{row.input_usd_per_mtok:g} input, {middle}, {row.output_usd_per_mtok:g} output USD per Mtok"
-    if row.cache_write_usd_per_mtok is not None:
-        words += f", {row.cache_write_usd_per_mtok:g} to write the cache"
-    if row.batch_input_usd_per_mtok is not None and row.batch_output_usd_per_mtok is not None:
-        words += f", in batch {row.batch_input_usd_per_mtok:g} input"
-        words += f" and {row.batch_output_usd_per_mtok:g} output"
-    for tier in row.tiers:
-        words += (
-            f", above {tier.above_input_tokens:,} input tokens {tier.input_usd_per_mtok:f} input and "
-            f"{tier.output_usd_per_mtok:f} output"
-        )
-    return words

@@ -55,7 +55,8 @@ def accept_offers(settings: Settings, references: Sequence[str]) -> list[dict[st
         chosen = [waiting[name] for name in references or waiting]
         decision = accepted_offers(chosen, standing, written=written_prices(settings))
         _settle(history, decision)
-        return [_change(offer, standing) for offer in chosen]
+        taken = {row.reference for row in decision.rows}
+        return [_change(offer, standing) for offer in chosen if offer.row.reference in taken]
 
 
 def refresh(settings: Settings, url: str) -> dict[str, Any]:

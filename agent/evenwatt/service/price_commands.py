@@ -29,6 +29,7 @@ from evenwatt.service.acceptance import (
     decided_written,
     price_in_force,
 )
+from evenwatt.service.price_words import day_of
 from evenwatt.service.quotes import (
     ALWAYS,
     NOT_YET,
@@ -235,7 +236,6 @@ def _accepted(settings: Settings) -> KnownPrices:
         rows, records, offers = history.prices(), history.price_records(), history.price_offers()
         begin = int(now - _MEASURED_DAYS * SECONDS_PER_DAY) // SECONDS_PER_MINUTE * SECONDS_PER_MINUTE
         mix = measured_mix(_tokens(history.sums_since(begin)))
-    missing = [r.name for r in settings.references if price_in_force(rows, r.name, now) is None]
     return KnownPrices(
         history=path,
         rows=rows,
@@ -243,10 +243,18 @@ def _accepted(settings: Settings) -> KnownPrices:
         offers=offers,
         mix=mix,
         faults=tuple(
-            f"{name}: no price is accepted yet; a running agent takes the first one by itself"
-            for name in missing
+            _missing_in_words(reference.name, rows)
+            for reference in settings.references
+            if price_in_force(rows, reference.name, now) is None
         ),
     )
+
+
+def _missing_in_words(name: str, rows: Iterable[PriceRow]) -> str:
+    to_come = [row.valid_from_utc_seconds for row in rows if row.reference == name]
+    if to_come:
+        return f"{name}: its first price holds from {day_of(min(to_come))} on"
+    return f"{name}: no price is accepted yet; a running agent takes the first one by itself"
 
 
 def _tokens(sums: Sums) -> Tokens:

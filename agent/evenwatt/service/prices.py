@@ -104,13 +104,21 @@ class PriceKeeper:
             threading.Thread(target=self._ask, args=(self._settings,), name="prices", daemon=True).start()
         try:
             if self._history.edition() != self._edition:
-                self._read()
+                self._read_anew()
             while self._said:
                 self._settle(self._decided(self._said[0]))
                 del self._said[0]
         except HistoryError:
             pass  # the next tick tries again; that it cannot be written is told by who writes ticks
         return self.rows != before
+
+    def _read_anew(self) -> None:
+        """Take what somebody else has written; where the history was begun anew, begin anew with it."""
+        known = {row.reference for row in self.rows}
+        self._read()
+        if known - {row.reference for row in self.rows}:
+            self._adopt(self._settings)
+            self._next_fetch = clock.boot_seconds()
 
     def _read(self) -> None:
         self._edition = self._history.edition()

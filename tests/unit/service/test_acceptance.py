@@ -15,10 +15,10 @@ from evenwatt.service.acceptance import (
     decided_quote,
     decided_return,
     decided_written,
-    in_words,
     price_in_force,
     same_rates,
 )
+from evenwatt.service.price_words import in_words
 from evenwatt.service.quotes import Quote, WrittenPrices
 from evenwatt.sinks.history import PriceOffer, PriceRow, effective_prices
 

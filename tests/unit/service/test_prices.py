@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from config_fixtures import settings_of
+from evenwatt.errors import HistoryError
 from evenwatt.service.prices import PriceKeeper
 from evenwatt.service.quotes import OfferedPrices, Quote
 from evenwatt.sinks.history import History, PriceRow, history_beside
@@ -286,3 +287,16 @@ def test_an_own_price_that_was_the_first_gives_way_as_soon_as_the_catalogue_answ
     assert (first.valid_from_utc_seconds, first.input_usd_per_mtok) == (0.0, 0.5)
     assert second.valid_from_utc_seconds == second.accepted_utc_seconds > 0.0
     assert history.price_offers() == ()
+
+
+def test_a_history_that_is_begun_anew_gets_its_prices_anew(history):
+    """Where somebody deleted it, prices are accepted again into the new one, written and asked for."""
+    both = settings_of("references: [acme:large, {name: flat, input: 1, output: 5}]")
+    keeper = PriceKeeper(history, both, fetch=Catalogue(says(), says()))
+    follow_until(keeper, lambda: len(keeper.rows) == 2)
+    history.path.unlink()
+    with pytest.raises(HistoryError, match="opened anew"):
+        history.settle_prices()
+
+    follow_until(keeper, lambda: len(history.prices()) == 2)
+    assert {row.reference for row in keeper.rows} == {"acme:large", "flat"}

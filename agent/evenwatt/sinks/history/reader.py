@@ -55,6 +55,8 @@ class HistoryReader:
         path: Of the database.
     """
 
+    _openings = 0
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         """Read over a connection that somebody has opened."""
         self.path = path
@@ -152,10 +154,10 @@ class HistoryReader:
         ((begin,),) = self._read("SELECT min(hour) FROM hour_host")
         return None if begin is None else float(begin)
 
-    def edition(self) -> int:
-        """Return a number that changes when anybody else has written."""
+    def edition(self) -> tuple[int, int]:
+        """Return what changes when anybody else has written, and when the history was opened anew."""
         ((edition,),) = self._read("PRAGMA data_version")
-        return int(edition)
+        return self._openings, int(edition)
 
     def events(self, *, limit: int) -> tuple[Event, ...]:
         """Return the latest events, newest first."""

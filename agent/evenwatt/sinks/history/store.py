@@ -91,6 +91,7 @@ class History(HistoryReader):
             raise
         self._files = self._files_now()
         self._is_open = True
+        self._openings += 1
 
     def _files_now(self) -> dict[Path, tuple[int, int] | None]:
         """Return what the paths of the database and of its lock lead to now."""
