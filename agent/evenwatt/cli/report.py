@@ -1,5 +1,6 @@
 """`evenwatt report`: a window of the history: verdict, costs, comparisons, and what would change them."""
 
+import gc
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -56,6 +57,8 @@ def report(
     ] = None,
 ) -> None:
     """Report on a window of the history: the verdict first, then all that it stands on."""
+    # A report is done in less than a second: looking for garbage would take a tenth of it.
+    gc.disable()
     from evenwatt.clock import utc_seconds
     from evenwatt.config import load
     from evenwatt.service.report import gathered_report
