@@ -20,8 +20,8 @@ from benchmarks.report import CONFIG, write_year  # noqa: E402 -- found by the p
 
 from evenwatt.clock import utc_seconds  # noqa: E402
 from evenwatt.config import load  # noqa: E402
-from evenwatt.service.report import gathered_report  # noqa: E402
-from evenwatt.service.report_window import AskedWindow  # noqa: E402
+from evenwatt.service.report.gathering import gathered_report  # noqa: E402
+from evenwatt.service.report.window import AskedWindow  # noqa: E402
 from evenwatt.sinks.history import history_beside  # noqa: E402
 from evenwatt.sinks.report.html import render_html  # noqa: E402
 

@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 
 from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption
-from evenwatt.snapshot.comparison import IdlePower
-from evenwatt.snapshot.report import UnitCosts
-from evenwatt.snapshot.traffic import TrafficShape
-from evenwatt.snapshot.verdict import Outcome, Verdict
+from evenwatt.snapshot.report.comparison import IdlePower
+from evenwatt.snapshot.report.traffic import TrafficShape
+from evenwatt.snapshot.report.values import UnitCosts
+from evenwatt.snapshot.report.verdict import Outcome, Verdict
 from report_values import BERLIN, empty_report, report
 
 __all__ = ["EXAMPLES", "HOSTILE"]

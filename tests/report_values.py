@@ -31,7 +31,7 @@ from evenwatt.economics.sensitivity import Facts, sensitivities
 from evenwatt.economics.tokens import Tokens
 from evenwatt.model import UNALLOCATED, Assumption, State
 from evenwatt.snapshot import ReferenceView
-from evenwatt.snapshot.comparison import (
+from evenwatt.snapshot.report.comparison import (
     Comparison,
     CostCurve,
     CurvePoint,
@@ -39,17 +39,7 @@ from evenwatt.snapshot.comparison import (
     IdlePower,
     MonthlyBill,
 )
-from evenwatt.snapshot.report import (
-    EngineCapacity,
-    Report,
-    ReportHead,
-    ReportRow,
-    ReportTotals,
-    ReportWindow,
-    StateShare,
-    UnitCosts,
-)
-from evenwatt.snapshot.traffic import (
+from evenwatt.snapshot.report.traffic import (
     HourOfDay,
     HourOfWeek,
     ModelShape,
@@ -59,7 +49,17 @@ from evenwatt.snapshot.traffic import (
     TrafficShape,
     WeekMap,
 )
-from evenwatt.snapshot.verdict import Outcome, Verdict
+from evenwatt.snapshot.report.values import (
+    EngineCapacity,
+    Report,
+    ReportHead,
+    ReportRow,
+    ReportTotals,
+    ReportWindow,
+    StateShare,
+    UnitCosts,
+)
+from evenwatt.snapshot.report.verdict import Outcome, Verdict
 
 __all__ = ["empty_report", "report"]
 

@@ -9,7 +9,7 @@ import typer
 from evenwatt.cli.app import ConfigOption, app
 
 if TYPE_CHECKING:
-    from evenwatt.service.calibrate import CalibrationPlan
+    from evenwatt.service.calibration.calibrate import CalibrationPlan
 
 __all__ = ["calibrate"]
 
@@ -36,8 +36,8 @@ def calibrate(
     It disturbs whoever uses the engine, and costs the power that it draws. Ctrl-C ends it at once.
     """
     from evenwatt.config import load
-    from evenwatt.service.calibrate import calibrations, planned
-    from evenwatt.service.load_run import LoadLimits
+    from evenwatt.service.calibration.calibrate import calibrations, planned
+    from evenwatt.service.calibration.load_run import LoadLimits
     from evenwatt.sinks.calibration import print_calibrations
 
     settings = load(config)
@@ -53,7 +53,7 @@ def calibrate(
         may_be_busy=busy,
     )
     _ask(plan, is_told=yes)
-    from evenwatt.service.calibrate import calibrate as run_and_keep
+    from evenwatt.service.calibration.calibrate import calibrate as run_and_keep
     from evenwatt.sinks.calibration import LoadProgress
 
     try:

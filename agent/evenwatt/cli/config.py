@@ -27,7 +27,7 @@ def check_config(config: ConfigOption = None) -> None:
 
 
 def _unknown_references(settings: "Settings") -> tuple[str, ...]:
-    from evenwatt.service.quotes import unknown_references
+    from evenwatt.service.api_prices.quotes import unknown_references
 
     try:
         return tuple(f"references: {fault}" for fault in unknown_references(settings))
@@ -37,7 +37,7 @@ def _unknown_references(settings: "Settings") -> tuple[str, ...]:
 
 
 def _unknown_holidays(settings: "Settings") -> tuple[str, ...]:
-    from evenwatt.service.tariffs import site_holidays
+    from evenwatt.service.electricity.tariffs import site_holidays
 
     try:
         site_holidays(settings)

@@ -18,7 +18,7 @@ app.add_typer(meter_app, name="meter")
 def meter_read(config: ConfigOption = None) -> None:
     """Show once what each possible source of host power says, and why others do not work."""
     from evenwatt.config import load
-    from evenwatt.service.meters import read_meters
+    from evenwatt.service.host.meters import read_meters
 
     settings = load(config)
     for line in read_meters(settings):
@@ -40,7 +40,7 @@ def meter_calibrate(
     The agent has to run with the meter (host_power), the GPUs idle for some minutes and at work for others.
     """
     from evenwatt.config import load
-    from evenwatt.service.meters import calibrate_gpu_sensors
+    from evenwatt.service.host.meters import calibrate_gpu_sensors
     from evenwatt.units import SECONDS_PER_HOUR
 
     settings = load(config)

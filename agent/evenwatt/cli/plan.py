@@ -95,7 +95,7 @@ def plan(
         return
     from evenwatt.cli.plan_options import settings_of_options, told_by_option
     from evenwatt.clock import utc_seconds
-    from evenwatt.service.planning import plan_view
+    from evenwatt.service.plan.planning import plan_view
     from evenwatt.sinks.plan import print_plan, render_csv, render_json
 
     options = {

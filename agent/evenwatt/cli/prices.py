@@ -30,7 +30,7 @@ def prices(context: typer.Context, config: ConfigOption = None, as_json: JsonOpt
 def prices_list(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show each reference with its dated prices, who accepted them, and what waits to be accepted."""
     from evenwatt.config import load
-    from evenwatt.service.price_commands import known_prices, price_list
+    from evenwatt.service.api_prices.commands import known_prices, price_list
     from evenwatt.sinks.price_tables import print_prices
 
     settings = load(config)
@@ -53,7 +53,7 @@ def prices_compare(
 ) -> None:
     """Compare what a million tokens cost at each reference: without a cache, with its hits, in batch."""
     from evenwatt.config import load
-    from evenwatt.service.price_commands import known_prices, mix_of, price_comparison
+    from evenwatt.service.api_prices.commands import known_prices, mix_of, price_comparison
     from evenwatt.sinks.price_tables import print_comparison
 
     settings = load(config)
@@ -74,7 +74,7 @@ def prices_search(
 ) -> None:
     """Find the id of a model in the catalogue, as `references` takes it."""
     from evenwatt.config import load
-    from evenwatt.service.price_actions import found_models
+    from evenwatt.service.api_prices.actions import found_models
     from evenwatt.sinks.price_tables import print_found
 
     document = found_models(load(config), words)
@@ -95,7 +95,7 @@ def prices_refresh(
     """Fetch the catalogue over the network and show what is different; it counts once it is accepted."""
     from evenwatt.config import load
     from evenwatt.readings.api_refresh import default_url
-    from evenwatt.service.price_actions import accept_offers, refresh
+    from evenwatt.service.api_prices.actions import accept_offers, refresh
     from evenwatt.sinks.price_tables import print_accepted, print_refreshed
 
     settings = load(config)
@@ -125,7 +125,7 @@ def prices_accept(
 ) -> None:
     """Let offered prices count; a running agent takes them with its next tick."""
     from evenwatt.config import load
-    from evenwatt.service.price_actions import accept_offers
+    from evenwatt.service.api_prices.actions import accept_offers
     from evenwatt.sinks.price_tables import print_accepted
 
     changes = accept_offers(load(config), references or [])

@@ -12,7 +12,7 @@ from evenwatt.cli.app import ConfigOption, app
 from evenwatt.errors import ReportError
 
 if TYPE_CHECKING:
-    from evenwatt.snapshot.report import Report
+    from evenwatt.snapshot.report.values import Report
 
 __all__ = ["report"]
 
@@ -61,8 +61,8 @@ def report(
     gc.disable()
     from evenwatt.clock import utc_seconds
     from evenwatt.config import load
-    from evenwatt.service.report import gathered_report
-    from evenwatt.service.report_window import AskedWindow
+    from evenwatt.service.report.gathering import gathered_report
+    from evenwatt.service.report.window import AskedWindow
     from evenwatt.sinks.history import history_beside
 
     chosen = _format(form, as_json=as_json, output=output)

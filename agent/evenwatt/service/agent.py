@@ -21,16 +21,16 @@ from evenwatt.readings.nvml import NvmlSource
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
 from evenwatt.service.accounts import Accounts
+from evenwatt.service.api_prices.keeper import PriceKeeper
 from evenwatt.service.capacity import CapacityKeeper
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
-from evenwatt.service.electricity import ElectricityKeeper
+from evenwatt.service.electricity.keeper import ElectricityKeeper
+from evenwatt.service.electricity.tariffs import site_holidays
 from evenwatt.service.engines import EngineRoster
-from evenwatt.service.host_power import GPU_POWER, HostKeeper
+from evenwatt.service.host.keeper import GPU_POWER, HostKeeper
 from evenwatt.service.notes import electricity_view, price_notes
-from evenwatt.service.prices import PriceKeeper
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
-from evenwatt.service.tariffs import site_holidays
 from evenwatt.service.workers import Crew, is_silence
 from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History

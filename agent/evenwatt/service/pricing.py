@@ -12,8 +12,8 @@ from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.ledger import Posting, Usage
 from evenwatt.model import Assumption, State
 from evenwatt.readings.hardware_presets import preset_for
-from evenwatt.service.quotes import reference_price, usd_rate_of
-from evenwatt.service.tariffs import day_utc_seconds, site_tariff
+from evenwatt.service.api_prices.quotes import reference_price, usd_rate_of
+from evenwatt.service.electricity.tariffs import day_utc_seconds, site_tariff
 from evenwatt.sinks.history import PriceRow
 from evenwatt.snapshot import PricedPosting, tokens_of
 

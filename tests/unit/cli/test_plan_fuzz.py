@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenwatt.config import Settings
-from evenwatt.service.planning import plan_view
+from evenwatt.service.plan.planning import plan_view
 from evenwatt.sinks.plan import print_plan, render_csv, render_json
 
 NOW = 1_795_000_000.0

@@ -8,7 +8,7 @@ from engine_process import free_port, loopback_session
 from evenwatt.config import load
 from evenwatt.service.agent import Agent
 from evenwatt.service.control import Control
-from evenwatt.service.host_power import GPU_POWER
+from evenwatt.service.host.keeper import GPU_POWER
 from evenwatt.service.start import demo_agent
 from evenwatt.sinks.history import CalibrationRow, history_beside
 

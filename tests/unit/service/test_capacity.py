@@ -8,7 +8,7 @@ import pytest
 from config_fixtures import settings_of
 from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.service.report_capacity import report_capacities
+from evenwatt.service.report.capacities import report_capacities
 from evenwatt.sinks.history import CalibrationRow, History, history_beside
 from ledger_values import Books, at, counters, engine
 from sink_fixtures import CAPACITY, HOUR, MINUTE, served, tick

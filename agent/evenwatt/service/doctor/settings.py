@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evenwatt.config import Settings, assumptions
 from evenwatt.errors import SourceError
-from evenwatt.service.quotes import unknown_references
+from evenwatt.service.api_prices.quotes import unknown_references
 from evenwatt.snapshot.checks import Finding, Health
 
 __all__ = ["price_findings", "settings_finding"]

@@ -14,8 +14,8 @@ from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
-from evenwatt.snapshot.hours import CellTokens, HourRow
-from evenwatt.snapshot.localtime import LocalTime, OffsetPiece
+from evenwatt.snapshot.report.hours import CellTokens, HourRow
+from evenwatt.snapshot.report.localtime import LocalTime, OffsetPiece
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["HistorySpan", "history_extent", "history_settings"]

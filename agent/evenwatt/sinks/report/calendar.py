@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.tokens import Tokens
-from evenwatt.snapshot.report import ReportWindow
-from evenwatt.snapshot.traffic import ReportDay
+from evenwatt.snapshot.report.traffic import ReportDay
+from evenwatt.snapshot.report.values import ReportWindow
 
 __all__ = ["WEEKDAYS", "DaySpan", "day_spans", "day_words", "moment_words", "span_words", "window_words"]
 

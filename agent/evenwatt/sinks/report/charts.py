@@ -13,8 +13,8 @@ from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import name_cell
 from evenwatt.sinks.report.spending import COMPONENTS, STATES
 from evenwatt.sinks.words import UNKNOWN, money, per_mtok, percent
-from evenwatt.snapshot.comparison import Comparison
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.comparison import Comparison
+from evenwatt.snapshot.report.values import Report
 
 __all__ = [
     "ApiBar",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
 from evenwatt.sinks.words import UNKNOWN, money, number, per_mtok, percent, ratio
-from evenwatt.snapshot.comparison import Comparison
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.comparison import Comparison
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["api_section", "load_section", "never_or"]
 

@@ -8,9 +8,9 @@ from evenwatt.economics.sensitivity import Input, Sensitivity
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
 from evenwatt.sinks.report.spending import owner_words
 from evenwatt.sinks.words import UNKNOWN, clean, money, number, per_mtok, percent
-from evenwatt.snapshot.comparison import IdlePower
-from evenwatt.snapshot.report import Report
-from evenwatt.snapshot.traffic import ModelShape, Shape
+from evenwatt.snapshot.report.comparison import IdlePower
+from evenwatt.snapshot.report.traffic import ModelShape, Shape
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["change_section", "decision_section"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from evenwatt.sinks.report.calendar import WEEKDAYS
 from evenwatt.sinks.report.weekly import hour_words, thousands
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["HeatCell", "heat_cells"]
 

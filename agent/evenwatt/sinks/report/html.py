@@ -23,7 +23,7 @@ from evenwatt.sinks.report.parts import Kind, Row, Table
 from evenwatt.sinks.report.plotted import report_curve
 from evenwatt.sinks.report.story import story
 from evenwatt.sinks.words import UNKNOWN, aligned, per_mtok, percent, shortened
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment

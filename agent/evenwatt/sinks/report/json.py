@@ -13,7 +13,7 @@ from typing import Any
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.tokens import Tokens
-from evenwatt.snapshot.report import Report, ReportTotals, ReportWindow
+from evenwatt.snapshot.report.values import Report, ReportTotals, ReportWindow
 
 __all__ = ["SHAPE", "render_json"]
 

@@ -9,7 +9,7 @@ from evenwatt.sinks.report.parts import OUR_WORDS, Kind, Section, Stress, Table
 from evenwatt.sinks.report.sketch import day_lines, week_lines
 from evenwatt.sinks.report.story import Story, story
 from evenwatt.sinks.words import UNKNOWN
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["render_markdown"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from evenwatt.sinks.report.calendar import moment_words, window_words
 from evenwatt.sinks.report.parts import Figure, name_cell
 from evenwatt.sinks.words import money, mtok, per_mtok, percent
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["SIMULATED", "colophon", "figures", "masthead", "missing_costs"]
 

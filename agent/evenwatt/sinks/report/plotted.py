@@ -5,7 +5,7 @@ import math
 from evenwatt.sinks.report.axes import Axis
 from evenwatt.sinks.report.curve import Curve, curve_of
 from evenwatt.sinks.words import clean, per_mtok, percent, shortened
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["curve_lines"]
 

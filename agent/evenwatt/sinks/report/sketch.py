@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from evenwatt.sinks.report.calendar import WEEKDAYS, day_spans
-from evenwatt.snapshot.report import Report
-from evenwatt.snapshot.traffic import WeekMap
+from evenwatt.snapshot.report.traffic import WeekMap
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["SHADES", "day_lines", "shade", "sparkline", "week_lines"]
 

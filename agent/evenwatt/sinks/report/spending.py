@@ -7,7 +7,7 @@ from evenwatt.sinks.report.calendar import day_spans, span_words
 from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
 from evenwatt.sinks.words import UNKNOWN, money, mtok, number, per_mtok, percent
-from evenwatt.snapshot.report import Report, ReportRow
+from evenwatt.snapshot.report.values import Report, ReportRow
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
 __all__ = ["COMPONENTS", "STATES", "models", "money_section", "owner_words"]

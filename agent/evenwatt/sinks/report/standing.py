@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from evenwatt.sinks.report.calendar import moment_words
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Table, name_cell
 from evenwatt.sinks.words import clean, duration, number, percent
-from evenwatt.snapshot.report import EngineCapacity, Report, ReportHead
+from evenwatt.snapshot.report.values import EngineCapacity, Report, ReportHead
 
 __all__ = ["Assumed", "assumed", "standing_section"]
 

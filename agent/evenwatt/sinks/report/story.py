@@ -10,7 +10,7 @@ from evenwatt.sinks.report.spending import models, money_section
 from evenwatt.sinks.report.standing import Assumed, assumed, standing_section
 from evenwatt.sinks.report.weekly import traffic_section
 from evenwatt.sinks.words import clean
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["Story", "story"]
 

@@ -10,7 +10,7 @@ from evenwatt.sinks.report.plotted import curve_lines
 from evenwatt.sinks.report.sketch import SHADES, day_lines, week_lines
 from evenwatt.sinks.report.story import Story, story
 from evenwatt.sinks.words import UNKNOWN, aligned
-from evenwatt.snapshot.report import Report
+from evenwatt.snapshot.report.values import Report
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from evenwatt.sinks.report.calendar import WEEKDAYS, moment_words
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Table
 from evenwatt.sinks.words import UNKNOWN, mtok, number, percent
-from evenwatt.snapshot.report import Report
-from evenwatt.snapshot.traffic import PeakToTrough, Shape, TrafficShape
+from evenwatt.snapshot.report.traffic import PeakToTrough, Shape, TrafficShape
+from evenwatt.snapshot.report.values import Report
 
 __all__ = ["hour_words", "thousands", "traffic_section"]
 

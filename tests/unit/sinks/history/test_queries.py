@@ -10,8 +10,8 @@ from evenwatt.ledger import SourceTotals
 from evenwatt.model import Event
 from evenwatt.sinks.history import History
 from evenwatt.sinks.history.queries import HistorySpan, history_extent, history_settings
-from evenwatt.snapshot.hours import CellTokens
-from evenwatt.snapshot.localtime import local_time
+from evenwatt.snapshot.report.hours import CellTokens
+from evenwatt.snapshot.report.localtime import local_time
 from sink_fixtures import HOUR, MINUTE, idle, served, tick
 
 UTC = ZoneInfo("UTC")

@@ -1,0 +1,1 @@
+"""API prices: what is offered, what was accepted, and the commands over both."""

@@ -1,0 +1,1 @@
+"""`evenwatt calibrate`: a load run against an engine of one's own."""

@@ -1,0 +1,1 @@
+"""What electricity costs at a moment: the written tariff, and the feed."""

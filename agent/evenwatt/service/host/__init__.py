@@ -1,0 +1,1 @@
+"""Host power: which meters there are, and what was measured with them."""

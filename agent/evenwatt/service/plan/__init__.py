@@ -1,0 +1,1 @@
+"""`evenwatt plan`: from settings and presets to a machine on paper."""

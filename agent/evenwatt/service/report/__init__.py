@@ -1,0 +1,1 @@
+"""`evenwatt report`: gathered from the history."""
