@@ -4,19 +4,17 @@ What comes is checked before it is believed: times in order, prices that can be 
 as a price a hundred or a thousand times too high, and is refused with what to change.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlencode
 
 from evenwatt.errors import SourceContractError
-from evenwatt.readings.exposition import printable
 from evenwatt.readings.http import HttpClient, shown_url
-from evenwatt.readings.json_path import parse_json, value_at
+from evenwatt.readings.json_path import finite_number, parse_json, quoted, value_at
+from evenwatt.readings.promql import query_path, value_now
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["FeedSpec", "QuotedPrice", "read_quotes"]
@@ -70,7 +68,7 @@ class FeedSpec:
         """What is asked, with the query of Prometheus."""
         if self.query is None:
             return self.url
-        return f"{self.url.rstrip('/')}/api/v1/query?{urlencode({'query': self.query})}"
+        return f"{self.url.rstrip('/')}{query_path(self.query)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,7 @@ def read_quotes(
         )
     document = parse_json(body, shown)
     if spec.query is not None:
-        return (_current(spec, _prometheus_value(document, shown), now_utc_seconds, shown),)
+        return (_current(spec, value_now(document, shown), now_utc_seconds, shown),)
     if spec.start_path is None:
         found = value_at(document, spec.price_path or "", shown)
         return (_current(spec, found, now_utc_seconds, shown),)
@@ -115,18 +113,6 @@ def _current(spec: FeedSpec, found: Any, now_utc_seconds: float, shown: str) -> 
         end_utc_seconds=start + spec.lasting_seconds,
         price_per_kwh=_price_per_kwh(spec, found, shown),
     )
-
-
-def _prometheus_value(document: Any, shown: str) -> Any:
-    kind, result = (value_at(document, f"data.{key}", shown) for key in ("resultType", "result"))
-    if kind == "scalar":
-        return value_at(result, "[1]", shown)
-    if kind != "vector" or not isinstance(result, list) or len(result) != 1:
-        found = f"{len(result)} series" if kind == "vector" else printable(str(kind).encode())
-        raise SourceContractError(
-            f"{shown} answers the query with {found}; expected one series with the price now"
-        )
-    return value_at(result, "[0].value[1]", shown)
 
 
 def _listed(spec: FeedSpec, document: Any, shown: str) -> tuple[QuotedPrice, ...]:
@@ -180,7 +166,7 @@ def _raw_entries(spec: FeedSpec, document: Any, shown: str) -> Iterator[tuple[An
 def _list_at(document: Any, path: str, shown: str) -> Sequence[Any]:
     found = value_at(document, path, shown)
     if not isinstance(found, list):
-        raise SourceContractError(f"{shown} has no list at {path}, found {_shown(found)}; see the path")
+        raise SourceContractError(f"{shown} has no list at {path}, found {quoted(found)}; see the path")
     if len(found) > _MOST_PRICES:
         raise SourceContractError(
             f"{shown} has {len(found)} prices at {path}; expected {_MOST_PRICES} at most"
@@ -190,15 +176,15 @@ def _list_at(document: Any, path: str, shown: str) -> Sequence[Any]:
 
 def _utc_seconds(found: Any, shown: str) -> float:
     """Return a time told as ISO 8601 with its offset, or as Unix time in seconds or milliseconds."""
-    seconds = _number(found)
+    seconds = finite_number(found)
     if seconds is None and isinstance(found, str):
         seconds = _iso_seconds(found, shown)
     elif seconds is not None and seconds >= _LEAST_MILLISECONDS:
         seconds /= 1_000
     if seconds is None or not _LEAST_UTC_SECONDS <= seconds < _LEAST_MILLISECONDS:
-        raise SourceContractError(f"{shown} has {_shown(found)} where a time is expected; see the paths")
+        raise SourceContractError(f"{shown} has {quoted(found)} where a time is expected; see the paths")
     if seconds % SECONDS_PER_MINUTE:
-        raise SourceContractError(f"{shown} has a price from {_shown(found)} on; expected a whole minute")
+        raise SourceContractError(f"{shown} has a price from {quoted(found)} on; expected a whole minute")
     return seconds
 
 
@@ -209,15 +195,15 @@ def _iso_seconds(text: str, shown: str) -> float | None:
         return None
     if moment.tzinfo is None:
         raise SourceContractError(
-            f"{shown} has the time {_shown(text)} without its offset from UTC; expected one, such as +01:00"
+            f"{shown} has the time {quoted(text)} without its offset from UTC; expected one, such as +01:00"
         )
     return moment.timestamp()
 
 
 def _price_per_kwh(spec: FeedSpec, found: Any, shown: str) -> float:
-    raw = _number(found)
+    raw = finite_number(found)
     if raw is None:
-        raise SourceContractError(f"{shown} has {_shown(found)} where a price is expected; see the path")
+        raise SourceContractError(f"{shown} has {quoted(found)} where a price is expected; see the path")
     price = (raw * spec.kwh_ratio + spec.add) * spec.multiply
     if not spec.lowest_per_kwh <= price <= spec.highest_per_kwh:
         raise SourceContractError(
@@ -226,21 +212,6 @@ def _price_per_kwh(spec: FeedSpec, found: Any, shown: str) -> float:
             "cents_per_kwh), or set lowest_per_kwh and highest_per_kwh if it is right"
         )
     return price
-
-
-def _number(found: Any) -> float | None:
-    """Return a finite number, also one that is written as text, as Prometheus and home automation do."""
-    if isinstance(found, bool) or not isinstance(found, int | float | str):
-        return None
-    try:
-        number = float(found)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _shown(found: Any) -> str:
-    return f"'{printable(str(found)[:60].encode())}'"
 
 
 def _iso(utc_seconds: float) -> str:

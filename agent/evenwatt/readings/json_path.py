@@ -1,13 +1,14 @@
-"""The way to a value inside a JSON document: keys and indexes, as in `data[0].price`."""
+"""The way to a value inside a JSON document: keys and indexes, as in `data[0].price`; and what it is."""
 
 import json
+import math
 import re
 from typing import Any
 
 from evenwatt.errors import SourceContractError
 from evenwatt.readings.exposition import printable
 
-__all__ = ["parse_json", "value_at"]
+__all__ = ["finite_number", "parse_json", "quoted", "value_at"]
 
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _SHOWN_CHARACTERS = 80
@@ -53,10 +54,26 @@ def value_at(document: Any, path: str, shown: str) -> Any:
     return value
 
 
+def finite_number(value: Any) -> float | None:
+    """Return a finite number, also one that is written as text, as Prometheus and home automation do."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def quoted(value: Any) -> str:
+    """Return a value as a fault quotes it: short, and nothing in it that a terminal would obey."""
+    return f"'{printable(str(value)[:_SHOWN_CHARACTERS].encode())}'"
+
+
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
         names = ", ".join(printable(str(name).encode()) for name in list(value)[:8])
         return f"an object with {names or 'no keys'}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return f"'{printable(str(value)[:_SHOWN_CHARACTERS].encode())}'"
+    return quoted(value)

@@ -132,21 +132,29 @@ def test_a_prometheus_query_gives_the_price_now(data):
 
 
 @pytest.mark.parametrize(
-    ("data", "text"),
+    ("data", "kind", "text"),
     [
-        ({"resultType": "vector", "result": []}, "answers the query with 0 series; expected one"),
-        ({"resultType": "vector", "result": [{"value": [1, "1"]}] * 2}, "with 2 series; expected one"),
-        ({"resultType": "matrix", "result": []}, "with matrix; expected one series"),
-        ({"resultType": "vector", "result": [{"value": [1, "NaN"]}]}, "'NaN' where a price is expected"),
+        ({"resultType": "vector", "result": []}, SourceUnavailable, "has no series for the query now"),
+        (
+            {"resultType": "vector", "result": [{"value": [1, "1"]}] * 2},
+            SourceContractError,
+            "with 2 series; expected one",
+        ),
+        ({"resultType": "matrix", "result": []}, SourceContractError, "with a matrix; expected one value"),
+        (
+            {"resultType": "vector", "result": [{"value": [1, "NaN"]}]},
+            SourceContractError,
+            "'NaN' where a price is expected",
+        ),
     ],
     ids=["none", "two", "a range", "no number"],
 )
-def test_a_query_without_one_price_is_refused(data, text):
+def test_a_query_without_one_price_is_refused(data, kind, text):
     """What Prometheus has to give is one number."""
     body = json.dumps({"status": "success", "data": data}).encode()
     with (
         PageServer({"/api/v1/query?query=price": (200, {}, body)}) as server,
-        pytest.raises(SourceContractError) as error,
+        pytest.raises(kind) as error,
     ):
         read(FeedSpec(url=server.url, query="price"))
 

@@ -1,11 +1,11 @@
 """The seam that every kind of meter fits, and the numbers that no meter of a server can say."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import Coverage, EnergyCounter
+from evenwatt.readings.json_path import finite_number
 from evenwatt.units import JOULES_PER_KWH
 
 __all__ = ["MOST_WATTS", "Measurement", "Meter", "energy_joules", "is_power_unit", "measured", "power_watts"]
@@ -131,10 +131,7 @@ def _factor(unit: str, factors: dict[str, float], place: str) -> float:
 
 
 def _number(value: Any, place: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
+    number = finite_number(value)
+    if number is None:
         raise SourceContractError(f"{place} says {value!r:.60}, expected a number")
     return number

@@ -395,9 +395,9 @@ def test_a_query_gives_power_or_energy(server, unit, data, expected):
 @pytest.mark.parametrize(
     ("data", "kind", "words"),
     [
-        ({"resultType": "vector", "result": []}, SourceUnavailable, "gives no series now"),
-        ({"resultType": "vector", "result": series("1", "2")}, SourceContractError, "gives 2 series"),
-        ({"resultType": "matrix", "result": []}, SourceContractError, "gives a matrix"),
+        ({"resultType": "vector", "result": []}, SourceUnavailable, "has no series for the query now"),
+        ({"resultType": "vector", "result": series("1", "2")}, SourceContractError, "with 2 series"),
+        ({"resultType": "matrix", "result": []}, SourceContractError, "with a matrix"),
         ({"resultType": "vector", "result": series("NaN")}, SourceContractError, "expected a number"),
         ({"resultType": "vector", "result": series("+Inf")}, SourceContractError, "expected a number"),
     ],
