@@ -1,16 +1,20 @@
 """The sections that say what things cost."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import field_validator, model_validator
 
+from evenwatt.config.parsers import number, one_of
+from evenwatt.config.refusals import refuse_any, refused, repeated
 from evenwatt.config.section import KeyPath, Section
-from evenwatt.config.values import Day, HardwareMode, Label, Money, number, refused
+from evenwatt.config.values import Day, Label, Money
 
 __all__ = ["Attribution", "Hardware", "HardwarePart", "Labour", "OtherCost", "Setup", "UsdRate"]
 
+_HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
 
+HardwareMode = Annotated[_HardwareMode, one_of(*get_args(_HardwareMode))]
 _Years = Annotated[float, number(above=0, at_most=50)]
 _Share = Annotated[float, number(at_least=0, at_most=1)]
 _RENTS = frozenset({"rent_per_hour", "rent_per_month"})
@@ -70,22 +74,13 @@ class Hardware(Section):
     @field_validator("parts")
     @classmethod
     def _names_parts_apart(cls, parts: tuple[HardwarePart, ...]) -> tuple[HardwarePart, ...]:
-        names = [part.name for part in parts]
-        faults: dict[KeyPath, str] = {
-            (index, "name"): f"got {name}, the same as an earlier one; keep one of them"
-            for index, name in enumerate(names)
-            if name in names[:index]
-        }
-        if faults:
-            raise refused(faults)
+        refuse_any(repeated(((index, "name"), part.name, part.name) for index, part in enumerate(parts)))
         return parts
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         is_rented = self.mode in {"rented_always_on", "rented_active"}
-        faults = dict(self._rented_faults() if is_rented else self._owned_faults())
-        if faults:
-            raise refused(faults)
+        refuse_any(self._rented_faults() if is_rented else self._owned_faults())
         return self
 
     def _rented_faults(self) -> Iterator[tuple[KeyPath, str]]:

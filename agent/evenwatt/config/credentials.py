@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import PlainValidator
 
-from evenwatt.config.values import refused, unexpected
+from evenwatt.config.refusals import refused, unexpected
 
 __all__ = ["ApiKey", "Secret"]
 

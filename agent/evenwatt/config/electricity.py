@@ -1,33 +1,46 @@
 """The section that says what electricity costs: one price, prices with dates and time bands, or a feed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import product
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import field_validator, model_validator
 
 from evenwatt.config.credentials import ApiKey
+from evenwatt.config.parsers import matching_text, number, one_of, parsed_text
+from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
 from evenwatt.config.section import KeyPath, Section
-from evenwatt.config.values import (
-    Clock,
-    Day,
-    DayKind,
-    FeedUnit,
-    FeedUrl,
-    JsonPath,
-    Label,
-    Money,
-    PromQuery,
-    number,
-    refused,
-    unexpected,
-)
+from evenwatt.config.urls import FeedUrl
+from evenwatt.config.values import Day, Label, Money
 from evenwatt.economics.bands import DAYS, HOLIDAY, MINUTES_PER_DAY, Band, band_at, day_kinds
 
 __all__ = ["Electricity", "ElectricityBand", "ElectricityFeed", "ElectricityPrice", "Holidays", "core_band"]
 
+
 _A_MONDAY = date(2024, 1, 1)
+
+
+def _parse_json_path(text: str) -> str | None:
+    return text if re.fullmatch(r"(\[\d+\]|[^.\[\]\s]+)(\[\d+\]|\.[^.\[\]\s]+)*", text) else None
+
+
+_DayKind = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"]
+_FeedUnit = Literal["per_kwh", "per_mwh", "cents_per_kwh"]
+
+DayKind = Annotated[_DayKind, one_of(*get_args(_DayKind))]
+FeedUnit = Annotated[_FeedUnit, one_of(*get_args(_FeedUnit))]
+Clock = Annotated[
+    str,
+    matching_text("([01][0-9]|2[0-3]):[0-5][0-9]|24:00", "a time of day from 00:00 to 24:00, such as 22:00"),
+]
+PromQuery = Annotated[
+    str, matching_text(r"(?=.*\S)[ -~]{1,1000}", "a PromQL query of at most 1,000 printable ASCII characters")
+]
+JsonPath = Annotated[
+    str, parsed_text(_parse_json_path, "keys and [indexes] on the way into the JSON, such as data[0].price")
+]
 _PricePart = Annotated[float, number(at_least=-1_000_000, at_most=1_000_000)]
 
 
@@ -72,7 +85,7 @@ class ElectricityPrice(Section):
     @field_validator("bands")
     @classmethod
     def _names_bands_apart(cls, bands: tuple[ElectricityBand, ...]) -> tuple[ElectricityBand, ...]:
-        _refuse_repeated(((index, "name"), band.name) for index, band in enumerate(bands))
+        refuse_any(repeated(((index, "name"), band.name, band.name) for index, band in enumerate(bands)))
         return bands
 
 
@@ -131,9 +144,7 @@ class ElectricityFeed(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        faults = dict(self._faults())
-        if faults:
-            raise refused(faults)
+        refuse_any(self._faults())
         return self
 
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
@@ -177,23 +188,21 @@ class Electricity(Section):
     def _dates_prices_apart(cls, prices: tuple[ElectricityPrice, ...]) -> tuple[ElectricityPrice, ...]:
         if not prices:
             raise unexpected("at least one price")
-        _refuse_repeated(
-            ((index, "valid_from"), "no date" if price.valid_from is None else str(price.valid_from))
-            for index, price in enumerate(prices)
-        )
+        days = ("no date" if price.valid_from is None else str(price.valid_from) for price in prices)
+        refuse_any(repeated(((index, "valid_from"), day, day) for index, day in enumerate(days)))
         return prices
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        faults: dict[KeyPath, str] = {}
-        if {"price_per_kwh", "prices"} <= self.model_fields_set:
-            faults[("prices",)] = "given together with price_per_kwh; make that an entry of prices"
-        for entry, price in enumerate(self.prices):
-            for path, text in self._band_faults(price):
-                faults[("prices", entry, *path)] = text
-        if faults:
-            raise refused(faults)
+        refuse_any(self._faults())
         return self
+
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        if {"price_per_kwh", "prices"} <= self.model_fields_set:
+            yield ("prices",), "given together with price_per_kwh; make that an entry of prices"
+        for entry, price in enumerate(self.prices):
+            for path, fault in self._band_faults(price):
+                yield ("prices", entry, *path), fault
 
     def _band_faults(self, price: ElectricityPrice) -> Iterator[tuple[KeyPath, str]]:
         has_holidays = self.holidays is not None
@@ -247,14 +256,3 @@ def _kinds(weekday: int, *, has_holidays: bool) -> tuple[frozenset[str], ...]:
     day = _A_MONDAY + timedelta(days=weekday)
     ordinary = day_kinds(day, frozenset())
     return (ordinary, day_kinds(day, frozenset({day}))) if has_holidays else (ordinary,)
-
-
-def _refuse_repeated(entries: Iterable[tuple[KeyPath, str]]) -> None:
-    seen: set[str] = set()
-    faults: dict[KeyPath, str] = {}
-    for path, shown in entries:
-        if shown in seen:
-            faults[path] = f"got {shown}, the same as an earlier one; keep one of them"
-        seen.add(shown)
-    if faults:
-        raise refused(faults)

@@ -2,29 +2,31 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import model_validator
 
 from evenwatt.config.credentials import ApiKey
+from evenwatt.config.parsers import number, one_of
+from evenwatt.config.refusals import refuse_any
 from evenwatt.config.section import KeyPath, Section
-from evenwatt.config.values import (
-    AbsolutePath,
-    EnergyUnit,
-    Flag,
-    HostCoverage,
-    HostMeterKind,
-    HostPowerSource,
-    Label,
-    MeterUnit,
-    MeterUrl,
-    OneLine,
-    PowerUnit,
-    number,
-    refused,
-)
+from evenwatt.config.urls import MeterUrl
+from evenwatt.config.values import AbsolutePath, Flag, Label, OneLine
 
 __all__ = ["HostPower"]
+
+_HostPowerSource = Literal["auto", "rapl", "hwmon", "ipmi", "http", "prometheus", "fixed", "none"]
+_HostMeterKind = Literal["shelly", "tasmota", "homeassistant", "json"]
+_HostCoverage = Literal["wall", "board", "cpu", "rest"]
+_PowerUnit = Literal["mW", "W", "kW"]
+_EnergyUnit = Literal["J", "kJ", "MJ", "Wmin", "mWh", "Wh", "kWh", "MWh"]
+
+HostPowerSource = Annotated[_HostPowerSource, one_of(*get_args(_HostPowerSource))]
+HostMeterKind = Annotated[_HostMeterKind, one_of(*get_args(_HostMeterKind))]
+HostCoverage = Annotated[_HostCoverage, one_of(*get_args(_HostCoverage))]
+PowerUnit = Annotated[_PowerUnit, one_of(*get_args(_PowerUnit))]
+EnergyUnit = Annotated[_EnergyUnit, one_of(*get_args(_EnergyUnit))]
+MeterUnit = Annotated[_PowerUnit | _EnergyUnit, one_of(*get_args(_PowerUnit), *get_args(_EnergyUnit))]
 
 _EVERYWHERE = frozenset({"source", "supply_efficiency", "apply_calibration"})
 _WEB = frozenset({"url", "token", "user", "password", "covers"})
@@ -83,9 +85,7 @@ class HostPower(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        faults = dict(self._faults())
-        if faults:
-            raise refused(faults)
+        refuse_any(self._faults())
         return self
 
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:

@@ -1,11 +1,14 @@
 """The section that says what `evenwatt plan` works out: a machine on paper, and what is asked of it."""
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import field_validator, model_validator
 
-from evenwatt.config.section import Section
-from evenwatt.config.values import Label, MonthHours, number, refused, unexpected
+from evenwatt.config.parsers import number
+from evenwatt.config.refusals import refuse_any, refused, unexpected
+from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.values import Label, MonthHours
 
 __all__ = ["Plan", "TokensPerTask"]
 
@@ -76,25 +79,23 @@ class Plan(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        faults: dict[tuple[str | int, ...], str] = {}
+        refuse_any(self._faults())
+        return self
+
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.idle_watts is not None and self.full_watts is not None and self.idle_watts > self.full_watts:
-            faults["idle_watts",] = (
-                f"got {self.idle_watts:g}, expected at most full_watts ({self.full_watts:g})"
+            yield (
+                ("idle_watts",),
+                f"got {self.idle_watts:g}, expected at most full_watts ({self.full_watts:g})",
             )
         if self.tokens_per_day is not None and self.tasks_per_day is not None:
-            faults["tasks_per_day",] = "given together with tokens_per_day; keep one of them"
+            yield ("tasks_per_day",), "given together with tokens_per_day; keep one of them"
         elif self.tasks_per_day is not None and self.tokens_per_task is None:
-            faults["tasks_per_day",] = (
-                "needs the tokens_per_task of one task (--input-per-task, --output-per-task)"
-            )
+            needed = "needs the tokens_per_task of one task (--input-per-task, --output-per-task)"
+            yield ("tasks_per_day",), needed
         if self.tokens_per_task is not None:
-            faults |= {
-                (key,): "given together with tokens_per_task, which says the mix; keep one of them"
-                for key in ("input_share", "cached_share")
-                if key in self.model_fields_set
-            }
+            for key in ("input_share", "cached_share"):
+                if key in self.model_fields_set:
+                    yield (key,), "given together with tokens_per_task, which says the mix; keep one of them"
         elif self.input_share * self.cached_share >= 1:
-            faults["cached_share",] = "got 1 with input_share 1, which leaves nothing to compute; lower one"
-        if faults:
-            raise refused(faults)
-        return self
+            yield ("cached_share",), "got 1 with input_share 1, which leaves nothing to compute; lower one"

@@ -1,14 +1,15 @@
 """The API models to compare with: by the catalogue's prices, or with prices written out, by date."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import PlainValidator, model_validator
 
+from evenwatt.config.refusals import refuse_any, unexpected
 from evenwatt.config.section import KeyPath, Section
-from evenwatt.config.values import Day, Flag, Label, Money, refused, unexpected
+from evenwatt.config.values import Day, Flag, Label, Money
 
 __all__ = ["ApiPrices", "CatalogueReference", "DatedPrices", "PricedReference", "Reference"]
 
@@ -71,7 +72,7 @@ class DatedPrices(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _refuse(dict(_rate_faults(self)))
+        refuse_any(_rate_faults(self))
         return self
 
 
@@ -99,7 +100,7 @@ class PricedReference(Section):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _refuse(dict(self._list_faults() if self.prices else self._single_faults()))
+        refuse_any(self._list_faults() if self.prices else self._single_faults())
         return self
 
     def _single_faults(self) -> Iterator[tuple[KeyPath, str]]:
@@ -121,11 +122,6 @@ class PricedReference(Section):
     def catalogue_reference(self) -> CatalogueReference | None:
         """The catalogue's model of that name, for before the first day; None where it cannot be one."""
         return CatalogueReference(name=self.name) if _CATALOGUE_NAME.fullmatch(self.name) else None
-
-
-def _refuse(faults: Mapping[KeyPath, str]) -> None:
-    if faults:
-        raise refused(faults)
 
 
 def _rate_faults(rates: DatedPrices | PricedReference) -> Iterator[tuple[KeyPath, str]]:

@@ -5,139 +5,36 @@ each of its own values is right, the rules between sections as soon as the value
 fault neither hides one that has nothing to do with it nor causes a second one.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from evenwatt.config.costs import Attribution, Hardware, Labour, OtherCost, Setup, UsdRate
-from evenwatt.config.credentials import ApiKey
 from evenwatt.config.electricity import Electricity
+from evenwatt.config.engines import Engine
 from evenwatt.config.host import HostPower
+from evenwatt.config.parsers import number
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.plan import Plan
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
+from evenwatt.config.section import Section
+from evenwatt.config.urls import engine_place
 from evenwatt.config.values import (
     AbsolutePath,
     Address,
     Currency,
-    EngineKind,
-    EngineName,
-    EngineUrl,
-    Gpu,
-    InputMeaning,
     ListenAddress,
     MonthHours,
     ReferenceName,
-    SeriesName,
     Timezone,
     Window,
     WindowText,
-    engine_place,
-    number,
-    refused,
-    unexpected,
 )
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-__all__ = [
-    "Engine",
-    "History",
-    "ModelRule",
-    "Sampling",
-    "Server",
-    "Settings",
-]
-
-
-def _repeated(entries: Iterable[tuple[KeyPath, Hashable, str]]) -> dict[KeyPath, str]:
-    """Return the faults of entries (path, identity, as shown) that were there before."""
-    seen: dict[Hashable, str] = {}
-    faults: dict[KeyPath, str] = {}
-    for path, identity, shown in entries:
-        if identity in seen:
-            earlier = "an earlier one" if seen[identity] == shown else seen[identity]
-            faults[path] = f"got {shown}, the same as {earlier}; keep one of them"
-        seen.setdefault(identity, shown)
-    return faults
-
-
-def _refuse(faults: Mapping[KeyPath, str]) -> None:
-    if faults:
-        raise refused(faults)
-
-
-class CounterNames(Section):
-    """What the counters of an engine of kind `generic` are called on its page, and what they mean.
-
-    Attributes:
-        output: None: it generates nothing, as an engine for embeddings.
-        input_means: `logical`: the whole prompt; `computed`: without what was reused from a cache.
-        model_label: The label that holds the model's name; None: the engine serves one model without a name.
-    """
-
-    input: SeriesName
-    input_means: InputMeaning
-    output: SeriesName | None = None
-    cached_input: SeriesName | None = None
-    model_label: SeriesName | None = None
-    requests: SeriesName | None = None
-    running: SeriesName | None = None
-    waiting: SeriesName | None = None
-
-
-TokenRate = Annotated[float, number(above=0, at_most=10**9)]
-
-
-class Engine(Section):
-    """An inference engine to read.
-
-    Attributes:
-        gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
-        counters: For kind `generic`, and for no other.
-        capacity_tokens_per_second: What it sustains at the usual mix; None: calibrated or learned.
-        prefill_tokens_per_second: What it sustains of computed input alone; only with the next.
-        decode_tokens_per_second: What it sustains of output alone.
-        api_key: For engines that ask for one; sent as a bearer token.
-    """
-
-    name: EngineName
-    url: EngineUrl
-    kind: EngineKind = "auto"
-    counters: CounterNames | None = None
-    gpus: tuple[Gpu, ...] | None = None
-    capacity_tokens_per_second: TokenRate | None = None
-    prefill_tokens_per_second: TokenRate | None = None
-    decode_tokens_per_second: TokenRate | None = None
-    api_key: ApiKey | None = None
-
-    @model_validator(mode="after")
-    def _names_counters_where_they_are_not_known(self) -> Self:
-        if self.kind == "generic" and self.counters is None:
-            text = "missing; kind generic needs the names of its counters: input, input_means, output"
-            raise refused({("counters",): text})
-        if self.kind != "generic" and self.counters is not None:
-            raise refused({("counters",): f"kind {self.kind} knows its own; remove it, or set kind: generic"})
-        return self
-
-    @field_validator("gpus")
-    @classmethod
-    def _names_each_gpu_once(cls, gpus: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
-        _refuse(_repeated(((index,), gpu, str(gpu)) for index, gpu in enumerate(gpus or ())))
-        return gpus
-
-    @model_validator(mode="after")
-    def _knows_both_phases(self) -> Self:
-        phases = {
-            "prefill_tokens_per_second": self.prefill_tokens_per_second,
-            "decode_tokens_per_second": self.decode_tokens_per_second,
-        }
-        missing = [name for name, rate in phases.items() if rate is None]
-        if len(missing) == 1:
-            (written,) = phases.keys() - missing
-            raise refused({(missing[0],): f"missing; a load needs it beside {written}, or neither of them"})
-        return self
+__all__ = ["History", "ModelRule", "Sampling", "Server", "Settings"]
 
 
 class ModelRule(Section):
@@ -190,12 +87,10 @@ class Sampling(Section):
     @model_validator(mode="after")
     def _fits_in_a_tick(self) -> Self:
         lengths = {"gpu_seconds": self.gpu_seconds, "deadline_seconds": self.deadline_seconds}
-        _refuse(
-            {
-                (key,): f"got {seconds:g}, expected at most tick_seconds ({self.tick_seconds:g})"
-                for key, seconds in lengths.items()
-                if seconds > self.tick_seconds
-            }
+        refuse_any(
+            ((key,), f"got {seconds:g}, expected at most tick_seconds ({self.tick_seconds:g})")
+            for key, seconds in lengths.items()
+            if seconds > self.tick_seconds
         )
         return self
 
@@ -258,31 +153,24 @@ class Settings(Section):
     @field_validator("other")
     @classmethod
     def _names_costs_apart(cls, other: tuple[OtherCost, ...]) -> tuple[OtherCost, ...]:
-        _refuse(_repeated(((index, "name"), cost.name, cost.name) for index, cost in enumerate(other)))
+        refuse_any(repeated(((index, "name"), cost.name, cost.name) for index, cost in enumerate(other)))
         return other
 
     @field_validator("engines")
     @classmethod
     def _reads_each_engine_once(cls, engines: tuple[Engine, ...] | None) -> tuple[Engine, ...] | None:
         # Two engines at one address would count every token twice.
-        names = _repeated(
-            ((index, "name"), engine.name, engine.name) for index, engine in enumerate(engines or ())
-        )
-        urls = _repeated(
-            ((index, "url"), engine_place(engine.url), engine.url)
-            for index, engine in enumerate(engines or ())
-        )
-        _refuse(names | urls)
+        numbered = tuple(enumerate(engines or ()))
+        names = repeated(((index, "name"), engine.name, engine.name) for index, engine in numbered)
+        urls = repeated(((index, "url"), engine_place(engine.url), engine.url) for index, engine in numbered)
+        refuse_any((*names, *urls))
         return engines
 
     @field_validator("references")
     @classmethod
     def _names_references_apart(cls, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        _refuse(
-            _repeated(
-                ((index,), reference.name, reference.name) for index, reference in enumerate(references)
-            )
-        )
+        names = (reference.name for reference in references)
+        refuse_any(repeated(((index,), name, name) for index, name in enumerate(names)))
         return references
 
     @field_validator("models")
@@ -293,17 +181,12 @@ class Settings(Section):
         if "references" not in info.data:
             return models
         known = [reference.name for reference in info.data["references"]]
-        _refuse(
-            {
-                (
-                    pattern,
-                    "references",
-                    index,
-                ): f"got {name}, expected a name from references: {', '.join(known)}"
-                for pattern, rule in models.items()
-                for index, name in enumerate(rule.references or ())
-                if name not in known
-            }
+        expected = f"expected a name from references: {', '.join(known)}"
+        refuse_any(
+            ((pattern, "references", index), f"got {name}, {expected}")
+            for pattern, rule in models.items()
+            for index, name in enumerate(rule.references or ())
+            if name not in known
         )
         return models
 
@@ -312,5 +195,5 @@ class Settings(Section):
     def _differ_in_length(cls, windows: tuple[Window, ...]) -> tuple[Window, ...]:
         if not windows:
             raise unexpected("at least one window, such as 24h")
-        _refuse(_repeated(((index,), window.seconds, window.label) for index, window in enumerate(windows)))
+        refuse_any(repeated(((index,), window.seconds, window.label) for index, window in enumerate(windows)))
         return windows

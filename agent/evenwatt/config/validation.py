@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from evenwatt.config.faults import Fault, Place
+from evenwatt.config.refusals import EXPECTED, REFUSED
 from evenwatt.config.schema import Settings
 from evenwatt.config.section import KeyPath, section_at
-from evenwatt.config.values import EXPECTED, REFUSED
 
 __all__ = ["faults_of"]
 

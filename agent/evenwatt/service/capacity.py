@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evenwatt.config import Settings
-from evenwatt.config.schema import Engine
+from evenwatt.config.engines import Engine
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity
 from evenwatt.economics.load_run import phases_explain
 from evenwatt.economics.saturation import (

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from evenwatt.config import Settings
-from evenwatt.config.schema import Engine
+from evenwatt.config.engines import Engine
 from evenwatt.economics.capacity import Capacity
 from evenwatt.model import EngineReading, Reading
 from evenwatt.readings.discovery import FoundEngine

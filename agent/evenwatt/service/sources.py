@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from evenwatt.config.schema import Engine
+from evenwatt.config.engines import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.engines.generic import CounterNames

@@ -7,7 +7,7 @@ from typing import Any
 
 from evenwatt import __version__, clock
 from evenwatt.config import Settings
-from evenwatt.config.schema import Engine
+from evenwatt.config.engines import Engine
 from evenwatt.economics.load_run import Phase, Step
 from evenwatt.errors import CalibrationRefused
 from evenwatt.model import EngineReading
