@@ -87,7 +87,7 @@ def print_status(document: Mapping[str, Any]) -> None:
     if document["simulated"]:
         console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     for line in _head(document):
-        console.print(clean(line), soft_wrap=True)  # a path is not to be broken
+        console.print(clean(line))
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
