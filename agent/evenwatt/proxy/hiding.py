@@ -1,0 +1,83 @@
+"""Takes the usage that only we asked for out of a stream of events again, and leaves every other byte.
+
+A piece is handed on as it came unless usage is in it or an event is split over pieces: then what is whole goes on,
+and the rest waits for its other part.
+"""
+
+import re
+from typing import Any, Final
+
+from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span
+
+__all__ = ["UsageHider"]
+
+_MOST_HELD_BYTES = 1 << 20
+"""An event beyond this is no usage event, and goes on as it is."""
+_USAGE: Final[KeyPath] = ("usage",)
+_CHOICES: Final[KeyPath] = ("choices",)
+_WANTED: Final = frozenset({_USAGE, _CHOICES})
+_EVENT_END = re.compile(rb"\r?\n\r?\n")
+_DATA_LINE = re.compile(rb"^data:([^\r\n]*)", re.MULTILINE)
+
+
+class UsageHider:
+    """Filters one stream.
+
+    Args:
+        running: Whether usage was asked for on each event: then none of it is the client's.
+    """
+
+    def __init__(self, *, running: bool) -> None:
+        self._running = running
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what the client is to see now; may be empty."""
+        if not self._held and piece.endswith(b"\n\n") and b'"usage"' not in piece:
+            return piece
+        data = self._held + piece
+        shown = []
+        start = 0
+        for match in _EVENT_END.finditer(data):
+            shown.append(self._shown(data[start : match.end()]))
+            start = match.end()
+        self._held = data[start:]
+        if len(self._held) > _MOST_HELD_BYTES:
+            shown.append(self.end())
+        return b"".join(shown)
+
+    def end(self) -> bytes:
+        """Return what is still held: the stream broke off within an event."""
+        held, self._held = self._held, b""
+        return held
+
+    def _shown(self, event: bytes) -> bytes:
+        lines = list(_DATA_LINE.finditer(event)) if b'"usage"' in event else []
+        if len(lines) != 1:
+            return event
+        payload = lines[0]
+        scanner = ObjectScanner(_WANTED, _MOST_HELD_BYTES)
+        scanner.feed(payload[1])
+        if not scanner.is_complete or _USAGE not in scanner.spans:
+            return event
+        usage, choices = scanner.values.get(_USAGE), scanner.values.get(_CHOICES)
+        if choices == [] and isinstance(usage, dict):
+            return b""
+        if not (self._running or _says_nothing(usage)):
+            return event  # a server that adds usage to its last piece of text does so for everybody
+        rest = _without(payload[1], scanner.spans[_USAGE])
+        return event[: payload.start(1)] + rest + event[payload.end(1) :]
+
+
+def _says_nothing(usage: Any) -> bool:
+    """Return whether usage is only there because somebody asked for it at the end."""
+    return usage is None or (isinstance(usage, dict) and not any(usage.values()))
+
+
+def _without(data: bytes, span: Span) -> bytes:
+    """Cut a key and its value out of an object, with the comma that goes with them."""
+    before = data[: span.key].rstrip()
+    if before.endswith(b","):
+        return before[:-1] + data[span.end :]
+    after = data[span.end :]
+    return data[: span.key] + (after[1:].lstrip() if after.startswith(b",") else after)
