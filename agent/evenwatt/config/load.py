@@ -1,5 +1,6 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -7,11 +8,12 @@ from pydantic import ValidationError
 from evenwatt.config.document import Unreadable, read_document
 from evenwatt.config.faults import Fault
 from evenwatt.config.places import find_config
+from evenwatt.config.proxy import Proxy
 from evenwatt.config.schema import Settings
 from evenwatt.config.validation import faults_of
 from evenwatt.errors import ConfigError
 
-__all__ = ["load", "parse_settings"]
+__all__ = ["load", "parse_proxy", "parse_settings"]
 
 _MAX_BYTES = 1 << 20
 
@@ -42,6 +44,23 @@ def parse_settings(content: bytes, file: str) -> Settings:
         in_order = sorted(faults, key=lambda fault: fault.line or 0)
         raise ConfigError(tuple(fault.rendered(file) for fault in in_order))
     return settings
+
+
+def parse_proxy(options: Mapping[str, str | None]) -> Proxy:
+    """Return the proxy that options of a command stand for, each under the key that it has in the file.
+
+    Raises:
+        ConfigError: Something in them is wrong; it carries all faults.
+    """
+    try:
+        return Proxy.model_validate({key: value for key, value in options.items() if value is not None})
+    except ValidationError as error:
+        faults = tuple(
+            f"--{str(details['loc'][0]).replace('_', '-')}: got {options.get(str(details['loc'][0]))}, "
+            f"expected {details.get('ctx', {}).get('expected', 'something else')}"
+            for details in error.errors(include_url=False, include_input=False)
+        )
+    raise ConfigError(faults)
 
 
 def _settings_and_faults(content: bytes) -> tuple[Settings | None, list[Fault]]:

@@ -43,6 +43,7 @@ __all__ = [
     "WindowText",
     "engine_place",
     "number",
+    "parse_engine_url",
     "refused",
     "unexpected",
 ]
@@ -231,7 +232,8 @@ def _parse_gpu(value: Any) -> int | str:
     raise unexpected("the index of a GPU or its UUID (GPU-...), as nvidia-smi -L lists them")
 
 
-def _parse_url(text: str) -> str | None:
+def parse_engine_url(text: str) -> str | None:
+    """Return the URL of an engine without its last slash; None where it is none."""
     parts = urlsplit(text)
     is_plain = text.isascii() and text.isprintable() and not any(mark in text for mark in " @?#\\")
     has_place = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -290,7 +292,7 @@ AbsolutePath = Annotated[Path, _parser(_parse_path, "the path of a file from the
 EngineUrl = Annotated[
     str,
     _parser(
-        _parse_url,
+        parse_engine_url,
         "http://host:port or https://host:port, without credentials (see api_key), query and fragment",
     ),
 ]

@@ -77,7 +77,7 @@ class AnswerReader:
         """Return what was said so far."""
         return self._api.tokens(self.raw)
 
-    # --- one object, or one object a line -----------------------------------------------------------------------
+    # --- one object, or one object a line ------------------------------------------------------------------
 
     def _object_line(self, part: LinePart) -> None:
         if part.is_end and self._object is None:
@@ -108,7 +108,7 @@ class AnswerReader:
             if not self.is_stream:
                 self.is_complete = True
 
-    # --- server-sent events -------------------------------------------------------------------------------------
+    # --- server-sent events --------------------------------------------------------------------------------
 
     def _event_line(self, part: LinePart) -> None:
         if self._is_data_part:  # the rest of a line too long to be held
@@ -141,7 +141,7 @@ class AnswerReader:
             else:
                 self._read_small(data)
 
-    # --- what it means ------------------------------------------------------------------------------------------
+    # --- what it means -------------------------------------------------------------------------------------
 
     def _learn(self, values: Mapping[KeyPath, Any]) -> None:
         self.raw |= self._api.fields(values)

@@ -44,7 +44,7 @@ def _text_under(*names: str) -> re.Pattern[bytes]:
     return re.compile(rb'"(?:' + "|".join(names).encode() + rb')"\s*:\s*"(?!")')
 
 
-# --- Ollama's own ---------------------------------------------------------------------------------------------
+# --- Ollama's own ------------------------------------------------------------------------------------------
 
 _OLLAMA_NAMES = {
     "prompt_eval_count": "prompt",
@@ -86,7 +86,7 @@ OLLAMA: Final = Api(
 )
 """`/api/generate` and `/api/chat`; streams unless told not to, one object a line."""
 
-# --- OpenAI's -------------------------------------------------------------------------------------------------
+# --- OpenAI's ----------------------------------------------------------------------------------------------
 
 _OPENAI_NAMES = {
     "prompt_tokens": "prompt",
@@ -187,7 +187,7 @@ RESPONSES: Final = Api(
 )
 """OpenAI's responses; a stream says the usage in its last event, always."""
 
-# --- Anthropic's ----------------------------------------------------------------------------------------------
+# --- Anthropic's -------------------------------------------------------------------------------------------
 
 _MESSAGES_NAMES = {
     "input_tokens": "uncached",
@@ -230,7 +230,7 @@ UNMETERED: Final = Api(
     fields=lambda _values: {},
     tokens=lambda _raw: Tokens(),
 )
-"""Inference whose answers do not say their tokens in a way that is known here; they are counted as requests."""
+"""Inference whose answers do not say their tokens in a way that is known here: only its requests count."""
 
 _ENDS: Final[tuple[tuple[Api, tuple[str, ...]], ...]] = (
     (OLLAMA, ("/api/generate", "/api/chat")),

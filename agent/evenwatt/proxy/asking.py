@@ -1,4 +1,4 @@
-"""Asks an OpenAI-style stream for its usage where the client did not: by a splice, so that nothing else moves."""
+"""Asks an OpenAI-style stream for its usage where the client did not: by a splice, nothing else moves."""
 
 from dataclasses import dataclass
 from typing import Final

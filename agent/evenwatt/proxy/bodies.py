@@ -1,4 +1,4 @@
-"""The bodies of requests: streamed on as they come, or held for a moment where a question is added to them."""
+"""The bodies of requests: streamed on as they come, or held where a question is added to them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -41,7 +41,7 @@ class RequestBody:
         self.hider: UsageHider | None = None
         self._request = request
         self._scanner = scanner
-        self._holding = holding
+        self._holding = holding or Holding()
         self._held: list[bytes] = []
         self.held_bytes = 0
 
@@ -70,7 +70,6 @@ class RequestBody:
             yield piece
 
     async def _held_whole(self) -> bool:
-        assert self._holding is not None
         announced = self._request.content_length or 0
         if announced > _MOST_HELD_BYTES:
             return False

@@ -1,9 +1,9 @@
-"""Says on whose behalf a request came. Pure: an address, headers and a field in, one of a bounded set of names out."""
+"""Says on whose behalf a request came: address, headers and a field in, one of a bounded set of names out."""
 
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
@@ -25,7 +25,7 @@ class ClientRule:
 
     Attributes:
         name: The label; None: the value of the header, or of the user field, that the rule asks for.
-        api_key_digest: The keyed hash of the client's key (see `key_digest`); the key itself is nowhere.
+        api_key: The client's key; `ClientNamer` keeps its keyed hash and not the key.
         header: The name of a header that the request has to have.
         value: What stands in it; None: anything.
         network: Where the request comes from, as its connection tells.
@@ -34,7 +34,7 @@ class ClientRule:
     """
 
     name: str | None = None
-    api_key_digest: bytes | None = None
+    api_key: str | None = field(default=None, repr=False)
     header: str | None = None
     value: str | None = None
     network: IPv4Network | IPv6Network | None = None
@@ -59,10 +59,12 @@ class ClientNamer:
     def __init__(
         self, rules: tuple[ClientRule, ...], secret: bytes, known: frozenset[str] = frozenset()
     ) -> None:
-        self._rules = rules
         self._secret = secret
+        self._rules = tuple(
+            (replace(rule, api_key=None), None if rule.api_key is None else key_digest(secret, rule.api_key))
+            for rule in rules
+        )
         self._names = set(known) | {rule.name for rule in rules if rule.name is not None}
-        self.asks_for_user = any(rule.has_user or rule.user is not None for rule in rules)
 
     def name(self, headers: Mapping[str, str], address: str | None, user: str | None) -> str:
         """Return the label of a client.
@@ -72,30 +74,19 @@ class ClientNamer:
             address: Of the other end of the connection; None where there is none, as on a unix socket.
             user: What the request's body says.
         """
-        for rule in self._rules:
-            if self._fits(rule, headers, address, user):
+        for rule, digest in self._rules:
+            if self._has_key(headers, digest) and _fits(rule, headers, address, user):
                 found = rule.name
                 if found is None:
                     found = headers.get(rule.header or "") if rule.header is not None else user
                 return self._bounded(found or OTHER_CLIENT)
         return OTHER_CLIENT
 
-    def _fits(
-        self, rule: ClientRule, headers: Mapping[str, str], address: str | None, user: str | None
-    ) -> bool:
-        if rule.api_key_digest is not None:
-            key = _api_key(headers)
-            if key is None or not hmac.compare_digest(key_digest(self._secret, key), rule.api_key_digest):
-                return False
-        if rule.header is not None:
-            found = headers.get(rule.header)
-            if found is None or rule.value not in {None, found}:
-                return False
-        if rule.network is not None and not _is_in(address, rule.network):
-            return False
-        if rule.user is not None and user != rule.user:
-            return False
-        return not rule.has_user or user is not None
+    def _has_key(self, headers: Mapping[str, str], digest: bytes | None) -> bool:
+        if digest is None:
+            return True
+        key = _api_key(headers)
+        return key is not None and hmac.compare_digest(key_digest(self._secret, key), digest)
 
     def _bounded(self, name: str) -> str:
         name = bounded_text(name)
@@ -103,6 +94,18 @@ class ClientNamer:
             return OTHER_CLIENT
         self._names.add(name)
         return name
+
+
+def _fits(rule: ClientRule, headers: Mapping[str, str], address: str | None, user: str | None) -> bool:
+    if rule.header is not None:
+        found = headers.get(rule.header)
+        if found is None or rule.value not in {None, found}:
+            return False
+    if rule.network is not None and not _is_in(address, rule.network):
+        return False
+    if rule.user is not None and user != rule.user:
+        return False
+    return not rule.has_user or user is not None
 
 
 def _api_key(headers: Mapping[str, str]) -> str | None:

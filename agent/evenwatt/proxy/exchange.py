@@ -108,7 +108,7 @@ class Exchange:
         return self._reader.is_complete
 
     def completed(self) -> "Future[None] | None":
-        """Book it: the answer has said its last word, or ended in order; return what tells that it is written."""
+        """Book it: the answer has said its last word, or has ended; return what tells that it is written."""
         reader = self._reader
         if reader is not None:
             reader.end()
@@ -164,7 +164,7 @@ class Exchange:
         if self._reader is None:
             is_refused = self._status is not None or not self._was_reached
             return (_NO_TOKENS, "exact") if is_refused else (Tokens(), "unknown")
-        tokens = self._told_tokens()
+        tokens = self._told_tokens(self._reader)
         if outcome == "completed":
             if self._is_whole(tokens):
                 # llama.cpp tells the tokens of one choice only.
@@ -186,14 +186,13 @@ class Exchange:
         choices = self.asked.values.get(("n",))
         return isinstance(choices, int) and choices > 1
 
-    def _told_tokens(self) -> Tokens:
-        assert self._reader is not None
-        raw = self._reader.raw
+    def _told_tokens(self, reader: AnswerReader) -> Tokens:
+        raw = reader.raw
         if self._api is RESPONSES and self._books.engine.kind == "ollama" and raw.get("cached") == 0:
             # Its older versions write this 0 whatever was cached.
             raw = {name: value for name, value in raw.items() if name != "cached"}
             return self._api.tokens(raw)
-        return self._reader.tokens()
+        return reader.tokens()
 
     def _is_whole(self, tokens: Tokens) -> bool:
         return tokens.input_tokens is not None and (

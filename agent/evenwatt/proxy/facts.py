@@ -20,7 +20,7 @@ class EngineFacts:
 
     @property
     def has_own_account(self) -> bool:
-        """Whether its streams tell their tokens without being asked, so that asking would only move things."""
+        """Whether its streams tell their tokens unasked, so that asking would only move things."""
         return self.kind == "llamacpp"
 
     @property

@@ -47,7 +47,8 @@ class Forwarder:
     """Stands before one engine.
 
     Attributes:
-        settings: May be replaced while it runs; listening addresses and the state folder then stay as they were.
+        settings: May be replaced while it runs; listening addresses and the state folder then stay as they
+            were.
         namer: May be replaced with them.
     """
 
@@ -94,7 +95,7 @@ class Forwarder:
             exchange.failed()
             raise
 
-    # --- the way there ----------------------------------------------------------------------------------------
+    # --- the way there -------------------------------------------------------------------------------------
 
     async def _forwarded(
         self, request: web.Request, target: str, body: RequestBody, exchange: Exchange | None = None
@@ -128,10 +129,10 @@ class Forwarder:
         is_late = isinstance(error, TimeoutError)
         return _refusal(
             _GATEWAY_TIMEOUT if is_late else _BAD_GATEWAY,
-            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Is the engine running?",
+            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Does the engine run?",
         )
 
-    # --- the way back -----------------------------------------------------------------------------------------
+    # --- the way back --------------------------------------------------------------------------------------
 
     async def _relayed(
         self,
@@ -171,7 +172,7 @@ class Forwarder:
 
 
 async def _written(exchange: Exchange) -> None:
-    """Hold the end of an answer until its account is on the disk: what a client has seen whole is never lost."""
+    """Hold the end of an answer until its account is on the disk: what a client saw whole is never lost."""
     written = exchange.completed()
     if written is not None and not written.done():
         await asyncio.wait({written}, timeout=_COMMIT_SECONDS)

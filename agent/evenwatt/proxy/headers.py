@@ -1,4 +1,4 @@
-"""Which headers go on to the other side, and which are between two neighbours only (RFC 9110, section 7.6.1)."""
+"""Which headers go on to the other side, and which are between two neighbours (RFC 9110, section 7.6.1)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -35,7 +35,7 @@ def is_websocket(headers: Mapping[str, str]) -> bool:
 
 
 def target_of(raw: str) -> str | None:
-    """Return path and query of a request's target; None where it has none that a server of ours would have."""
+    """Return path and query of a request's target; None where it has none that an engine would have."""
     if raw.startswith("/"):
         return raw
     scheme, separator, rest = raw.partition("://")

@@ -1,7 +1,7 @@
 """Takes the usage that only we asked for out of a stream of events again, and leaves every other byte.
 
-A piece is handed on as it came unless usage is in it or an event is split over pieces: then what is whole goes on,
-and the rest waits for its other part.
+A piece is handed on as it came unless usage is in it or an event is split over pieces: then what is whole
+goes on, and the rest waits for its other part.
 """
 
 import re

@@ -57,8 +57,8 @@ class _Totals(Collector):
     def _durable(self) -> Iterator[Metric]:
         tokens = CounterMetricFamily(
             "evenwatt_proxy_tokens",
-            "Tokens of finished requests that are on the disk; the types are disjoint. Where an engine does not "
-            "tell its cached input, it is inside input.",
+            "Tokens of finished requests that are on the disk; the types are disjoint. Where an engine does "
+            "not tell its cached input, it is inside input.",
             labels=[*_OWNER_LABELS, "type"],
         )
         reasoning = CounterMetricFamily(

@@ -1,8 +1,8 @@
 """Finds a few values in a JSON object of any size, fed in pieces of any size, without holding the object.
 
-An answer may be megabytes of embeddings or one integer for each token of a context, with the usage at its end.
-Only the keys at the top, and those one level below a few of them, are looked at; everything else is skipped by
-regular expressions from one bracket or quote to the next.
+An answer may be megabytes of embeddings or one integer for each token of a context, with the usage at its
+end. Only the keys at the top, and those one level below a few of them, are looked at; everything else is
+skipped by regular expressions from one bracket or quote to the next.
 """
 
 import json

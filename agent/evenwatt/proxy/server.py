@@ -6,7 +6,7 @@ import resource
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -74,7 +74,7 @@ class RunningProxy:
         self._settings = settings
         self.port = self.metrics_port = 0
 
-    async def __aenter__(self) -> "RunningProxy":
+    async def __aenter__(self) -> Self:
         """Load the totals and listen.
 
         Raises:
@@ -129,7 +129,6 @@ class RunningProxy:
 
     def end_now(self) -> None:
         """Cut off what still runs."""
-        self._runner.shutdown_timeout = 0
         server = self._runner.server
         for connection in () if server is None else server.connections:
             connection.force_close()
@@ -156,7 +155,7 @@ class RunningProxy:
 def _proxy_application(forwarder: Forwarder) -> web.Application:
     # A middleware alone, without routes: every method and path comes to it as the client wrote it.
     @web.middleware
-    async def forward(request: web.Request, _handler: Any) -> web.StreamResponse:
+    async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
         return await forwarder.handle(request)
 
     application = web.Application(middlewares=[forward])
@@ -199,8 +198,8 @@ async def _listening(
     except OSError as error:
         await runner.cleanup()
         raise EvenwattError(
-            f"{key}: cannot listen on {host}:{port}: {error.strerror or error}. Is the engine or another proxy "
-            "still there? Move it, or give the proxy a free address"
+            f"{key}: cannot listen on {host}:{port}: {error.strerror or error}. Is the engine or another "
+            "proxy still there? Move it, or give the proxy a free address"
         ) from error
     return runner, runner.addresses[0][1]
 

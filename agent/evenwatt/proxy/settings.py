@@ -17,7 +17,8 @@ class ProxySettings:
         upstream: `http://host:port`, `https://host:port` with or without a path before all others, or
             `unix:/path` of a socket.
         listen: Host and port where clients come in; port 0: a free one.
-        metrics_listen: Host and port of the page with the totals, which no path of the engine can collide with.
+        metrics_listen: Host and port of the page with the totals, which no path of the engine can collide
+            with.
         state: The folder of the totals; no other process may use it.
         engine: `ollama`, `vllm`, `sglang`, `llamacpp`, `other`; None: asked.
         asks_for_usage: Whether a stream's usage is asked for where the client did not, and hidden again.

@@ -22,10 +22,9 @@ _PRIMARY_CODE = 0xFF
 
 _TABLES = (
     """CREATE TABLE total (
-        model TEXT NOT NULL, client TEXT NOT NULL, place TEXT NOT NULL, outcome TEXT NOT NULL, counted TEXT NOT NULL,
-        requests INTEGER NOT NULL,
-        input_tokens INTEGER, cached_input_tokens INTEGER, output_tokens INTEGER, reasoning_tokens INTEGER,
-        PRIMARY KEY (model, client, place, outcome, counted)
+        model TEXT NOT NULL, client TEXT NOT NULL, place TEXT NOT NULL, outcome TEXT NOT NULL, counted TEXT
+        NOT NULL, requests INTEGER NOT NULL, input_tokens INTEGER, cached_input_tokens INTEGER, output_tokens
+        INTEGER, reasoning_tokens INTEGER, PRIMARY KEY (model, client, place, outcome, counted)
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE beginning (counting_since_utc_seconds REAL NOT NULL) STRICT",
 )

@@ -1,8 +1,8 @@
 """What was counted since the state folder was begun: durable before it is shown, once for each finished request.
 
-The event loop owns what is shown and never waits for the disk; one thread owns the database and commits whatever
-has come in meanwhile as one transaction, flushed to the disk. A total is shown only once it is there: whoever reads
-it can rely on never seeing it fall, also after a power cut.
+The event loop owns what is shown and never waits for the disk; one thread owns the database and commits
+whatever has come in meanwhile as one transaction, flushed to the disk. A total is shown only once it is
+there: whoever reads it can rely on never seeing it fall, also after a power cut.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from evenwatt.proxy.state import StateFolder
@@ -31,8 +30,8 @@ _ADD = """INSERT INTO total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         input_tokens = coalesce(input_tokens + excluded.input_tokens, input_tokens, excluded.input_tokens),
         cached_input_tokens = coalesce(cached_input_tokens + excluded.cached_input_tokens,
             cached_input_tokens, excluded.cached_input_tokens),
-        output_tokens = coalesce(output_tokens + excluded.output_tokens, output_tokens, excluded.output_tokens),
-        reasoning_tokens = coalesce(reasoning_tokens + excluded.reasoning_tokens,
+        output_tokens = coalesce(output_tokens + excluded.output_tokens, output_tokens,
+        excluded.output_tokens), reasoning_tokens = coalesce(reasoning_tokens + excluded.reasoning_tokens,
             reasoning_tokens, excluded.reasoning_tokens)"""
 
 
@@ -122,7 +121,7 @@ class Totals:
         if self._thread.is_alive():
             _log.error("%s: %d finished requests could not be written", self._folder.path, self.unwritten)
 
-    # --- the writing thread -----------------------------------------------------------------------------------
+    # --- the writing thread --------------------------------------------------------------------------------
 
     def _write_all(self) -> None:
         waiting: list[_Entry] = []
@@ -175,7 +174,7 @@ class Totals:
         except RuntimeError:  # the loop has ended: nobody looks any more
             return
 
-    # --- back in the event loop -------------------------------------------------------------------------------
+    # --- back in the event loop ----------------------------------------------------------------------------
 
     def _succeeded(self, entries: tuple[_Entry, ...], added: Mapping[Finished, Sums]) -> None:
         for owner, sums in added.items():

@@ -1,7 +1,7 @@
 """Passes a WebSocket on: after the upgrade both sides are joined, and no byte of either is looked at.
 
-The connection to the engine is used for this one client and closed with it, so whatever either side makes of the
-bytes can reach nobody else.
+The connection to the engine is used for this one client and closed with it, so whatever either side makes of
+the bytes can reach nobody else.
 """
 
 import asyncio
