@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["proxy"]
 
 _NONE_CONFIGURED = (
-    "proxy: there is none to run; name the engine with --upstream, such as --upstream http://127.0.0.1:11435, or "
+    "proxy: there is none to run; name the engine with --upstream, such as http://127.0.0.1:11435, or "
     "write the section proxy into the configuration"
 )
 _FLAGS_NAME = "proxy"

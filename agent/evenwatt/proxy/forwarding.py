@@ -61,7 +61,11 @@ class Forwarder:
         self._holding = Holding()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request with the engine's answer."""
+        """Answer a request with the engine's answer.
+
+        Raises:
+            ConnectionError: One of the two sides has gone, so that the answer has no end.
+        """
         target = target_of(request.raw_path)
         if target is None or request.method == "CONNECT":
             return _refusal(_BAD_REQUEST, "expected the path of something that an engine does")
@@ -129,7 +133,7 @@ class Forwarder:
         is_late = isinstance(error, TimeoutError)
         return _refusal(
             _GATEWAY_TIMEOUT if is_late else _BAD_GATEWAY,
-            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Does the engine run?",
+            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Is it running?",
         )
 
     # --- the way back --------------------------------------------------------------------------------------
@@ -156,19 +160,13 @@ class Forwarder:
                 if shown:
                     await response.write(shown)
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            raise self._broken_off(request, exchange) from error
+            if exchange is not None:
+                exchange.failed()
+            raise ConnectionResetError(f"{self._upstream.address} broke off within an answer") from error
         if exchange is not None:
             await _written(exchange)
         await response.write_eof(b"" if hider is None else hider.end())
         return response
-
-    def _broken_off(self, request: web.Request, exchange: Exchange | None) -> ConnectionError:
-        """Let the client see what we see: an answer without its end."""
-        if exchange is not None:
-            exchange.failed()
-        if request.transport is not None:
-            request.transport.close()
-        return ConnectionResetError(f"{self._upstream.address} broke off within an answer")
 
 
 async def _written(exchange: Exchange) -> None:

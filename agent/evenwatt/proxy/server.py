@@ -156,7 +156,12 @@ def _proxy_application(forwarder: Forwarder) -> web.Application:
     # A middleware alone, without routes: every method and path comes to it as the client wrote it.
     @web.middleware
     async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
-        return await forwarder.handle(request)
+        try:
+            return await forwarder.handle(request)
+        except ConnectionError:  # one of the two sides has gone: the other one sees just that
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response()
 
     application = web.Application(middlewares=[forward])
     application.on_response_prepare.append(leave_out_added_headers)

@@ -1,4 +1,4 @@
-"""The state folder of one proxy: its database, the lock that keeps others out, and the secret for API keys."""
+"""The state folder of one proxy: database, the lock that keeps others out, and the secret for API keys."""
 
 import fcntl
 import os
@@ -22,9 +22,17 @@ _PRIMARY_CODE = 0xFF
 
 _TABLES = (
     """CREATE TABLE total (
-        model TEXT NOT NULL, client TEXT NOT NULL, place TEXT NOT NULL, outcome TEXT NOT NULL, counted TEXT
-        NOT NULL, requests INTEGER NOT NULL, input_tokens INTEGER, cached_input_tokens INTEGER, output_tokens
-        INTEGER, reasoning_tokens INTEGER, PRIMARY KEY (model, client, place, outcome, counted)
+        model TEXT NOT NULL,
+        client TEXT NOT NULL,
+        place TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        counted TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        input_tokens INTEGER,
+        cached_input_tokens INTEGER,
+        output_tokens INTEGER,
+        reasoning_tokens INTEGER,
+        PRIMARY KEY (model, client, place, outcome, counted)
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE beginning (counting_since_utc_seconds REAL NOT NULL) STRICT",
 )
@@ -52,8 +60,8 @@ class StateFolder:
             self.secret = _secret(folder / _SECRET)
         except OSError as error:
             raise EvenwattError(
-                f"{folder}: cannot be used for the totals of a proxy ({error.strerror}); give it a folder of its "
-                "own that it can write, with --state or the key state"
+                f"{folder}: cannot be used for the totals of a proxy ({error.strerror}); give it a folder of "
+                "its own that it can write, with --state or the key state"
             ) from error
         try:
             self._connection = self._opened()
@@ -151,8 +159,8 @@ def _locked(path: Path) -> Any:
         pid = file.read().strip()
         file.close()
         raise EvenwattError(
-            f"{path.parent}: in use by another proxy{f', PID {pid}' if pid.isdigit() else ''}; two on one state would "
-            "count twice. Stop that one, or give this one a folder of its own"
+            f"{path.parent}: in use by another proxy{f', PID {pid}' if pid.isdigit() else ''}; two on one "
+            "state would count twice. Stop that one, or give this one a folder of its own"
         ) from None
     file.seek(0)
     file.truncate()

@@ -1,4 +1,4 @@
-"""What one answer says of its tokens, in our words: three disjoint kinds, each unknown where nothing was said."""
+"""What one answer says of its tokens, in our words: three disjoint kinds, unknown where nothing is said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was counted since the state folder was begun: durable before it is shown, once for each finished request.
+"""What was counted since the state folder was begun: durable before it is shown, and each request once.
 
 The event loop owns what is shown and never waits for the disk; one thread owns the database and commits
 whatever has come in meanwhile as one transaction, flushed to the disk. A total is shown only once it is
@@ -30,8 +30,9 @@ _ADD = """INSERT INTO total VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         input_tokens = coalesce(input_tokens + excluded.input_tokens, input_tokens, excluded.input_tokens),
         cached_input_tokens = coalesce(cached_input_tokens + excluded.cached_input_tokens,
             cached_input_tokens, excluded.cached_input_tokens),
-        output_tokens = coalesce(output_tokens + excluded.output_tokens, output_tokens,
-        excluded.output_tokens), reasoning_tokens = coalesce(reasoning_tokens + excluded.reasoning_tokens,
+        output_tokens = coalesce(output_tokens + excluded.output_tokens,
+            output_tokens, excluded.output_tokens),
+        reasoning_tokens = coalesce(reasoning_tokens + excluded.reasoning_tokens,
             reasoning_tokens, excluded.reasoning_tokens)"""
 
 
@@ -188,8 +189,8 @@ class Totals:
     def _failed(self, entries: tuple[_Entry, ...], fault: str) -> None:
         if self.fault is None:
             _log.error(
-                "%s: cannot be written (%s); requests go on, what they count is kept in memory and written when "
-                "it works again. Make room, or give it a folder that can be written",
+                "%s: cannot be written (%s); requests go on, what they count is kept in memory and written "
+                "when it works again. Make room, or give it a folder that can be written",
                 self._folder.path,
                 fault,
             )

@@ -70,7 +70,7 @@ async def _copied(reader: asyncio.StreamReader, request: web.Request) -> None:
 
 
 async def _copied_refusal(head: bytes, reader: asyncio.StreamReader, request: web.Request) -> None:
-    """Copy the body of an answer that is no upgrade; where its length is not told, until nothing more comes."""
+    """Copy the body of an answer that is no upgrade; without a length, until nothing more comes."""
     length = _LENGTH.search(head)
     rest = int(length[1]) if length else None
     while rest is None or rest > 0:

@@ -17,8 +17,8 @@ MOST_HEADERS = 256
 
 _CONNECT_SECONDS = 10.0
 _KEPT_SECONDS = 3.0
-"""How long an idle connection is kept: less than the 5 s after which vLLM, SGLang and llama.cpp close it, so that
-no request is sent into a connection that is just being closed."""
+"""How long an idle connection is kept: less than the 5 s after which vLLM, SGLang and llama.cpp close it, so
+that no request is sent into a connection that is just being closed."""
 _AUTOMATIC = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
