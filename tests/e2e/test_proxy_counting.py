@@ -88,7 +88,7 @@ def test_five_thousand_requests_with_two_hundred_at_once_are_counted_exactly(pro
 
 
 def test_no_kill_loses_a_finished_request_or_counts_one_twice(ollama, tmp_path):
-    """Each request has a model of its own: what its client saw whole stands there once, after twenty kills."""
+    """Each request has a model of its own: what a client saw whole stands there once, after twenty kills."""
     proxy = ProxyProcess(ollama.url, tmp_path)
     finished, broken = [], []
 
@@ -154,7 +154,7 @@ def test_a_full_disk_stops_nothing_and_loses_nothing(proxy):
     eventually(lambda: proxy.total("unwritten_requests") == 0)
     assert proxy.tokens() == {"input": 42, "cached_input": 0, "output": 21}
     assert proxy.total("state_writable") == 1
-    assert "can be written again; nothing was lost" in proxy.log.read_text()  # it could not log before either
+    assert "can be written again; nothing was lost" in proxy.log.read_text()
 
 
 def test_an_answer_that_was_cut_off_is_a_lower_bound(proxy):
@@ -220,7 +220,7 @@ def test_no_api_of_an_engine_hides_the_page_and_the_page_hides_none(proxy):
 
 
 def test_clients_are_told_apart_by_rules(ollama, tmp_path):
-    """By key, header, network and user field; everybody else is other, and no key lies in the state folder."""
+    """By key, header, network and user field; everybody else is other, and no key is in the state folder."""
     config = tmp_path / "config.yaml"
     proxy = ProxyProcess(ollama.url, tmp_path)
     rules = [

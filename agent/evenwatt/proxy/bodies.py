@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from evenwatt.proxy.asking import asked_for_usage
-from evenwatt.proxy.hiding import UsageHider
+from evenwatt.proxy.asking import Asked, asked_for_usage
 from evenwatt.proxy.scanner import ObjectScanner
 
 __all__ = ["Holding", "RequestBody"]
@@ -30,7 +29,7 @@ class RequestBody:
     Attributes:
         has_any: Whether there is a body.
         length: Its length where it is another one than the client's Content-Length says; else None.
-        hider: Takes out of the answer what was asked for here; None where nothing was.
+        asked: What was asked for beyond what the client did; None where nothing was.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class RequestBody:
     ) -> None:
         self.has_any = request.can_read_body
         self.length: int | None = None
-        self.hider: UsageHider | None = None
+        self.asked: Asked | None = None
         self._request = request
         self._scanner = scanner
         self._holding = holding or Holding()
@@ -58,7 +57,7 @@ class RequestBody:
         if asked is not None:
             self._held = [asked.body]
             self.length = len(asked.body)
-            self.hider = UsageHider(running=running)
+            self.asked = asked
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield what is to be sent."""

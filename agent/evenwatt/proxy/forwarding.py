@@ -8,12 +8,13 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from evenwatt.proxy.apis import OPENAI, Api, api_of
+from evenwatt.proxy.asking import Asked
 from evenwatt.proxy.bodies import Holding, RequestBody
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.engine import EngineQuestion
 from evenwatt.proxy.exchange import Books, Exchange, user_in
 from evenwatt.proxy.headers import end_to_end, is_websocket, target_of
-from evenwatt.proxy.hiding import UsageHider
+from evenwatt.proxy.hiding import hider_for
 from evenwatt.proxy.settings import ProxySettings
 from evenwatt.proxy.tunnel import tunnelled
 from evenwatt.proxy.upstream import Upstream
@@ -107,6 +108,8 @@ class Forwarder:
         headers = self._headers(request)
         if body.length is not None:
             headers["Content-Length"] = str(body.length)
+        if body.asked is not None and "Accept-Encoding" in headers:
+            headers["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"] else "identity"
         pieces = body.pieces() if body.has_any else None
         try:
             answer = await self._upstream.request(request.method, target, headers, pieces)
@@ -117,7 +120,7 @@ class Forwarder:
                 exchange.failed()
             return _refusal(_BAD_GATEWAY, f"{self._upstream.address} broke off without an answer: {error}")
         async with answer:
-            return await self._relayed(request, answer, exchange, body.hider)
+            return await self._relayed(request, answer, exchange, body.asked)
 
     def _headers(self, request: web.Request) -> CIMultiDict[str]:
         headers = end_to_end(request.headers)
@@ -143,13 +146,13 @@ class Forwarder:
         request: web.Request,
         answer: aiohttp.ClientResponse,
         exchange: Exchange | None,
-        hider: UsageHider | None,
+        asked: Asked | None,
     ) -> web.StreamResponse:
+        content_type = answer.headers.get("Content-Type", "")
+        encoding = answer.headers.get("Content-Encoding", "")
         if exchange is not None:
-            encoding = answer.headers.get("Content-Encoding", "")
-            exchange.answered(answer.status, answer.headers.get("Content-Type", ""), encoding)
-        if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-            hider = None
+            exchange.answered(answer.status, content_type, encoding)
+        hider = None if asked is None else hider_for(content_type, encoding, running=asked.is_running)
         response = Relayed(answer)
         await response.prepare(request)
         try:

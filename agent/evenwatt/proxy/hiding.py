@@ -5,19 +5,42 @@ goes on, and the rest waits for its other part.
 """
 
 import re
-from typing import Any, Final
+import zlib
+from typing import Any, Final, Protocol
 
+from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span
 
-__all__ = ["UsageHider"]
+__all__ = ["GzipUsageHider", "Hider", "UsageHider", "hider_for"]
 
 _MOST_HELD_BYTES = 1 << 20
 """An event beyond this is no usage event, and goes on as it is."""
+_GZIP = 16 + zlib.MAX_WBITS
 _USAGE: Final[KeyPath] = ("usage",)
 _CHOICES: Final[KeyPath] = ("choices",)
 _WANTED: Final = frozenset({_USAGE, _CHOICES})
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 _DATA_LINE = re.compile(rb"^data:([^\r\n]*)", re.MULTILINE)
+
+
+class Hider(Protocol):
+    """Filters the bytes of one answer."""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what the client is to see now; may be empty."""
+
+    def end(self) -> bytes:
+        """Return what is still to be seen at the end."""
+
+
+def hider_for(content_type: str, encoding: str, *, running: bool) -> Hider | None:
+    """Return what hides usage in an answer that was asked for it; None where it has none to hide."""
+    if not content_type.startswith("text/event-stream"):
+        return None
+    if encoding.strip().lower() in {"gzip", "x-gzip"}:
+        decoder = decoder_for(encoding)
+        return None if decoder is None else GzipUsageHider(decoder, running=running)
+    return UsageHider(running=running)
 
 
 class UsageHider:
@@ -67,6 +90,39 @@ class UsageHider:
             return event  # a server that adds usage to its last piece of text does so for everybody
         rest = _without(payload[1], scanner.spans[_USAGE])
         return event[: payload.start(1)] + rest + event[payload.end(1) :]
+
+
+class GzipUsageHider:
+    """Filters a compressed stream, and compresses it again so that each piece can be read when it comes.
+
+    Args:
+        decoder: Of the stream.
+        running: As for `UsageHider`.
+    """
+
+    def __init__(self, decoder: Decoder, *, running: bool) -> None:
+        self._decoder = decoder
+        self._plain = UsageHider(running=running)
+        self._compressor = zlib.compressobj(wbits=_GZIP)
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what the client is to see now; may be empty.
+
+        Raises:
+            ConnectionError: It cannot be decoded, by the client neither.
+        """
+        try:
+            shown = b"".join(self._plain.feed(plain) for plain in self._decoder.feed(piece))
+        except ValueError as error:
+            raise ConnectionResetError(f"an answer that is no gzip: {error}") from error
+        return self._compressed(shown) if shown else b""
+
+    def end(self) -> bytes:
+        """Return the rest, with the end of the compressed stream."""
+        return self._compressor.compress(self._plain.end()) + self._compressor.flush()
+
+    def _compressed(self, shown: bytes) -> bytes:
+        return self._compressor.compress(shown) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
 def _says_nothing(usage: Any) -> bool:
