@@ -370,4 +370,11 @@ def _application() -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(_application(), host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+    web.run_app(
+        _application(),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        print=None,
+        access_log=None,
+        shutdown_timeout=0.1,
+    )

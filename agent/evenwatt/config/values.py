@@ -259,7 +259,7 @@ def engine_place(url: str) -> tuple[str, int, str]:
 
 _MonthHours = Literal[730, 720]
 _HardwareMode = Literal["owned", "rented_always_on", "rented_active", "sunk"]
-_EngineKind = Literal["vllm", "llamacpp", "auto"]
+_EngineKind = Literal["vllm", "llamacpp", "proxy", "auto"]
 
 Money = Annotated[float, number(at_least=0, at_most=10**12)]
 MonthHours = Annotated[_MonthHours, _one_of(*get_args(_MonthHours))]

@@ -66,7 +66,11 @@ class StateFolder:
         try:
             self._connection = self._opened()
         except sqlite3.Error as error:
+            self._lock.close()
             raise EvenwattError(f"{self.path}: cannot be opened: {error}") from error
+        except BaseException:
+            self._lock.close()
+            raise
         row = self._connection.execute("SELECT counting_since_utc_seconds FROM beginning").fetchone()
         self.counting_since_utc_seconds: float = row[0]
 

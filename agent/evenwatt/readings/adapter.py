@@ -16,7 +16,8 @@ class Adapter:
     """One kind of engine.
 
     Attributes:
-        kind: Its name, which is also the prefix of its series up to the colon.
+        kind: Its name.
+        prefix: What the names of its series begin with.
         wanted: The names of the samples that the functions below look at.
         running: The gauge of requests being worked on.
         waiting: The gauge of requests in the queue.
@@ -26,9 +27,11 @@ class Adapter:
             answer; empty where the page has it.
         unmetered: What it means when the page has none of the engine's series, and what to try.
         status_advice: What to try, by HTTP status.
+        engine_url: Where the engine is that the page is about, where another process serves the page.
     """
 
     kind: str
+    prefix: str
     wanted: frozenset[str]
     running: str
     waiting: str
@@ -37,6 +40,7 @@ class Adapter:
     unmetered: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
+    engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:

@@ -18,6 +18,7 @@ from evenwatt.readings.engine import fingerprint
 from evenwatt.readings.exposition import checked_page
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.processes import FORWARDERS
+from evenwatt.readings.proxy import counts_itself
 from evenwatt.readings.sockets import Address, parsed_address
 
 __all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
@@ -30,6 +31,7 @@ _MOST_REFUSALS = 2
 _LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 _VLLM_COMMAND = re.compile(r"(?:^|[/\s])vllm\s+serve\b|\bvllm\.entrypoints\.|^VLLM::APIServer")
+_PROXY_COMMAND = re.compile(r"(?:^|[/\s])evenwatt\s+proxy\b")
 _LLAMACPP_PROGRAM = "llama-server"
 _LLAMACPP_SERVER_HEADER = "llama.cpp"
 _LOADER_PROGRAMS = ("ollama", _LLAMACPP_PROGRAM)
@@ -99,6 +101,8 @@ def command_kind(command: Sequence[str]) -> str | None:
     """
     if _VLLM_COMMAND.search(" ".join(command)):
         return "vllm"
+    if _PROXY_COMMAND.search(" ".join(command)):
+        return "proxy"
     return "llamacpp" if _program(command).startswith(_LLAMACPP_PROGRAM) else None
 
 
@@ -172,9 +176,19 @@ def _asked(client: HttpClient, listener: _Listener) -> FoundEngine | None:
         kind = _answer_kind(client.get(f"{url}/metrics", _DEADLINE_SECONDS))
     except SourceContractError:
         return None
-    if kind is None:
+    if kind is None or _is_engine_seen_through(listener.pid, kind):
         return None
     return FoundEngine(name=f"{kind}-{listener.port}", kind=kind, url=url, pid=listener.pid)
+
+
+def _is_engine_seen_through(pid: int | None, kind: str) -> bool:
+    """Return whether a page is that of an engine which a proxy of ours passes on: it is found where it is."""
+    if pid is None or kind == "proxy":
+        return False
+    try:
+        return command_kind(psutil.Process(pid).cmdline()) == "proxy"
+    except psutil.Error:
+        return False
 
 
 def _answer_kind(answer: Answer) -> str | None:
@@ -184,5 +198,7 @@ def _answer_kind(answer: Answer) -> str | None:
         SourceContractError: It looks like a good answer and is no page of metrics.
     """
     if answer.status == http.client.OK:
-        return fingerprint(checked_page(answer.body))
+        page = checked_page(answer.body)
+        kind = fingerprint(page)
+        return None if kind == "proxy" and counts_itself(page) else kind
     return "llamacpp" if answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER else None

@@ -14,15 +14,19 @@ from evenwatt.readings.exposition import bounded_text, checked_page, parse_sampl
 from evenwatt.readings.http import HttpClient, shown_url
 from evenwatt.readings.llamacpp import LLAMACPP
 from evenwatt.readings.processes import Listener, ListenerLookup, is_loopback
+from evenwatt.readings.proxy import PROXY
 from evenwatt.readings.vllm import VLLM
 
 __all__ = ["ENGINE_KINDS", "EngineSource", "fingerprint"]
 
-_ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in (VLLM, LLAMACPP)})
+_ADAPTERS: Mapping[str, Adapter] = MappingProxyType(
+    {adapter.kind: adapter for adapter in (VLLM, LLAMACPP, PROXY)}
+)
 _ADVICE = MappingProxyType(
     {status: text for adapter in _ADAPTERS.values() for status, text in adapter.status_advice.items()}
 )
-_ENGINE_LINE = re.compile(rb"^(?:# (?:HELP|TYPE) )?(" + "|".join(_ADAPTERS).encode() + rb"):", re.MULTILINE)
+_KIND_BY_PREFIX = MappingProxyType({adapter.prefix.encode(): kind for kind, adapter in _ADAPTERS.items()})
+_ENGINE_LINE = re.compile(rb"^(?:# (?:HELP|TYPE) )?(" + b"|".join(_KIND_BY_PREFIX) + rb")", re.MULTILINE)
 _ATTEMPTS = 2
 _NOT_FOUND = 404
 
@@ -33,7 +37,7 @@ ENGINE_KINDS = tuple(_ADAPTERS)
 def fingerprint(page: bytes) -> str | None:
     """Return the kind of engine whose series a checked page has; None where it has none that is known."""
     found = _ENGINE_LINE.search(page)
-    return None if found is None else found[1].decode("ascii")
+    return None if found is None else _KIND_BY_PREFIX[found[1]]
 
 
 class EngineSource:
@@ -121,8 +125,16 @@ class EngineSource:
             models=models,
             requests_running=whole_gauge(samples, adapter.running),
             requests_waiting=whole_gauge(samples, adapter.waiting),
-            listener_pid=None if listener is None or listener.process is None else listener.process.pid,
+            listener_pid=self._engine_pid(adapter.engine_url(samples), listener),
         )
+
+    def _engine_pid(self, engine_url: str | None, listener: Listener | None) -> int | None:
+        """Return the process that GPUs are traced to: the engine's, also where a proxy serves its page."""
+        if engine_url is not None:
+            parts = urlsplit(engine_url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            listener = ListenerLookup(parts.hostname or "", port).listener()
+        return None if listener is None or listener.process is None else listener.process.pid
 
     def _adapter_for(self, page: bytes) -> Adapter:
         kind = fingerprint(page)

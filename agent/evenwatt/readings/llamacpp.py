@@ -69,6 +69,7 @@ def _json(body: bytes) -> Any:
 
 LLAMACPP = Adapter(
     kind="llamacpp",
+    prefix="llamacpp:",
     wanted=frozenset({_PROMPT, _PROMPT_CACHED, _PREDICTED, _RUNNING, _WAITING}),
     running=_RUNNING,
     waiting=_WAITING,

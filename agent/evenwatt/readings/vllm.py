@@ -102,6 +102,7 @@ def _times(samples: Sequence[Sample], names: Collection[str]) -> list[float]:
 
 VLLM = Adapter(
     kind="vllm",
+    prefix="vllm:",
     wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME},
     running=_RUNNING,
     waiting=_WAITING,
