@@ -26,7 +26,7 @@ def ollama(tmp_path):
 def metered(agent):
     """Return the tokens that the agent shows for the proxy's models, by model and type."""
     return {
-        (model, kind): int(agent.metric("evenwatt_tokens_total", engine="ollama", model=model, type=kind) or 0)
+        (model, kind): int(agent.metric("evenwatt_tokens_total", model=model, type=kind) or 0)
         for model in MODELS
         for kind in ("input", "output")
     }

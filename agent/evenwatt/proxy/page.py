@@ -1,7 +1,8 @@
 """The proxy's own page of metrics: the totals that are on the disk, and what is watched while it runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import psutil
@@ -14,9 +15,38 @@ from evenwatt import __version__
 from evenwatt.proxy.exchange import Books
 from evenwatt.proxy.totals import Sums
 
-__all__ = ["PAGE_TYPE", "Page"]
+__all__ = ["PAGE_TYPE", "PROXY_METRICS", "Page"]
 
 PAGE_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+_HELP: Final = {
+    "evenwatt_proxy_tokens_total": (
+        "Tokens of finished requests that are on the disk; the types are disjoint. "
+        "Where an engine does not tell its cached input, it is inside input."
+    ),
+    "evenwatt_proxy_reasoning_tokens_total": (
+        "The part of the output tokens that was reasoning, where the engine tells."
+    ),
+    "evenwatt_proxy_requests_total": (
+        "Finished requests that are on the disk. "
+        "counted says how far their tokens are known: exact, lower_bound or unknown."
+    ),
+    "evenwatt_proxy_counting_since_timestamp_seconds": (
+        "When the totals began, over all restarts; another value means other totals."
+    ),
+    "evenwatt_proxy_requests_running": "Counted requests that run now.",
+    "evenwatt_proxy_unwritten_requests": "Finished requests that are not on the disk yet.",
+    "evenwatt_proxy_state_writable": "Whether the last commit went well.",
+    "evenwatt_proxy_passed_requests_total": (
+        "Requests passed on that do no inference, since the process started."
+    ),
+    "evenwatt_proxy_tunnels_total": ("WebSocket connections passed on uncounted, since the process started."),
+    "evenwatt_proxy_upstream_info": "The engine behind the proxy.",
+    "evenwatt_proxy_build_info": "The version of the proxy.",
+    "process_start_time_seconds": "When the process started.",
+}
+PROXY_METRICS: Final[Mapping[str, str]] = MappingProxyType(_HELP)
+"""The metrics of the page, beside the histograms of `Observations`, and what they mean."""
 
 _OWNER_LABELS: Final = ("model", "client", "place", "outcome", "counted")
 _TYPES: Final = {
@@ -52,26 +82,22 @@ class _Totals(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._durable()
-        yield from self._present()
+        totals, observations = self._books.totals, self._books.observations
+        yield _gauge("evenwatt_proxy_counting_since_timestamp_seconds", totals.counting_since_utc_seconds)
+        yield _gauge("evenwatt_proxy_requests_running", observations.running)
+        yield _gauge("evenwatt_proxy_unwritten_requests", totals.unwritten)
+        yield _gauge("evenwatt_proxy_state_writable", float(totals.fault is None))
+        yield _counter("evenwatt_proxy_passed_requests_total", observations.passed)
+        yield _counter("evenwatt_proxy_tunnels_total", observations.tunnels)
+        engine = {"upstream": self._upstream, "engine": self._books.engine.kind}
+        yield _info("evenwatt_proxy_upstream_info", engine)
+        yield _info("evenwatt_proxy_build_info", {"version": __version__})
+        yield _gauge("process_start_time_seconds", self._started_utc_seconds)
 
     def _durable(self) -> Iterator[Metric]:
-        tokens = CounterMetricFamily(
-            "evenwatt_proxy_tokens",
-            "Tokens of finished requests that are on the disk; the types are disjoint. Where an engine does "
-            "not tell its cached input, it is inside input.",
-            labels=[*_OWNER_LABELS, "type"],
-        )
-        reasoning = CounterMetricFamily(
-            "evenwatt_proxy_reasoning_tokens",
-            "The part of the output tokens that was reasoning, where the engine tells.",
-            labels=_OWNER_LABELS,
-        )
-        requests = CounterMetricFamily(
-            "evenwatt_proxy_requests",
-            "Finished requests that are on the disk. counted says how far their tokens are known: exact, "
-            "lower_bound or unknown.",
-            labels=_OWNER_LABELS,
-        )
+        tokens = _counter("evenwatt_proxy_tokens_total", labels=(*_OWNER_LABELS, "type"))
+        reasoning = _counter("evenwatt_proxy_reasoning_tokens_total", labels=_OWNER_LABELS)
+        requests = _counter("evenwatt_proxy_requests_total", labels=_OWNER_LABELS)
         for owner, sums in sorted(self._books.totals.shown.items()):
             requests.add_metric(owner, sums.requests)
             for kind, count in _counts(sums):
@@ -79,42 +105,6 @@ class _Totals(Collector):
             if sums.reasoning_tokens is not None:
                 reasoning.add_metric(owner, sums.reasoning_tokens)
         yield from (tokens, reasoning, requests)
-
-    def _present(self) -> Iterator[Metric]:
-        totals, observations = self._books.totals, self._books.observations
-        yield _gauge(
-            "evenwatt_proxy_counting_since_timestamp_seconds",
-            "When the totals began, over all restarts; another value means other totals.",
-            totals.counting_since_utc_seconds,
-        )
-        yield _gauge(
-            "evenwatt_proxy_requests_running", "Counted requests that run now.", observations.running
-        )
-        yield _gauge(
-            "evenwatt_proxy_unwritten_requests",
-            "Finished requests that are not on the disk yet.",
-            totals.unwritten,
-        )
-        yield _gauge(
-            "evenwatt_proxy_state_writable", "Whether the last commit went well.", float(totals.fault is None)
-        )
-        yield _counter(
-            "evenwatt_proxy_passed_requests",
-            "Requests passed on that do no inference, since the process started.",
-            observations.passed,
-        )
-        yield _counter(
-            "evenwatt_proxy_tunnels",
-            "WebSocket connections passed on uncounted, since the process started.",
-            observations.tunnels,
-        )
-        yield InfoMetricFamily(
-            "evenwatt_proxy_upstream",
-            "The engine behind the proxy.",
-            {"upstream": self._upstream, "engine": self._books.engine.kind},
-        )
-        yield InfoMetricFamily("evenwatt_proxy_build", "The version of the proxy.", {"version": __version__})
-        yield _gauge("process_start_time_seconds", "When the process started.", self._started_utc_seconds)
 
 
 def _counts(sums: Sums) -> Iterator[tuple[str, int]]:
@@ -124,9 +114,15 @@ def _counts(sums: Sums) -> Iterator[tuple[str, int]]:
             yield kind, count
 
 
-def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, help_text, value=value)
+def _gauge(name: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, PROXY_METRICS[name], value=value)
 
 
-def _counter(name: str, help_text: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(name, help_text, value=value)
+def _counter(
+    name: str, value: float | None = None, *, labels: tuple[str, ...] | None = None
+) -> CounterMetricFamily:
+    return CounterMetricFamily(name, PROXY_METRICS[name], value=value, labels=labels)
+
+
+def _info(name: str, value: Mapping[str, str]) -> InfoMetricFamily:
+    return InfoMetricFamily(name.removesuffix("_info"), PROXY_METRICS[name], value=dict(value))

@@ -1,7 +1,7 @@
 """The page of `evenwatt proxy`, translated.
 
-Its totals live as long as its state folder, over all restarts of the process, so their identity is the
-moment at which they began. What other machines generated (Ollama's cloud models) took no energy here and is left out.
+Its totals live as long as its state folder, over all restarts of the process, so their identity is when they
+began. What other machines generated (Ollama's cloud models) took no energy here and is left out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -38,6 +38,8 @@ ENTRIES = {
     "other": {"name": "a", "per_month": 1},
     "engines": {"name": "a", "url": "http://a"},
     "references": {"name": "a", "input": 1, "output": 1},
+    "proxy": {"name": "a", "upstream": "http://a"},
+    "proxy[].clients": {"name": "a", "header": "X-A"},
 }
 """What an entry of each list needs."""
 
@@ -48,7 +50,9 @@ def with_value(key, value):
     beside = BESIDE.get(key, {})
     if section.endswith("[]"):
         entries = section.removesuffix("[]")
-        return {entries: [ENTRIES[entries] | {name: value}]}
+        entry = ENTRIES[entries] | {name: value}
+        outer, _, inner = entries.rpartition("[].")
+        return {outer: [ENTRIES[outer] | {inner: [entry]}]} if outer else {entries: [entry]}
     if section == "models.*":
         return {"models": {"*": {name: value}}}
     return beside | ({section: beside.get(section, {}) | {name: value}} if section else {name: value})
