@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import commands, latency, pages, resources, tick
+from benchmarks import commands, latency, pages, proxy, resources, tick
 from benchmarks.figures import Table, head
 
 BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
     "latency": latency.run,
     "tick": tick.run,
     "commands": commands.run,
+    "proxy": proxy.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -34,7 +34,8 @@ def asked_for_usage(body: bytes, *, running: bool) -> Asked | None:
         body: A whole request body.
         running: Also ask for usage on each event, which vLLM and SGLang can give.
     """
-    scanner = ObjectScanner(_WANTED)
+    has_options = b'"stream_options"' in body
+    scanner = ObjectScanner(_WANTED, needs_spans=has_options)
     scanner.feed(body)
     if not scanner.is_complete or scanner.values.get(_STREAM) is not True:
         return None

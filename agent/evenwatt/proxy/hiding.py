@@ -79,7 +79,7 @@ class UsageHider:
         if len(lines) != 1:
             return event
         payload = lines[0]
-        scanner = ObjectScanner(_WANTED, _MOST_HELD_BYTES)
+        scanner = ObjectScanner(_WANTED, _MOST_HELD_BYTES, needs_spans=True)
         scanner.feed(payload[1])
         if not scanner.is_complete or _USAGE not in scanner.spans:
             return event

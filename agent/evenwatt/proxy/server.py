@@ -4,11 +4,13 @@ import asyncio
 import logging
 import resource
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aiohttp import web
+from prometheus_client import disable_created_metrics
 
 from evenwatt.errors import EvenwattError
 from evenwatt.proxy.clients import ClientNamer
@@ -29,6 +31,7 @@ _log = logging.getLogger("evenwatt.proxy")
 _KEEPALIVE_SECONDS = 75.0
 """How long a client's connection may be idle, or be without a whole head of a request."""
 _BACKLOG = 1024
+_SWITCH_SECONDS = 0.0005
 _SMALL_PAGE_SECONDS = 0.5
 
 
@@ -43,6 +46,9 @@ def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[P
         EvenwattError: An address or a state folder cannot be used.
     """
     _allow_many_connections()
+    # The loop must not wait long for a thread that writes totals to let go of the interpreter.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types there
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(proxies, reread))
 

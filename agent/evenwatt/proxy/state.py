@@ -4,7 +4,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,13 +78,16 @@ class StateFolder:
         """Return all totals."""
         return self._connection.execute("SELECT * FROM total").fetchall()
 
-    def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    def write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row, as one transaction that is on the disk when this returns.
 
         Raises:
             sqlite3.Error: Nothing of it was written.
         """
         connection = self._connection
+        if len(rows) == 1:  # a transaction by itself, and one call instead of three
+            connection.execute(statement, rows[0])
+            return
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany(statement, rows)

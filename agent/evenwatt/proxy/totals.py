@@ -7,10 +7,9 @@ there: whoever reads it can rely on never seeing it fall, also after a power cut
 
 import asyncio
 import logging
-import queue
-import sqlite3
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +19,6 @@ __all__ = ["Finished", "Sums", "Totals"]
 
 _log = logging.getLogger("evenwatt.proxy")
 
-_MOST_IN_A_COMMIT = 1_000
 _RETRY_SECONDS = 1.0
 _LAST_COMMIT_SECONDS = 5.0
 
@@ -97,9 +95,11 @@ class Totals:
         self.unwritten = 0
         self.fault: str | None = None
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._write_all, name="totals", daemon=True)
-        self._thread.start()
+        self._waiting: list[_Entry] = []
+        self._is_writing = False
+        self._is_closing = False
+        self._has_ended = asyncio.Event()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="totals")
 
     @property
     def shown(self) -> Mapping[Finished, Sums]:
@@ -109,84 +109,66 @@ class Totals:
     def add(self, owner: Finished, sums: Sums) -> "asyncio.Future[None]":
         """Count a finished request; the answer is done when it is on the disk, or cannot be put there now."""
         written = self._loop.create_future()
-        self.unwritten += 1
+        self.unwritten += sums.requests
         if self.fault is not None:  # nobody waits for a disk that is full; it is written when it works again
             written.set_result(None)
-        self._queue.put(_Entry(owner, sums, written))
+        self._waiting.append(_Entry(owner, sums, written))
+        self._write()
         return written
 
     async def close(self) -> None:
-        """Write the rest and end the thread."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, _LAST_COMMIT_SECONDS)
-        if self._thread.is_alive():
+        """Write the rest; what cannot be written now is lost, and told."""
+        self._is_closing = True
+        self._write()
+        if self._is_writing:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_COMMIT_SECONDS):
+                    await self._has_ended.wait()
+        if self.unwritten:
             _log.error("%s: %d finished requests could not be written", self._folder.path, self.unwritten)
+        self._writer.submit(self._folder.close)
+        self._writer.shutdown(wait=not self._is_writing)
 
-    # --- the writing thread --------------------------------------------------------------------------------
-
-    def _write_all(self) -> None:
-        waiting: list[_Entry] = []
-        is_ending = False
-        while not is_ending or waiting:
-            is_ending = self._collect(waiting, may_wait=not is_ending) or is_ending
-            if not waiting:
-                continue
-            added = _added_up(waiting)
-            try:
-                self._folder.write(_ADD, ((*owner, *_columns(sums)) for owner, sums in added.items()))
-            except sqlite3.Error as error:
-                self._tell(self._failed, tuple(waiting), str(error))
-                if is_ending:
-                    return
-                waiting = [_Entry(owner, sums, waiting[0].written) for owner, sums in added.items()]
-                is_ending = self._pause(waiting) or is_ending
-                continue
-            self._tell(self._succeeded, tuple(waiting), added)
-            waiting = []
-        self._folder.close()
-
-    def _collect(self, waiting: list[_Entry], *, may_wait: bool) -> bool:
-        """Add what has come in; return whether the end was asked for."""
-        try:
-            entry = self._queue.get(block=may_wait and not waiting)
-            while entry is not None:
-                waiting.append(entry)
-                if len(waiting) >= _MOST_IN_A_COMMIT:
-                    return False
-                entry = self._queue.get_nowait()
-        except queue.Empty:
-            return False
-        return True
-
-    def _pause(self, waiting: list[_Entry]) -> bool:
-        """Wait before the next try; return whether the end was asked for meanwhile."""
-        try:
-            entry = self._queue.get(timeout=_RETRY_SECONDS)
-        except queue.Empty:
-            return False
-        if entry is None:
-            return True
-        waiting.append(entry)
-        return False
-
-    def _tell(self, method: Callable[..., None], *arguments: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(method, *arguments)
-        except RuntimeError:  # the loop has ended: nobody looks any more
+    def _write(self) -> None:
+        """Hand what has come in to the writing thread, where it is free: one commit after another."""
+        if self._is_writing or not self._waiting:
             return
+        entries, self._waiting = self._waiting, []
+        added = _added_up(entries)
+        rows = [(*owner, *_columns(sums)) for owner, sums in added.items()]
+        self._is_writing = True
+        commit = self._loop.run_in_executor(self._writer, self._folder.write, _ADD, rows)
+        commit.add_done_callback(lambda done: self._written(done.exception(), entries, added))
 
-    # --- back in the event loop ----------------------------------------------------------------------------
+    def _written(
+        self, error: BaseException | None, entries: list[_Entry], added: Mapping[Finished, Sums]
+    ) -> None:
+        self._is_writing = False
+        if error is None:
+            for owner, sums in added.items():
+                self._shown[owner] = self._shown.get(owner, Sums()) + sums
+            self.unwritten -= sum(sums.requests for sums in added.values())
+            self._mended()
+            self._write()
+        else:
+            self._failed(str(error))
+            done = self._loop.create_future()
+            done.set_result(None)
+            self._waiting = [*(_Entry(owner, sums, done) for owner, sums in added.items()), *self._waiting]
+            if not self._is_closing:
+                self._loop.call_later(_RETRY_SECONDS, self._write)
+        for entry in entries if error is None else [*entries, *self._waiting]:
+            if not entry.written.done():
+                entry.written.set_result(None)
+        if self._is_closing and not self._is_writing:
+            self._has_ended.set()
 
-    def _succeeded(self, entries: tuple[_Entry, ...], added: Mapping[Finished, Sums]) -> None:
-        for owner, sums in added.items():
-            self._shown[owner] = self._shown.get(owner, Sums()) + sums
-        self.unwritten -= sum(entry.sums.requests for entry in entries)
+    def _mended(self) -> None:
         if self.fault is not None:
             _log.warning("%s: can be written again; nothing was lost", self._folder.path)
             self.fault = None
-        _release(entries)
 
-    def _failed(self, entries: tuple[_Entry, ...], fault: str) -> None:
+    def _failed(self, fault: str) -> None:
         if self.fault is None:
             _log.error(
                 "%s: cannot be written (%s); requests go on, what they count is kept in memory and written "
@@ -195,13 +177,6 @@ class Totals:
                 fault,
             )
         self.fault = fault
-        _release(entries)
-
-
-def _release(entries: tuple[_Entry, ...]) -> None:
-    for entry in entries:
-        if not entry.written.done():
-            entry.written.set_result(None)
 
 
 def _added_up(entries: list[_Entry]) -> dict[Finished, Sums]:

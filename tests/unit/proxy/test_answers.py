@@ -145,7 +145,7 @@ def test_embeddings_have_a_prompt_and_no_output():
 
 
 def test_comments_pings_and_broken_text_change_nothing():
-    """Keep-alives of llama.cpp and mlx-lm, event names, and bytes that are no UTF-8."""
+    """Keep-alive comments of llama.cpp and mlx-lm, event names, and bytes that are no UTF-8."""
     noise = b": keepalive 1/9\n\n:\n\nevent: ping\ndata: {}\n\n"
     noise += b'data: {"choices":[{"delta":{"content":"\xff\xfe"}}]}\n\n'
     usage = b'data:{"model":"m","choices":[],"usage":{"prompt_tokens":2,"completion_tokens":1}}\r\n\r\n'

@@ -56,8 +56,10 @@ def test_spans_lead_to_the_values(document, size):
     """What stands between the offsets of a span is the value, and the key stands at its own offset."""
     data = json.dumps(document).encode()
 
-    scanner = fed(data, size)
+    scanner = fed(data, size, needs_spans=True)
 
+    assert scanner.values == expected_of(document)
+    assert scanner.spans.keys() == scanner.values.keys()
     for path, span in scanner.spans.items():
         assert json.loads(data[span.value : span.end]) == scanner.values[path]
         assert data[span.key :].startswith(json.dumps(path[-1]).encode())
