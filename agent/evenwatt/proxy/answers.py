@@ -93,7 +93,7 @@ class AnswerReader:
         if not self._looks_for_model and not self._api.interesting.search(data):
             return
         self._looks_for_model = max(self._looks_for_model - 1, 0)
-        self._feed_object(data)
+        self._feed_object(data.strip())
         self._end_object_if_whole()
         self._object = None
 

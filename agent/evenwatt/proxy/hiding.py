@@ -9,7 +9,7 @@ import zlib
 from typing import Any, Final, Protocol
 
 from evenwatt.proxy.decoding import Decoder, decoder_for
-from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span
+from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span, scanned
 
 __all__ = ["GzipUsageHider", "Hider", "UsageHider", "hider_for"]
 
@@ -79,14 +79,14 @@ class UsageHider:
         if len(lines) != 1:
             return event
         payload = lines[0]
+        whole = scanned(payload[1].strip(), _WANTED)
+        if whole.get(_CHOICES) == [] and isinstance(whole.get(_USAGE), dict):
+            return b""
         scanner = ObjectScanner(_WANTED, _MOST_HELD_BYTES, needs_spans=True)
         scanner.feed(payload[1])
         if not scanner.is_complete or _USAGE not in scanner.spans:
             return event
-        usage, choices = scanner.values.get(_USAGE), scanner.values.get(_CHOICES)
-        if choices == [] and isinstance(usage, dict):
-            return b""
-        if not (self._running or _says_nothing(usage)):
+        if not (self._running or _says_nothing(scanner.values.get(_USAGE))):
             return event  # a server that adds usage to its last piece of text does so for everybody
         rest = _without(payload[1], scanner.spans[_USAGE])
         return event[: payload.start(1)] + rest + event[payload.end(1) :]
