@@ -6,7 +6,8 @@ many tokens as the request allows, and the prompt as many as it has words.
 
 A request may ask for a fault by the header `X-Fault`: `die` (cut off in the middle), `error` (an error within
 the stream), `silent` (never an answer), `refuse` (status 500), `long-line` (a last line of 10 MB), `garbage`
-(bytes that are no UTF-8), `slow` (a pause between tokens), `gzip` (compressed whatever was accepted).
+(bytes that are no UTF-8), `slow` (a pause between tokens), `gzip` (compressed whatever was accepted). Unlike
+Ollama it also tells usage on each event where it is asked to, as vLLM and SGLang do.
 """
 
 import asyncio
@@ -84,7 +85,9 @@ class _Asked:
             or body.get("max_completion_tokens")
             or 8
         )
-        self.wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        options = body.get("stream_options") or {}
+        self.wants_usage = bool(options.get("include_usage"))
+        self.wants_running_usage = bool(options.get("continuous_usage_stats"))
         self.only_loads = path in {"/api/generate", "/api/chat"} and not self.prompt_tokens
 
     def texts(self):
@@ -142,8 +145,10 @@ def _chat(asked: _Asked) -> Iterator[str]:
     (_, first), *_, (_, end), (_, usage) = _events("v1-chat-stream-usage.sse.txt")
     for number, text in enumerate(asked.texts()):
         delta = ({"role": "assistant"} if number == 0 else {}) | {"content": text}
-        choices = [first["choices"][0] | {"delta": delta}]
-        yield f"data: {_line(first | {'model': asked.model, 'choices': choices})}"
+        document = first | {"model": asked.model, "choices": [first["choices"][0] | {"delta": delta}]}
+        if asked.wants_running_usage:
+            document |= {"usage": _usage(asked) | {"completion_tokens": number + 1}}
+        yield f"data: {_line(document)}"
     yield f"data: {_line(end | {'model': asked.model})}"
     if asked.wants_usage:
         yield f"data: {_line(usage | {'model': asked.model, 'usage': _usage(asked)})}"

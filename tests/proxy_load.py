@@ -24,6 +24,7 @@ KINDS = {
 _EMBEDDINGS = {"embed", "oai-embeddings"}
 _MODELS = ("tiny-llama:latest", "tiny-llama-b:latest")
 _CALL_SECONDS = 120.0
+_LONG_TOKENS = 1_000
 
 
 @dataclass(kw_only=True)
@@ -82,7 +83,8 @@ def mixed_load(
                 "kind": kind,
                 "model": chance.choice(_MODELS),
                 "words": chance.randint(1, 60),
-                "tokens": chance.randint(4, 30),
+                # what is to be aborted lasts longer than any client is kept from it
+                "tokens": chance.randint(4, 30) if ends != "aborted" else _LONG_TOKENS,
                 "stream": is_stream,
                 "asks_for_usage": chance.random() < 0.3,
                 "gzip": chance.random() < 0.1,

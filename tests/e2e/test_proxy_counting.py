@@ -16,6 +16,7 @@ from engine_process import loopback_session
 from ollama_stand_in import OllamaStandIn
 from proxy_load import KINDS, body_of, mixed_load, run_load
 from proxy_process import ProxyProcess
+from raw_http import answer_of, exchanged, request_bytes
 
 MODELS = ("tiny-llama:latest", "tiny-llama-b:latest")
 HEAVY = pytest.mark.skipif("EVENWATT_HEAVY" not in os.environ, reason="minutes of load: set EVENWATT_HEAVY=1")
@@ -164,6 +165,20 @@ def test_an_answer_that_was_cut_off_is_a_lower_bound(proxy):
 
     eventually(lambda: proxy.total("requests_total", outcome="failed", counted="lower_bound") == 1)
     assert proxy.tokens(counted="lower_bound") == {"input": 0, "cached_input": 0, "output": 5}
+
+
+def test_a_stream_of_vllm_that_was_cut_off_is_known_to_its_last_event(ollama, tmp_path):
+    """Running usage is asked for and hidden: the prompt is known, and the output to the last event."""
+    body = json.dumps(body_of("oai-chat", model="tiny-llama", words=6, tokens=10, stream=True)).encode()
+    request = request_bytes("POST", "/v1/chat/completions", body, X_Fault="die")
+    with ProxyProcess(ollama.url, tmp_path, "--engine", "vllm") as proxy:
+        direct, proxied = (answer_of(exchanged(port, request)) for port in (ollama.port, proxy.port))
+        eventually(lambda: proxy.total("requests_total", outcome="failed", counted="lower_bound") == 1)
+        found = proxy.tokens()
+
+    assert proxied.chunks == direct.chunks
+    assert b"usage" not in proxied.body
+    assert found == {"input": 6, "cached_input": 0, "output": 5}
 
 
 def test_an_error_within_a_stream_is_a_failed_request(proxy):
