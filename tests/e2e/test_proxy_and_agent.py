@@ -7,6 +7,7 @@ import pytest
 
 from agent_process import AgentProcess
 from evenwatt.readings.engine import EngineSource
+from evenwatt.sinks.history.beside import history_beside
 from ollama_stand_in import OllamaStandIn
 from proxy_load import mixed_load, run_load
 from proxy_process import ProxyProcess
@@ -48,8 +49,18 @@ def test_the_agent_counts_what_the_proxy_counted(ollama, tmp_path):
         truth = asyncio.run(run_load(proxy.url, mixed_load(40, seed=2), at_once=10, truth=truth))
         agent.wait_for(lambda: sum(metered(agent).values()) >= sum(truth.tokens.values()))
         found = metered(agent)
+        agent.stop()
     proxy.stop()
+    with history_beside(agent.history) as history:
+        clients = history.clients_since(None)
 
+    by_model = {
+        (model, kind): getattr(use, f"{kind}_tokens")
+        for (_, model, _), use in clients.items()
+        for kind in ("input", "output")
+    }
+    assert {client for _, _, client in clients} == {"other"}
+    assert by_model == found
     assert found == {
         (model, kind): truth.tokens[model, kind] for model in MODELS for kind in ("input", "output")
     }

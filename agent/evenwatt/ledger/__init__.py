@@ -2,9 +2,19 @@
 
 from evenwatt.ledger.attribution import TokenWeights
 from evenwatt.ledger.book import Ledger, LedgerRules
-from evenwatt.ledger.entries import GpuUse, HostUse, Posting, SourceTotals, Usage, UsageKey, merged_postings
+from evenwatt.ledger.entries import (
+    ClientUse,
+    GpuUse,
+    HostUse,
+    Posting,
+    SourceTotals,
+    Usage,
+    UsageKey,
+    merged_postings,
+)
 
 __all__ = [
+    "ClientUse",
     "GpuUse",
     "HostUse",
     "Ledger",

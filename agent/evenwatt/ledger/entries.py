@@ -10,6 +10,8 @@ from typing import TypeVar
 from evenwatt.model import Event, State
 
 __all__ = [
+    "ClientKey",
+    "ClientUse",
     "GpuKey",
     "GpuUse",
     "HostUse",
@@ -23,6 +25,9 @@ __all__ = [
 
 UsageKey = tuple[int, str, str]
 """(minute, engine, model)"""
+
+ClientKey = tuple[int, str, str, str]
+"""(minute, engine, model, client)"""
 
 GpuKey = tuple[int, str]
 """(minute, GPU UUID)"""
@@ -68,6 +73,23 @@ class Usage:
 
 
 @dataclass(slots=True, kw_only=True)
+class ClientUse:
+    """What one client had of one model in one minute.
+
+    Attributes:
+        estimated: 1 where a value was spread over a gap in which nobody looked.
+    """
+
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    requests_completed: int | None = None
+    requests_aborted: int | None = None
+    requests_failed: int | None = None
+    estimated: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class GpuUse:
     """What one GPU drew in one minute.
 
@@ -105,12 +127,13 @@ class SourceTotals:
     gap_seconds: float = 0.0
 
 
-Row = TypeVar("Row", Usage, GpuUse, HostUse, SourceTotals)
+Row = TypeVar("Row", Usage, ClientUse, GpuUse, HostUse, SourceTotals)
 Key = TypeVar("Key")
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(column.name for column in fields(kind)) for kind in (Usage, GpuUse, HostUse, SourceTotals)
+    kind: tuple(column.name for column in fields(kind))
+    for kind in (Usage, ClientUse, GpuUse, HostUse, SourceTotals)
 }
 
 
@@ -135,6 +158,7 @@ class Posting:
     """
 
     usage: Mapping[UsageKey, Usage] = field(default_factory=dict)
+    clients: Mapping[ClientKey, ClientUse] = field(default_factory=dict)
     gpus: Mapping[GpuKey, GpuUse] = field(default_factory=dict)
     hosts: Mapping[int, HostUse] = field(default_factory=dict)
     sources: Mapping[str, SourceTotals] = field(default_factory=dict)
@@ -146,6 +170,7 @@ def merged_postings(first: Posting, second: Posting) -> Posting:
     """Return both postings as one, leaving them alone: what a failed write left over, and what came since."""
     return Posting(
         usage=_merged(first.usage, second.usage),
+        clients=_merged(first.clients, second.clients),
         gpus=_merged(first.gpus, second.gpus),
         hosts=_merged(first.hosts, second.hosts),
         sources=_merged(first.sources, second.sources),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evenwatt.errors import SourceContractError
-from evenwatt.model import ModelCounters
+from evenwatt.model import ClientCounters, ModelCounters
 from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count
 
 __all__ = ["Adapter", "refuse_sums_too_large", "token_sum", "tokens_of_both"]
@@ -27,6 +27,7 @@ class Adapter:
             answer; empty where the page has it.
         unmetered: What it means when the page has none of the engine's series, and what to try.
         status_advice: What to try, by HTTP status.
+        clients: The same counters by client, where the page tells clients apart.
         engine_url: Where the engine is that the page is about, where another process serves the page.
     """
 
@@ -40,6 +41,7 @@ class Adapter:
     unmetered: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
+    clients: Callable[[Sequence[Sample]], tuple[ClientCounters, ...]] = field(default=lambda _samples: ())
     engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
 
 

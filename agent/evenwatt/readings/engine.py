@@ -123,6 +123,7 @@ class EngineSource:
             moment=moment,
             epoch=epoch,
             models=models,
+            clients=adapter.clients(samples),
             requests_running=whole_gauge(samples, adapter.running),
             requests_waiting=whole_gauge(samples, adapter.waiting),
             listener_pid=self._engine_pid(adapter.engine_url(samples), listener),

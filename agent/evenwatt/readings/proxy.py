@@ -6,7 +6,7 @@ began. What other machines generated (Ollama's cloud models) took no energy here
 
 from collections.abc import Mapping, Sequence
 
-from evenwatt.model import ModelCounters
+from evenwatt.model import ClientCounters, ModelCounters
 from evenwatt.readings.adapter import Adapter
 from evenwatt.readings.exposition import Sample, bounded_text, token_count
 
@@ -21,26 +21,38 @@ _LOCAL = "local"
 _TOLD_BY_THEMSELVES = frozenset({"vllm", "sglang", "llamacpp"})
 
 
-def _models(samples: Sequence[Sample], _served_name: str) -> tuple[ModelCounters, ...]:
-    tokens: dict[str, dict[str, int]] = {}
-    requests: dict[str, dict[str, int]] = {}
+def _counters(samples: Sequence[Sample], *owner: str) -> dict[tuple[str, ...], ModelCounters]:
+    """Return what local work adds up to by the labels of its owner, model first; what is 0 is left out."""
+    tokens: dict[tuple[str, ...], dict[str, int]] = {}
+    requests: dict[tuple[str, ...], dict[str, int]] = {}
     for sample in samples:
         labels = sample.labels
         if labels.get("place") != _LOCAL:
             continue
         added, kind = (tokens, "type") if sample.name == _TOKENS else (requests, "outcome")
-        by_kind = added.setdefault(bounded_text(labels.get("model", "")), {})
+        by_kind = added.setdefault(tuple(bounded_text(labels.get(name, "")) for name in owner), {})
         by_kind[labels.get(kind, "")] = by_kind.get(labels.get(kind, ""), 0) + token_count(sample)
-    return tuple(
-        ModelCounters(
-            model=model,
+    return {
+        names: ModelCounters(
+            model=names[0],
             input_tokens=counts.get("input", 0),
             cached_input_tokens=counts.get("cached_input"),
             output_tokens=counts.get("output", 0),
-            requests=requests.get(model, {}),
+            requests=requests.get(names, {}),
         )
-        for model, counts in sorted(tokens.items())
+        for names, counts in sorted(tokens.items())
         if any(counts.values())
+    }
+
+
+def _models(samples: Sequence[Sample], _served_name: str) -> tuple[ModelCounters, ...]:
+    return tuple(_counters(samples, "model").values())
+
+
+def _clients(samples: Sequence[Sample]) -> tuple[ClientCounters, ...]:
+    by_owner = _counters(samples, "model", "client")
+    return tuple(
+        ClientCounters(client=client, counters=counters) for (_, client), counters in by_owner.items()
     )
 
 
@@ -75,6 +87,7 @@ PROXY = Adapter(
     models=_models,
     signals=_signals,
     unmetered="has no `evenwatt_proxy_` series on its page; name the address of its `metrics_listen`",
+    clients=_clients,
     engine_url=_engine_url,
 )
 """What stands before an engine without counters, or before one whose clients are to be told apart."""

@@ -1,5 +1,6 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
+from evenwatt.snapshot.chargeback import ClientBill, client_bills
 from evenwatt.snapshot.sums import (
     ApiBill,
     ApiKey,
@@ -18,6 +19,7 @@ __all__ = [
     "ALL",
     "ApiBill",
     "ApiKey",
+    "ClientBill",
     "EngineView",
     "HistoryHealth",
     "Money",
@@ -28,6 +30,7 @@ __all__ = [
     "WindowRow",
     "WindowView",
     "bill_of",
+    "client_bills",
     "money_of",
     "sums_with",
     "tokens_of",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from evenwatt.errors import HistoryError
-from evenwatt.ledger.entries import GpuUse, HostUse, Usage
+from evenwatt.ledger.entries import ClientUse, GpuUse, HostUse, Usage
 
 __all__ = [
     "API_COLUMNS",
@@ -44,13 +44,14 @@ API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_ca
 TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
     "api": (("engine", "model", "reference"), API_COLUMNS),
+    "client": (("engine", "model", "client"), tuple(column.name for column in fields(ClientUse))),
     "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
     "host": ((), tuple(column.name for column in fields(HostUse))),
 }
 """What each level has: by name, whose a row is, and its additive columns."""
 
 MIGRATION_SET: Final = "evenwatt"
-STEPS: Final = ("m001_minutes_hours_totals",)
+STEPS: Final = ("m001_minutes_hours_totals", "m006_clients")
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0
