@@ -188,7 +188,7 @@ class EngineReading:
         kind: `vllm`, `llamacpp`, ...
         listener_pid: The local process that listens on the engine's port, where it can be found.
         models: Empty when the engine is up but publishes no token counters yet.
-        clients: The same tokens by client; empty where the engine does not tell clients apart.
+        clients: The same tokens by client; None where the engine does not tell clients apart.
         requests_running: At the moment of reading; None where not told.
     """
 
@@ -197,7 +197,7 @@ class EngineReading:
     moment: Moment
     epoch: Epoch
     models: tuple[ModelCounters, ...]
-    clients: tuple[ClientCounters, ...] = ()
+    clients: tuple[ClientCounters, ...] | None = None
     requests_running: int | None = None
     requests_waiting: int | None = None
     listener_pid: int | None = None

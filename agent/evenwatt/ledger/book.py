@@ -157,7 +157,7 @@ class Ledger:
             if isinstance(reading, EngineReading)
         }
         for reading in readings:
-            if isinstance(reading, EngineReading) and (reading.clients or reading.engine in self._clients):
+            if isinstance(reading, EngineReading) and reading.clients is not None:
                 self._fold_clients(journal, reading, machine.first, engines)
         activities = {engine: self._activity(engine, readings, increases) for engine in engines}
         listings = [reading for reading in readings if isinstance(reading, GpusReading)]

@@ -45,7 +45,7 @@ def client_increase(
     """Return what an engine's clients did between its last reading and this one; see `engine_increase`."""
     by_name = tuple(
         replace(client.counters, model=_name(client.counters.model, client.client))
-        for client in reading.clients
+        for client in reading.clients or ()
     )
     increase = engine_increase(
         cursor,

@@ -41,7 +41,9 @@ class Adapter:
     unmetered: str
     name_paths: Mapping[str, Callable[[bytes], str | None]] = field(default_factory=dict)
     status_advice: Mapping[int, str] = field(default_factory=dict)
-    clients: Callable[[Sequence[Sample]], tuple[ClientCounters, ...]] = field(default=lambda _samples: ())
+    clients: Callable[[Sequence[Sample]], tuple[ClientCounters, ...] | None] = field(
+        default=lambda _samples: None
+    )
     engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
 
 

@@ -83,10 +83,17 @@ def test_other_totals_count_from_zero():
 
 def test_an_engine_without_clients_has_no_rows():
     """Nothing is made up for engines that do not tell them apart."""
-    found, cursors = folded(*(replace(reading(s, {("m", "a"): s}), clients=()) for s in (0, 10)))
+    found, cursors = folded(*(replace(reading(s, {("m", "a"): s}), clients=None) for s in (0, 10)))
 
     assert found == {}
     assert not any(key.startswith("clients:") for key in cursors)
+
+
+def test_a_client_of_an_engine_that_had_none_before_counts_from_zero():
+    """The first page told clients apart and had none: all that a later one has is new."""
+    found, _ = folded(reading(0, {}), reading(10, {("m", "a"): 7}))
+
+    assert found == {("m", "a"): 7}
 
 
 def test_more_clients_than_the_bound_share_other():
