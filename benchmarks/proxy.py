@@ -144,14 +144,16 @@ def litellm_before(command, port, folder):
         "--num_workers",
         "1",
     ]
-    with process([command, *arguments]) as started:
+    without_key = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}  # on loopback, for a minute
+    with process([command, *arguments], without_key) as started:
         wait_until_open(listening)
         yield listening, pids_of(started)
 
 
 @contextlib.contextmanager
-def process(command):
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as started:
+def process(command, environment=None):
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=os.environ | (environment or {}), **silent) as started:
         try:
             yield started
         finally:

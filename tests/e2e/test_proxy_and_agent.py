@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_process import AgentProcess
+from evenwatt.readings.discovery import find_engines
 from evenwatt.readings.engine import EngineSource
 from evenwatt.sinks.history.beside import history_beside
 from ollama_stand_in import OllamaStandIn
@@ -80,3 +81,13 @@ def test_a_reading_names_the_engine_s_process_and_not_the_proxy_s(ollama, tmp_pa
     assert reading.epoch.signals["start_time"] == repr(since)
     assert {model.model for model in reading.models} <= set(MODELS)
     assert sum(model.requests["completed"] for model in reading.models) == 10
+
+
+def test_a_running_proxy_is_found_by_itself(ollama, tmp_path):
+    """Its page is taken on where the engine has none of its own, and the port of its clients never is."""
+    with ProxyProcess(ollama.url, tmp_path) as proxy:
+        found = {engine.url: engine.kind for engine in find_engines()}
+
+    assert found.get(proxy.metrics_url) == "proxy"
+    assert proxy.url not in found
+    assert ollama.url not in found
