@@ -16,6 +16,7 @@ from evenwatt.config.electricity import Electricity
 from evenwatt.config.host import HostPower
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.plan import Plan
+from evenwatt.config.proxy import Proxy
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.section import KeyPath, Section
 from evenwatt.config.values import (
@@ -208,6 +209,8 @@ class Settings(Section):
         month_hours: Hours in a month of cost: 730 (a year's twelfth) or 720 (30 days).
         engines: None: found by discovery. Empty: there are none to read.
         models: Rules by shell pattern of the served model's name; the first that fits holds.
+        proxy: What `evenwatt proxy` runs; the agent reads each like an engine, where `engines` names its
+            page.
     """
 
     currency: Currency = "USD"
@@ -238,6 +241,7 @@ class Settings(Section):
     history: History = Field(default_factory=History)
     sampling: Sampling = Sampling()
     plan: Plan = Plan()
+    proxy: tuple[Proxy, ...] = ()
 
     @field_validator("usd_rate")
     @classmethod
@@ -274,6 +278,18 @@ class Settings(Section):
         )
         _refuse(names | urls)
         return engines
+
+    @field_validator("proxy")
+    @classmethod
+    def _keeps_proxies_apart(cls, proxies: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
+        names = _repeated(((index, "name"), proxy.name, proxy.name) for index, proxy in enumerate(proxies))
+        listening = _repeated(
+            ((index, key), address, str(address))
+            for index, proxy in enumerate(proxies)
+            for key, address in (("listen", proxy.listen), ("metrics_listen", proxy.metrics_listen))
+        )
+        _refuse(names | listening)
+        return proxies
 
     @field_validator("references")
     @classmethod

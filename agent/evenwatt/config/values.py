@@ -60,6 +60,7 @@ __all__ = [
     "WindowText",
     "engine_place",
     "number",
+    "parse_engine_url",
     "refused",
     "unexpected",
 ]
@@ -250,7 +251,8 @@ def _parse_gpu(value: Any) -> int | str:
     raise unexpected("the index of a GPU or its UUID (GPU-...), as nvidia-smi -L lists them")
 
 
-def _parse_url(text: str) -> str | None:
+def parse_engine_url(text: str) -> str | None:
+    """Return the URL of an engine without its last slash; None where it is none."""
     parts = urlsplit(text)
     is_plain = text.isascii() and text.isprintable() and not any(mark in text for mark in " @?#\\")
     has_place = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -277,7 +279,7 @@ def engine_place(url: str) -> tuple[str, int, str]:
 def _parse_queried_url(text: str) -> str | None:
     base, mark, query = text.partition("?")
     is_plain = query.isascii() and query.isprintable() and not any(sign in query for sign in " #\\")
-    return f"{base}{mark}{query}" if _parse_url(base) is not None and is_plain else None
+    return f"{base}{mark}{query}" if parse_engine_url(base) is not None and is_plain else None
 
 
 def _parse_json_path(text: str) -> str | None:
@@ -300,6 +302,7 @@ _EngineKind = Literal[
     "localai",
     "nim",
     "ollama",
+    "proxy",
     "sglang",
     "tei",
     "tensorrt_llm",
@@ -355,7 +358,7 @@ AbsolutePath = Annotated[Path, _parser(_parse_path, "the path of a file from the
 EngineUrl = Annotated[
     str,
     _parser(
-        _parse_url,
+        parse_engine_url,
         "http://host:port or https://host:port, without credentials (see api_key), query and fragment",
     ),
 ]
