@@ -89,6 +89,7 @@ def test_no_engines_is_not_the_same_as_not_written():
     assert settings_of("engines:").engines is None
 
 
+DEAR_CACHE = "{valid_from: 2026-01-01, input: 1, output: 1, cached_input: 3}"
 TWICE_DATED = "{valid_from: 2026-02-01, input: 1, output: 1}, {valid_from: 2026-02-01, input: 2, output: 2}"
 
 
@@ -293,7 +294,7 @@ def test_an_engine_that_could_not_be_read_is_refused(engine):
             "got 2026-02-01, expected a day after 2026-02-01; the earliest first",
         ),
         (
-            "references: [{name: a, prices: [{valid_from: 2026-01-01, input: 1, cached_input: 3, output: 1}]}]",
+            f"references: [{{name: a, prices: [{DEAR_CACHE}]}}]",
             "references[0].prices[0].cached_input",
             "got 3, expected at most the price of input (1)",
         ),
