@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import commands, latency, pages, report, resources, tick
+from benchmarks import commands, latency, pages, proxy, report, resources, tick
 from benchmarks.figures import Table, head
 
 BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
     "tick": tick.run,
     "commands": commands.run,
     "report": report.run,
+    "proxy": proxy.run,
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -5,7 +5,7 @@ import sys
 
 __all__ = ["main"]
 
-_AGENT_COMMANDS = (["run"], ["demo"])
+_AGENT_COMMANDS = (["run"], ["demo"], ["proxy"])
 
 
 def main() -> None:

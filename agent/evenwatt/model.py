@@ -9,9 +9,11 @@ from enum import StrEnum
 
 __all__ = [
     "DEFAULT_MODEL",
+    "OTHER_CLIENT",
     "OTHER_MODEL",
     "UNALLOCATED",
     "Assumption",
+    "ClientCounters",
     "Coverage",
     "EnergyCounter",
     "EngineReading",
@@ -38,6 +40,10 @@ DEFAULT_MODEL = ""
 
 OTHER_MODEL = "other"
 """The model label that models beyond the bound of one engine share."""
+
+
+OTHER_CLIENT = "other"
+"""The client label of everybody whom no rule names, and of clients beyond the bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +182,14 @@ class ModelCounters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCounters:
+    """Cumulative counters of one client of one served model, where tokens are known by client."""
+
+    client: str
+    counters: ModelCounters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReading:
     """What one inference engine said.
 
@@ -184,6 +198,7 @@ class EngineReading:
         kind: `vllm`, `llamacpp`, ...
         listener_pid: The local process that listens on the engine's port, where it can be found.
         models: Empty when the engine is up but publishes no token counters yet.
+        clients: The same tokens by client; None where the engine does not tell clients apart.
         requests_running: At the moment of reading; None where not told.
     """
 
@@ -192,6 +207,7 @@ class EngineReading:
     moment: Moment
     epoch: Epoch
     models: tuple[ModelCounters, ...]
+    clients: tuple[ClientCounters, ...] | None = None
     requests_running: int | None = None
     requests_waiting: int | None = None
     listener_pid: int | None = None

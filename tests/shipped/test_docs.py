@@ -10,11 +10,14 @@ import pytest
 import typer
 
 from evenwatt.cli import app
+from evenwatt.proxy.page import PROXY_METRICS
 from evenwatt.sinks.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+
+PROXY_HISTOGRAMS = {"evenwatt_proxy_time_to_first_token_seconds", "evenwatt_proxy_request_duration_seconds"}
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 """The file that a link of a page leads to."""
@@ -101,4 +104,4 @@ def test_documents_name_only_metrics_that_there_are(page):
     """Every metric in the prose or in a query of a page is one that the agent exports."""
     named = set(re.findall(r"\bevenwatt_\w+", page.read_text()))
 
-    assert named <= {spec.name for spec in METRICS.values()}
+    assert named <= {spec.name for spec in METRICS.values()} | PROXY_METRICS.keys() | PROXY_HISTOGRAMS

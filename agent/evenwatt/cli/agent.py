@@ -14,7 +14,7 @@ from evenwatt.cli.app import ConfigOption, app
 if TYPE_CHECKING:
     from evenwatt.service.agent import Agent
 
-__all__ = ["demo", "run"]
+__all__ = ["demo", "log_to_stderr", "run"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -43,7 +43,7 @@ def run(
     from evenwatt.service.control import Control
     from evenwatt.service.start import real_or_simulated_agent
 
-    _log_to_stderr()
+    log_to_stderr()
     settings = load(config)
     control = Control()
     control.install()
@@ -80,7 +80,7 @@ def demo(
     from evenwatt.service.control import Control
     from evenwatt.service.start import demo_agent
 
-    _log_to_stderr()
+    log_to_stderr()
     settings = load(config)
     control = Control()
     control.install()
@@ -106,7 +106,7 @@ class _Summary:
             _log.info("%s", agent.summary())
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     """Log in plain lines; the journal adds the time by itself."""
     in_journal = "JOURNAL_STREAM" in os.environ
     logging.basicConfig(

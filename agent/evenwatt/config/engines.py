@@ -12,7 +12,7 @@ from evenwatt.config.section import Section
 from evenwatt.config.urls import EngineUrl
 from evenwatt.config.values import LABEL_CHARACTERS
 
-__all__ = ["CounterNames", "Engine"]
+__all__ = ["CounterNames", "Engine", "EngineName"]
 
 _RESERVED_NAMES = frozenset({"agent", "all", "electricity", "host_power", "machine", "nvml", "unallocated"})
 
@@ -36,6 +36,7 @@ _EngineKind = Literal[
     "localai",
     "nim",
     "ollama",
+    "proxy",
     "sglang",
     "tei",
     "tensorrt_llm",

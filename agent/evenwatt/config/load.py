@@ -1,6 +1,6 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,11 +9,12 @@ from evenwatt.config.document import Unreadable, read_document
 from evenwatt.config.faults import Fault
 from evenwatt.config.options import Override, lay_over, rendered_faults
 from evenwatt.config.places import find_config
+from evenwatt.config.proxy import Proxy
 from evenwatt.config.schema import Settings
 from evenwatt.config.validation import faults_of
 from evenwatt.errors import ConfigError
 
-__all__ = ["load", "parse_settings"]
+__all__ = ["load", "parse_proxy", "parse_settings"]
 
 _MAX_BYTES = 1 << 20
 
@@ -50,6 +51,23 @@ def parse_settings(content: bytes, file: str, overrides: Sequence[Override] = ()
         # Raised here and not where they were found: what was found must not travel along as the cause.
         raise ConfigError(rendered_faults(faults, overrides, file))
     return settings
+
+
+def parse_proxy(options: Mapping[str, str | None]) -> Proxy:
+    """Return the proxy that options of a command stand for, each under the key that it has in the file.
+
+    Raises:
+        ConfigError: Something in them is wrong; it carries all faults.
+    """
+    try:
+        return Proxy.model_validate({key: value for key, value in options.items() if value is not None})
+    except ValidationError as error:
+        faults = tuple(
+            f"--{str(details['loc'][0]).replace('_', '-')}: got {options.get(str(details['loc'][0]))}, "
+            f"expected {details.get('ctx', {}).get('expected', 'something else')}"
+            for details in error.errors(include_url=False, include_input=False)
+        )
+    raise ConfigError(faults)
 
 
 def _settings_and_faults(

@@ -17,6 +17,7 @@ from evenwatt.config.host import HostPower
 from evenwatt.config.parsers import number
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.plan import Plan
+from evenwatt.config.proxy import Proxy
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
 from evenwatt.config.section import Section
@@ -103,6 +104,8 @@ class Settings(Section):
         month_hours: Hours in a month of cost: 730 (a year's twelfth) or 720 (30 days).
         engines: None: found by discovery. Empty: there are none to read.
         models: Rules by shell pattern of the served model's name; the first that fits holds.
+        proxy: What `evenwatt proxy` runs; the agent reads each like an engine, where `engines` names its
+            page.
     """
 
     currency: Currency = "USD"
@@ -133,6 +136,7 @@ class Settings(Section):
     history: History = Field(default_factory=History)
     sampling: Sampling = Sampling()
     plan: Plan = Plan()
+    proxy: tuple[Proxy, ...] = ()
 
     @field_validator("usd_rate")
     @classmethod
@@ -165,6 +169,18 @@ class Settings(Section):
         urls = repeated(((index, "url"), engine_place(engine.url), engine.url) for index, engine in numbered)
         refuse_any((*names, *urls))
         return engines
+
+    @field_validator("proxy")
+    @classmethod
+    def _keeps_proxies_apart(cls, proxies: tuple[Proxy, ...]) -> tuple[Proxy, ...]:
+        names = repeated(((index, "name"), proxy.name, proxy.name) for index, proxy in enumerate(proxies))
+        listening = repeated(
+            ((index, key), address, str(address))
+            for index, proxy in enumerate(proxies)
+            for key, address in (("listen", proxy.listen), ("metrics_listen", proxy.metrics_listen))
+        )
+        refuse_any((*names, *listening))
+        return proxies
 
     @field_validator("references")
     @classmethod

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from evenwatt.config.parsers import parsed_text
 
-__all__ = ["EngineUrl", "FeedUrl", "MeterUrl", "engine_place"]
+__all__ = ["EngineUrl", "FeedUrl", "MeterUrl", "engine_place", "parse_engine_url"]
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -30,7 +30,8 @@ def engine_place(url: str) -> tuple[str, int, str]:
     )
 
 
-def _parse_url(text: str) -> str | None:
+def parse_engine_url(text: str) -> str | None:
+    """Return the URL of an engine without its last slash; None where it is none."""
     parts = urlsplit(text)
     is_plain = text.isascii() and text.isprintable() and not any(mark in text for mark in " @?#\\")
     has_place = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -40,13 +41,13 @@ def _parse_url(text: str) -> str | None:
 def _parse_queried_url(text: str) -> str | None:
     base, mark, query = text.partition("?")
     is_plain = query.isascii() and query.isprintable() and not any(sign in query for sign in " #\\")
-    return f"{base}{mark}{query}" if _parse_url(base) is not None and is_plain else None
+    return f"{base}{mark}{query}" if parse_engine_url(base) is not None and is_plain else None
 
 
 EngineUrl = Annotated[
     str,
     parsed_text(
-        _parse_url,
+        parse_engine_url,
         "http://host:port or https://host:port, without credentials (see api_key), query and fragment",
     ),
 ]

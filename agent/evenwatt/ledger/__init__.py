@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evenwatt.ledger.entries import (
+    ClientUse,
     EngineUse,
     GpuUse,
     HostUse,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from evenwatt.ledger.book import Ledger, LedgerRules
 
 __all__ = [
+    "ClientUse",
     "EngineUse",
     "GpuUse",
     "HostRules",

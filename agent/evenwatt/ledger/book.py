@@ -18,11 +18,13 @@ from evenwatt.ledger.attribution import (
     gpu_owners,
     model_shares,
 )
+from evenwatt.ledger.clients import client_increase
 from evenwatt.ledger.cursors import (
     MACHINE_KEY,
     EngineCursor,
     GpuCursor,
     MachineCursor,
+    client_key,
     engine_key,
     gpu_key,
     stored_engine,
@@ -107,6 +109,7 @@ class Ledger:
         machine = cursors.get(MACHINE_KEY)
         self._machine: MachineCursor | None = None if machine is None else stored_machine(machine)
         self._engines: dict[str, EngineCursor] = {}
+        self._clients: dict[str, EngineCursor] = {}
         self._gpus: dict[str, GpuCursor] = {}
         self._twins: set[str] = set()
         host = cursors.get(HOST_KEY)
@@ -115,6 +118,9 @@ class Ledger:
             if value and key.startswith(engine_key("")):
                 engine = stored_engine(value)
                 self._engines[engine.engine] = engine
+            elif value and key.startswith(client_key("")):
+                clients = stored_engine(value)
+                self._clients[clients.engine] = clients
             elif value and key.startswith(gpu_key("")):
                 gpu = stored_gpu(value)
                 self._gpus[gpu.uuid] = gpu
@@ -169,6 +175,9 @@ class Ledger:
             for reading in readings
             if isinstance(reading, EngineReading)
         }
+        for reading in readings:
+            if isinstance(reading, EngineReading) and reading.clients is not None:
+                self._fold_clients(journal, reading, machine.first, engines)
         activities = {engine: self._activity(engine, readings, increases) for engine in engines}
         listings = [reading for reading in readings if isinstance(reading, GpusReading)]
         gpus = {gpu.uuid: gpu for listing in listings for gpu in listing.gpus}
@@ -247,6 +256,24 @@ class Ledger:
         if before is not None and not increase.restarted and not self._is_gap(span):
             journal.requests(name, engine_use(before, reading, span.length_seconds), span)
         return increase
+
+    def _fold_clients(
+        self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
+    ) -> None:
+        name = reading.engine
+        increase = client_increase(
+            self._clients.get(name),
+            reading,
+            watching_since=watching_since,
+            others=[cursor for engine, cursor in self._clients.items() if engine not in engines],
+        )
+        if increase.renamed_from is not None:
+            del self._clients[increase.renamed_from]
+            journal.cursor(client_key(increase.renamed_from), {})
+        self._clients[name] = increase.cursor
+        journal.cursor(client_key(name), increase.cursor.stored())
+        if increase.span is not None:
+            journal.clients(name, increase, increase.span, estimated=self._is_gap(increase.span))
 
     def _activity(
         self, engine: str, readings: Sequence[Reading], increases: Mapping[str, EngineIncrease]

@@ -18,6 +18,7 @@ __all__ = [
     "EngineCursor",
     "GpuCursor",
     "MachineCursor",
+    "client_key",
     "engine_key",
     "gpu_key",
     "stored_engine",
@@ -31,6 +32,11 @@ MACHINE_KEY = "machine"
 def engine_key(engine: str) -> str:
     """Return the key under which an engine's cursor is stored."""
     return f"engine:{engine}"
+
+
+def client_key(engine: str) -> str:
+    """Return the key under which the cursor of an engine's clients is stored."""
+    return f"clients:{engine}"
 
 
 def gpu_key(uuid: str) -> str:

@@ -10,6 +10,8 @@ from typing import TypeVar
 from evenwatt.model import Event, State
 
 __all__ = [
+    "ClientKey",
+    "ClientUse",
     "EngineKey",
     "EngineUse",
     "GpuKey",
@@ -27,6 +29,9 @@ __all__ = [
 
 UsageKey = tuple[int, str, str]
 """(minute, engine, model)"""
+
+ClientKey = tuple[int, str, str, str]
+"""(minute, engine, model, client)"""
 
 GpuKey = tuple[int, str]
 """(minute, GPU UUID)"""
@@ -80,6 +85,23 @@ class Usage:
         """Add a share of the machine's time."""
         name = f"{state.value}_seconds"
         setattr(self, name, (getattr(self, name) or 0.0) + seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class ClientUse:
+    """What one client had of one model in one minute.
+
+    Attributes:
+        estimated: 1 where a value was spread over a gap in which nobody looked.
+    """
+
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    requests_completed: int | None = None
+    requests_aborted: int | None = None
+    requests_failed: int | None = None
+    estimated: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,13 +172,13 @@ class SourceTotals:
     gap_seconds: float = 0.0
 
 
-Row = TypeVar("Row", Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
+Row = TypeVar("Row", Usage, ClientUse, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 Key = TypeVar("Key")
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
     kind: tuple(column.name for column in fields(kind))
-    for kind in (Usage, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
+    for kind in (Usage, ClientUse, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 }
 
 
@@ -181,6 +203,7 @@ class Posting:
     """
 
     usage: Mapping[UsageKey, Usage] = field(default_factory=dict)
+    clients: Mapping[ClientKey, ClientUse] = field(default_factory=dict)
     gpus: Mapping[GpuKey, GpuUse] = field(default_factory=dict)
     meters: Mapping[MeterKey, MeterUse] = field(default_factory=dict)
     hosts: Mapping[int, HostUse] = field(default_factory=dict)
@@ -194,6 +217,7 @@ def merged_postings(first: Posting, second: Posting) -> Posting:
     """Return both postings as one, leaving them alone: what a failed write left over, and what came since."""
     return Posting(
         usage=_merged(first.usage, second.usage),
+        clients=_merged(first.clients, second.clients),
         gpus=_merged(first.gpus, second.gpus),
         meters=_merged(first.meters, second.meters),
         hosts=_merged(first.hosts, second.hosts),

@@ -1,11 +1,15 @@
 """One tick's posting while it is being written: rows by minute, from increases already worked out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import Holding
+from evenwatt.ledger.clients import ClientIncrease
 from evenwatt.ledger.energy import EnergyPart
 from evenwatt.ledger.entries import (
+    ClientKey,
+    ClientUse,
     EngineKey,
     EngineUse,
     GpuKey,
@@ -30,6 +34,8 @@ from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
 
 __all__ = ["Journal"]
 
+TokenRow = TypeVar("TokenRow", Usage, ClientUse)
+
 
 class Journal:
     """Collects rows, cursors and events of one tick.
@@ -45,6 +51,7 @@ class Journal:
         self.owners: dict[Owner, tuple[float, float]] = {}
         self.gpu_parts: list[EnergyPart] = []
         self._usage: dict[UsageKey, Usage] = {}
+        self._clients: dict[ClientKey, ClientUse] = {}
         self._gpus: dict[GpuKey, GpuUse] = {}
         self._meters: dict[MeterKey, MeterUse] = {}
         self._hosts: dict[int, HostUse] = {}
@@ -57,6 +64,7 @@ class Journal:
         """Return what was collected."""
         return Posting(
             usage=self._usage,
+            clients=self._clients,
             gpus=self._gpus,
             meters=self._meters,
             hosts=self._hosts,
@@ -88,7 +96,7 @@ class Journal:
         """Book what an engine's counters rose by, minute by minute."""
         pieces = cut(span)
         for model, counts in increase.models.items():
-            for piece, usage in zip(pieces, _spread(counts, pieces), strict=True):
+            for piece, usage in zip(pieces, _spread(counts, pieces, Usage), strict=True):
                 usage.estimated = int(estimated)
                 _book(self._usage, (piece.minute, engine, model), usage)
         if increase.restarted:
@@ -99,6 +107,14 @@ class Journal:
         """Book how many requests an engine had, minute by minute."""
         for piece in cut(span):
             _book(self._engines, (piece.minute, engine), part_of_use(use, piece.share))
+
+    def clients(self, engine: str, increase: ClientIncrease, span: Span, *, estimated: bool) -> None:
+        """Book what an engine's clients asked of it, minute by minute."""
+        pieces = cut(span)
+        for (model, client), counts in increase.clients.items():
+            for piece, use in zip(pieces, _spread(counts, pieces, ClientUse), strict=True):
+                use.estimated = int(estimated)
+                _book(self._clients, (piece.minute, engine, model, client), use)
 
     def energy(
         self,
@@ -193,8 +209,8 @@ def _book(rows: dict[Key, Row], key: Key, row: Row) -> None:
         rows[key] = row
 
 
-def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...]) -> Iterable[Usage]:
-    """Return a model's increase cut into pieces, every count whole."""
+def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...], kind: type[TokenRow]) -> Iterable[TokenRow]:
+    """Return an increase cut into pieces, every count whole."""
 
     def parts(count: int | None) -> tuple[int | None, ...]:
         return (None,) * len(pieces) if count is None else cut_count(count, pieces)
@@ -207,14 +223,11 @@ def _spread(counts: ModelIncrease, pieces: tuple[Piece, ...]) -> Iterable[Usage]
         "requests_aborted": parts(counts.requests.get("aborted")),
         "requests_failed": parts(counts.requests.get("failed")),
     }
-    for number, piece in enumerate(pieces):
-        usage = Usage(
-            prefill_seconds=_share(counts.prefill_seconds, piece),
-            decode_seconds=_share(counts.decode_seconds, piece),
-        )
+    for number in range(len(pieces)):
+        row = kind()
         for name, column in columns.items():
-            setattr(usage, name, column[number])
-        yield usage
+            setattr(row, name, column[number])
+        yield row
 
 
 def _share(value: float | None, piece: Piece) -> float | None:

@@ -100,6 +100,7 @@ def engine_increase(
     watching_since: Moment,
     known_models: frozenset[str],
     others: Iterable[EngineCursor] = (),
+    most_labels: int = MODELS_PER_ENGINE,
 ) -> EngineIncrease:
     """Return what an engine did between its last reading and this one.
 
@@ -110,6 +111,7 @@ def engine_increase(
             an older one is only a baseline.
         known_models: Labels that this engine has in the history although it has no cursor; they never fold.
         others: Last readings of engines that are not there any more: one of them may have been renamed.
+        most_labels: How many models have a label of their own.
     """
     basis = _basis(cursor, reading, watching_since, others)
     fell = {now.model for now in reading.models if _fell(basis.counters.get(now.model, CounterState()), now)}
@@ -126,7 +128,7 @@ def engine_increase(
         moment=reading.moment,
         signals=dict(reading.epoch.signals),
         models=states,
-        labels=_labels(increases, given),
+        labels=_labels(increases, given, most_labels),
         was_running=bool(reading.requests_running),
         earlier=_earlier(cursor, reading),
         requests_running=reading.requests_running,
@@ -301,10 +303,10 @@ def _risen_by(before: float | None, now: float | None) -> float | None:
     return None if before is None or now is None else max(now - before, 0.0)
 
 
-def _labels(models: Iterable[str], given: frozenset[str]) -> frozenset[str]:
+def _labels(models: Iterable[str], given: frozenset[str], most_labels: int) -> frozenset[str]:
     """Return the labels given so far and those that new models get, up to the bound."""
     new = sorted(set(models) - given)
-    free = max(MODELS_PER_ENGINE - len(given - {OTHER_MODEL}), 0)
+    free = max(most_labels - len(given - {OTHER_MODEL}), 0)
     return given.union(new[:free], [OTHER_MODEL] if new[free:] else ())
 
 

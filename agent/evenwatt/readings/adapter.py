@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evenwatt.errors import SourceContractError
-from evenwatt.model import ModelCounters
+from evenwatt.model import ClientCounters, ModelCounters
 from evenwatt.readings.exposition import LARGEST_COUNT, Sample, token_count, whole_gauge
 
 __all__ = [
@@ -83,6 +83,8 @@ class Adapter:
         status_advice: What to try, by HTTP status.
         path: Where its page is.
         counts_late: Output is counted when a request ends, however long it took.
+        clients: The same counters by client, where the page tells clients apart.
+        engine_url: Where the engine is that the page is about, where another process serves the page.
     """
 
     kind: str
@@ -98,6 +100,10 @@ class Adapter:
     status_advice: Mapping[int, str] = field(default_factory=dict)
     path: str = "/metrics"
     counts_late: bool = False
+    clients: Callable[[Sequence[Sample]], tuple[ClientCounters, ...] | None] = field(
+        default=lambda _samples: None
+    )
+    engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:

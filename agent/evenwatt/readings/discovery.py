@@ -16,6 +16,7 @@ import psutil
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.engines import ADAPTERS, fingerprint
+from evenwatt.readings.engines.proxy import counts_itself
 from evenwatt.readings.exposition import checked_page
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.processes import FORWARDERS
@@ -42,6 +43,7 @@ _COMMANDS = {
     "triton": r"(?:^|/)tritonserver\b",
     "dynamo": r"\bdynamo\.frontend\b",
     "localai": r"(?:^|/)local-ai\b",
+    "proxy": r"(?:^|[/\s])evenwatt\s+proxy\b",
     "lemonade": r"(?:^|[/\s])lemonade(?:-server|d|-router)?\s+(?:serve|run)\b|(?:^|/)lemond\b",
 }
 """By kind, what the command line of its API server looks like."""
@@ -212,11 +214,18 @@ def _asked(client: HttpClient, listener: _Listener) -> FoundEngine | None:
             kind = _answer_kind(answer, listener)
         except SourceContractError:
             return None
+        if kind is not None and _is_engine_seen_through(listener.kind, kind):
+            return None
         if kind is not None:
             return FoundEngine(name=f"{kind}-{listener.port}", kind=kind, url=url, pid=listener.pid)
         if answer.status != http.client.NOT_FOUND:
             break
     return None
+
+
+def _is_engine_seen_through(program: str | None, kind: str) -> bool:
+    """Return whether a page is that of an engine which a proxy of ours passes on: it is found where it is."""
+    return program == "proxy" and kind != "proxy"
 
 
 def _answer_kind(answer: Answer, listener: _Listener) -> str | None:
@@ -226,7 +235,9 @@ def _answer_kind(answer: Answer, listener: _Listener) -> str | None:
         SourceContractError: It looks like a good answer and is no page of metrics.
     """
     if answer.status == http.client.OK:
-        return fingerprint(checked_page(answer.body))
+        page = checked_page(answer.body)
+        kind = fingerprint(page)
+        return None if kind == "proxy" and counts_itself(page) else kind
     if listener.kind == "sglang" and answer.status == http.client.NOT_FOUND:
         return listener.kind
     return "llamacpp" if answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER else None

@@ -129,10 +129,19 @@ class EngineSource:
             moment=moment,
             epoch=epoch,
             models=models,
+            clients=adapter.clients(samples),
             requests_running=None if adapter.running is None else adapter.running.gauge(samples),
             requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
-            listener_pid=None if listener is None or listener.process is None else listener.process.pid,
+            listener_pid=self._engine_pid(adapter.engine_url(samples), listener),
         )
+
+    def _engine_pid(self, engine_url: str | None, listener: Listener | None) -> int | None:
+        """Return the process that GPUs are traced to: the engine's, also where a proxy serves its page."""
+        if engine_url is not None:
+            parts = urlsplit(engine_url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            listener = ListenerLookup(parts.hostname or "", port).listener()
+        return None if listener is None or listener.process is None else listener.process.pid
 
     def _page(self, ends_boot_seconds: float) -> Answer:
         """Return the answer at the page's path; while the kind is not known, at the first that exists."""

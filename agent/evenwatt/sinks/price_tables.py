@@ -41,7 +41,7 @@ def print_prices(document: Mapping[str, Any]) -> None:
     """Print every reference with its dated prices, and what waits."""
     console = plain_console()
     for line in _head(document):
-        console.print(clean(line))
+        console.print(clean(line), soft_wrap=True)  # a path is not to be broken
     console.print()
     console.print(_aligned(_LIST_COLUMNS), style="bold")
     for reference in document["references"]:
@@ -64,7 +64,7 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     """Print each reference's price at a mix, the cheapest first."""
     console = plain_console()
     for line in _head(document):
-        console.print(clean(line))
+        console.print(clean(line), soft_wrap=True)  # a path is not to be broken
     mix = document["mix"]
     cached = "" if mix["cached_share"] is None else f", {mix['cached_share']:.1%} cached input"
     console.print(

@@ -1,5 +1,6 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
+from evenwatt.snapshot.chargeback import ClientBill, client_bills
 from evenwatt.snapshot.host import CalibrationView, HostView
 from evenwatt.snapshot.outlook import with_outlook
 from evenwatt.snapshot.sums import (
@@ -28,6 +29,7 @@ __all__ = [
     "ApiBill",
     "ApiKey",
     "CalibrationView",
+    "ClientBill",
     "ElectricityView",
     "EngineView",
     "HistoryHealth",
@@ -42,6 +44,7 @@ __all__ = [
     "WindowRow",
     "WindowView",
     "bill_of",
+    "client_bills",
     "money_of",
     "sums_with",
     "tokens_of",

@@ -89,6 +89,10 @@ def test_no_engines_is_not_the_same_as_not_written():
     assert settings_of("engines:").engines is None
 
 
+DEAR_CACHE = "{valid_from: 2026-01-01, input: 1, output: 1, cached_input: 3}"
+TWICE_DATED = "{valid_from: 2026-02-01, input: 1, output: 1}, {valid_from: 2026-02-01, input: 2, output: 2}"
+
+
 @pytest.mark.parametrize(
     "value", ["nan", ".nan", "inf", "-.inf", "1e400", "true", "on", "0x10", "0,30", "-0.01", '""']
 )
@@ -285,21 +289,12 @@ def test_an_engine_that_could_not_be_read_is_refused(engine):
             "stands beside prices, which have their own; write it there, or remove prices",
         ),
         (
-            """
-            references:
-              - name: a
-                prices:
-                  - {valid_from: 2026-02-01, input: 1, output: 1}
-                  - {valid_from: 2026-02-01, input: 2, output: 2}
-            """,
+            f"references: [{{name: a, prices: [{TWICE_DATED}]}}]",
             "references[0].prices[1].valid_from",
             "got 2026-02-01, expected a day after 2026-02-01; the earliest first",
         ),
         (
-            """
-            references:
-              - {name: a, prices: [{valid_from: 2026-01-01, input: 1, output: 1, cached_input: 3}]}
-            """,
+            f"references: [{{name: a, prices: [{DEAR_CACHE}]}}]",
             "references[0].prices[0].cached_input",
             "got 3, expected at most the price of input (1)",
         ),

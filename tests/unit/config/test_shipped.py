@@ -77,6 +77,8 @@ ENTRIES = {
     "other": {"name": "a"},
     "engines": {"name": "a", "url": "http://a"},
     "references": {"name": "a", "input": 1, "output": 2, "batch_input": 0.1, "batch_output": 1},
+    "proxy": {"name": "a", "upstream": "http://a"},
+    "proxy[].clients": {"name": "a", "header": "X-A"},
 }
 """What an entry of each list needs."""
 

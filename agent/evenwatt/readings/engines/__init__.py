@@ -12,6 +12,7 @@ from evenwatt.readings.engines.lmdeploy import LMDEPLOY
 from evenwatt.readings.engines.localai import LOCALAI
 from evenwatt.readings.engines.nim import NIM
 from evenwatt.readings.engines.ollama import OLLAMA
+from evenwatt.readings.engines.proxy import PROXY
 from evenwatt.readings.engines.sglang import SGLANG
 from evenwatt.readings.engines.tei import TEI
 from evenwatt.readings.engines.tensorrt_llm import TENSORRT_LLM
@@ -23,7 +24,8 @@ __all__ = ["ADAPTERS", "counts_late", "fingerprint", "is_page_of"]
 
 _IN_ORDER = (
     # Engines first: their series also pass through the pages of what runs them (Triton, Dynamo's workers).
-    VLLM, SGLANG, LMDEPLOY, LLAMACPP, TENSORRT_LLM, TGI, TEI, TRITON, DYNAMO, LOCALAI, LEMONADE, OLLAMA, NIM,
+    VLLM, SGLANG, LMDEPLOY, LLAMACPP, TENSORRT_LLM, TGI, TEI,
+    TRITON, DYNAMO, LOCALAI, LEMONADE, OLLAMA, PROXY, NIM,
 )  # fmt: skip
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in _IN_ORDER})

@@ -208,6 +208,23 @@ def m005_engine_load(database: Database) -> None:
         )
 
 
+_M006_CLIENT = """
+    engine TEXT NOT NULL, model TEXT NOT NULL, client TEXT NOT NULL,
+    input_tokens INTEGER, cached_input_tokens INTEGER, output_tokens INTEGER,
+    requests_completed INTEGER, requests_aborted INTEGER, requests_failed INTEGER, estimated INTEGER"""
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m006_clients(database: Database) -> None:
+    """Create what tokens by client are written to."""
+    for level, time in _M001_LEVELS:
+        key = f"{level}, " if time else ""
+        database.execute(
+            f"CREATE TABLE {level}_client ({time}{_M006_CLIENT},"
+            f" PRIMARY KEY ({key}engine, model, client)) STRICT, WITHOUT ROWID"
+        )
+
+
 _M007_DAY_SECONDS = 86_400
 _M007_LARGER_WINS = frozenset({"estimated", "restarted"})
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from evenwatt.economics.saturation import ServedMinute
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
+from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Event
 from evenwatt.sinks.history.prices import (
     PriceOffer,
@@ -32,6 +32,18 @@ from evenwatt.units import SECONDS_PER_HOUR
 __all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute"]
 
 _WHOLE_MINUTE_SECONDS = 59.0
+
+
+_SINCE: Final = (
+    "(SELECT * FROM minute_{0} WHERE minute >= ? AND minute < ?"
+    " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ?)"
+)
+"""Whole hours are taken from the hour level, so that a month costs no more than a day."""
+
+
+def _bounds(utc_seconds: int) -> tuple[int, int, int]:
+    first_hour = -(-utc_seconds // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
+    return utc_seconds, first_hour, first_hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,16 +286,16 @@ class HistoryReader:
         return self._sums("total_{0}", ())
 
     def sums_since(self, utc_seconds: int) -> Sums:
-        """Return what the history adds up to from a whole minute on.
+        """Return what the history adds up to from a whole minute on."""
+        return self._sums(_SINCE, _bounds(utc_seconds))
 
-        Whole hours are taken from the hour level, so that a month costs no more than a day.
-        """
-        first_hour = -(-utc_seconds // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
-        source = (
-            "(SELECT * FROM minute_{0} WHERE minute >= ? AND minute < ?"
-            " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ?)"
-        )
-        return self._sums(source, (utc_seconds, first_hour, first_hour))
+    def clients_since(self, utc_seconds: int | None) -> dict[tuple[str, str, str], ClientUse]:
+        """Return tokens and requests by (engine, model, client) from a whole minute on; None: of all time."""
+        source, bounds = ("total_{0}", ()) if utc_seconds is None else (_SINCE, _bounds(utc_seconds))
+        return {
+            (engine, model, client): ClientUse(**row)
+            for (engine, model, client), row in self._grouped("client", source, bounds)
+        }
 
     def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
         usage, money = {}, {}

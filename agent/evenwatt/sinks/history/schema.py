@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from evenwatt.errors import HistoryError
-from evenwatt.ledger.entries import EngineUse, GpuUse, HostUse, MeterUse, Usage
+from evenwatt.ledger.entries import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, Usage
 
 __all__ = [
     "API_COLUMNS",
@@ -50,6 +50,7 @@ API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_ca
 TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
     "api": (("engine", "model", "reference"), API_COLUMNS),
+    "client": (("engine", "model", "client"), tuple(column.name for column in fields(ClientUse))),
     "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
     "engine": (("engine",), tuple(column.name for column in fields(EngineUse))),
     "meter": (("source",), tuple(column.name for column in fields(MeterUse))),
@@ -64,6 +65,7 @@ STEPS: Final = (
     "m003_host_energy",
     "m004_price_details",
     "m005_engine_load",
+    "m006_clients",
     "m007_days",
 )
 """All migrations, oldest first, as `migrations.py` has them."""

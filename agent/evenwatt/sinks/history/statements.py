@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from evenwatt.economics.api import ReferencePrice, computed_input_per_mtok
-from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Usage
+from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
 from evenwatt.units import TOKENS_PER_MTOK
@@ -33,6 +33,7 @@ Row = tuple[Any, ...]
 _usage_values = attrgetter(*(column.name for column in fields(Usage)))
 _money_values = attrgetter(*(column.removesuffix("_cost") for column in COST_COLUMNS))
 _bill_values = attrgetter(*(column.name for column in fields(ApiBill)))
+_client_values = attrgetter(*(column.name for column in fields(ClientUse)))
 _gpu_values = attrgetter(*(column.name for column in fields(GpuUse)))
 _engine_values = attrgetter(*(column.name for column in fields(EngineUse)))
 _meter_values = attrgetter(*(column.name for column in fields(MeterUse)))
@@ -50,6 +51,7 @@ def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:
         "api": [
             (*key, *_bill_values(bill_of(cost, posting.usage[key[:3]]))) for key, cost in priced.api.items()
         ],
+        "client": [(*key, *_client_values(row)) for key, row in posting.clients.items()],
         "gpu": [(*key, *_gpu_values(row)) for key, row in posting.gpus.items()],
         "engine": [(*key, *_engine_values(row)) for key, row in posting.engines.items()],
         "meter": [(*key, *_meter_values(row)) for key, row in posting.meters.items()],

@@ -1,0 +1,161 @@
+"""Reads an answer while it passes: as one JSON object, as lines of JSON, or as a stream of events."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from evenwatt.proxy.apis import Api
+from evenwatt.proxy.lines import LineCutter, LinePart
+from evenwatt.proxy.scanner import KeyPath, ObjectScanner
+from evenwatt.proxy.tokens import Tokens
+
+__all__ = ["AnswerReader"]
+
+_LAST_EVENT_TYPES: Final = frozenset(
+    {"message_stop", "response.completed", "response.incomplete", "response.failed"}
+)
+_FAILED_EVENT_TYPES: Final = frozenset({"error", "response.failed"})
+_ONLY_LOADS: Final = frozenset({"load", "unload"})
+_MOST_LOOKS_FOR_MODEL = 8
+"""How many events are read whole for the model's name; the first one has it, or none has."""
+_STREAM_TYPES: Final = {"text/event-stream": "events", "application/x-ndjson": "lines"}
+
+
+class AnswerReader:
+    """Learns what an answer says of itself.
+
+    Args:
+        api: How it says it.
+        content_type: Of the answer, parameters included.
+
+    Attributes:
+        is_stream: Whether it comes as events or lines.
+        is_complete: Whether its own last word was read; what follows changes nothing.
+        has_failed: Whether it says that the work failed.
+        is_load: Whether it only loaded or unloaded a model, and no inference was asked for.
+        is_remote: Whether it says that another machine did the work.
+        model: The model that it names.
+        texts: Events with generated text so far; each stands for one token or more.
+        raw: The last word on each count.
+    """
+
+    def __init__(self, api: Api, content_type: str) -> None:
+        form = _STREAM_TYPES.get(content_type.partition(";")[0].strip().lower())
+        self.is_stream = form is not None
+        self.is_complete = False
+        self.has_failed = False
+        self.is_load = False
+        self.is_remote = False
+        self.model: str | None = None
+        self.texts = 0
+        self.raw: dict[str, int] = {}
+        self._api = api
+        self._cutter = LineCutter()
+        self._object: ObjectScanner | None = None
+        self._data_lines: list[bytes] = []
+        self._is_data_part = False
+        self._looks_for_model = _MOST_LOOKS_FOR_MODEL
+        self._is_events = form == "events"
+        self._line = self._event_line if self._is_events else self._object_line
+
+    def feed(self, piece: bytes) -> None:
+        """Read on."""
+        if self.is_stream:
+            for part in self._cutter.feed(piece):
+                self._line(part)
+        else:
+            self._feed_object(piece)
+            self._end_object_if_whole()
+
+    def end(self) -> None:
+        """Say that the answer has ended, in order or not."""
+        for part in self._cutter.end():
+            self._line(part)
+        if self._is_events:
+            self._end_event()
+
+    def tokens(self) -> Tokens:
+        """Return what was said so far."""
+        return self._api.tokens(self.raw)
+
+    # --- one object, or one object a line ------------------------------------------------------------------
+
+    def _object_line(self, part: LinePart) -> None:
+        if part.is_end and self._object is None:
+            self._read_small(part.data)
+            return
+        self._feed_object(part.data)
+        if part.is_end:
+            self._end_object_if_whole()
+            self._object = None
+
+    def _read_small(self, data: bytes) -> None:
+        self.texts += self._api.text.search(data) is not None
+        if not self._looks_for_model and not self._api.interesting.search(data):
+            return
+        self._looks_for_model = max(self._looks_for_model - 1, 0)
+        self._feed_object(data.strip())
+        self._end_object_if_whole()
+        self._object = None
+
+    def _feed_object(self, piece: bytes) -> None:
+        if self._object is None:
+            self._object = ObjectScanner(self._api.wanted)
+        self._object.feed(piece)
+
+    def _end_object_if_whole(self) -> None:
+        if self._object is not None and self._object.is_complete:
+            self._learn(self._object.values)
+            if not self.is_stream:
+                self.is_complete = True
+
+    # --- server-sent events --------------------------------------------------------------------------------
+
+    def _event_line(self, part: LinePart) -> None:
+        if self._is_data_part:  # the rest of a line too long to be held
+            self._feed_object(part.data)
+        elif part.data.startswith(b"data:"):
+            self._data_line(part)
+        elif not part.data and part.is_end:
+            self._end_event()
+        self._is_data_part = not part.is_end and (self._is_data_part or part.data.startswith(b"data:"))
+
+    def _data_line(self, part: LinePart) -> None:
+        data = part.data[5:]
+        if part.is_end and self._object is None:
+            self._data_lines.append(data)
+            return
+        for earlier in self._data_lines:
+            self._feed_object(earlier + b"\n")
+        self._data_lines.clear()
+        self._feed_object(data)
+
+    def _end_event(self) -> None:
+        if self._object is not None:
+            self._end_object_if_whole()
+            self._object = None
+        elif self._data_lines:
+            data = b"\n".join(self._data_lines)
+            self._data_lines.clear()
+            if data.strip() == b"[DONE]":
+                self.is_complete = True
+            else:
+                self._read_small(data)
+
+    # --- what it means -------------------------------------------------------------------------------------
+
+    def _learn(self, values: Mapping[KeyPath, Any]) -> None:
+        self.raw |= self._api.fields(values)
+        for path in (("model",), ("message", "model"), ("response", "model")):
+            model = values.get(path)
+            if isinstance(model, str) and model:
+                self.model = model
+                self._looks_for_model = 0
+        kind = values.get(("type",))
+        if values.get(("error",)) or values.get(("response", "error")) or kind in _FAILED_EVENT_TYPES:
+            self.has_failed = True
+        if self.is_stream and (values.get(("done",)) is True or kind in _LAST_EVENT_TYPES):
+            self.is_complete = True
+        if values.get(("done_reason",)) in _ONLY_LOADS and not self.raw:
+            self.is_load = True
+        if values.get(("remote_host",)) or values.get(("remote_model",)):
+            self.is_remote = True

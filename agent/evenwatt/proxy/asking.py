@@ -1,0 +1,55 @@
+"""Asks an OpenAI-style stream for its usage where the client did not: by a splice, nothing else moves."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from evenwatt.proxy.scanner import ObjectScanner
+
+__all__ = ["Asked", "asked_for_usage"]
+
+_STREAM, _OPTIONS = ("stream",), ("stream_options",)
+_WANTED: Final = frozenset({_STREAM, _OPTIONS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that also asks for usage.
+
+    Attributes:
+        body: To send instead.
+        is_running: Whether usage was asked for on each event, and not only at the end.
+    """
+
+    body: bytes
+    is_running: bool
+
+
+def asked_for_usage(body: bytes, *, running: bool) -> Asked | None:
+    """Return the request with the question added; None where it stays as the client wrote it.
+
+    It does where no stream is wanted, where the client said itself whether it wants usage, and where the body
+    is no JSON object.
+
+    Args:
+        body: A whole request body.
+        running: Also ask for usage on each event, which vLLM and SGLang can give.
+    """
+    has_options = b'"stream_options"' in body
+    scanner = ObjectScanner(_WANTED, needs_spans=has_options)
+    scanner.feed(body)
+    if not scanner.is_complete or scanner.values.get(_STREAM) is not True:
+        return None
+    question = b'"include_usage":true' + (b',"continuous_usage_stats":true' if running else b"")
+    if _OPTIONS not in scanner.spans:
+        brace = body.index(b"{") + 1
+        added = b'"stream_options":{' + question + b"},"
+        return Asked(body=body[:brace] + added + body[brace:], is_running=running)
+    options, span = scanner.values.get(_OPTIONS), scanner.spans[_OPTIONS]
+    if options is None and body[span.value : span.end].strip() == b"null":
+        changed = body[: span.value] + b"{" + question + b"}" + body[span.end :]
+        return Asked(body=changed, is_running=running)
+    if not isinstance(options, dict) or options.keys() & {"include_usage", "continuous_usage_stats"}:
+        return None
+    brace = body.index(b"{", span.value) + 1
+    separator = b"," if options else b""
+    return Asked(body=body[:brace] + question + separator + body[brace:], is_running=running)

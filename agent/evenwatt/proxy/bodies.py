@@ -1,0 +1,116 @@
+"""The bodies of requests: streamed on as they come, or held where a question is added to them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from evenwatt.proxy.asking import Asked, asked_for_usage
+from evenwatt.proxy.scanner import ObjectScanner
+
+__all__ = ["Holding", "RequestBody"]
+
+_PATIENCE_SECONDS = 60.0
+"""How long a client may keep its next piece from us."""
+_MOST_HELD_BYTES = 16 << 20
+_MOST_HELD_BYTES_OF_ALL = 128 << 20
+_COPY_BYTES = 1 << 16
+
+
+class RequestBody:
+    """The body of one request.
+
+    Args:
+        request: Whose.
+        scanner: Is fed with it, as the client wrote it.
+        holding: Bounds what is held.
+
+    Attributes:
+        has_any: Whether there is a body.
+        length: Its length where it is another one than the client's Content-Length says; else None.
+        asked: What was asked for beyond what the client did; None where nothing was.
+    """
+
+    def __init__(
+        self, request: web.Request, scanner: ObjectScanner | None = None, holding: "Holding | None" = None
+    ) -> None:
+        self.has_any = request.can_read_body
+        self.length: int | None = None
+        self.asked: Asked | None = None
+        self._request = request
+        self._scanner = scanner
+        self._holding = holding or Holding()
+        self._held: list[bytes] = []
+        self.held_bytes = 0
+
+    async def ask_for_usage(self, *, running: bool) -> None:
+        """Hold the body, and ask for usage in it where it is a stream's and the client did not.
+
+        A body that is too long to be held, compressed or no JSON object goes on as it is.
+        """
+        if not self.has_any or "Content-Encoding" in self._request.headers:
+            return
+        if not await self._held_whole():
+            return
+        asked = asked_for_usage(b"".join(self._held), running=running)
+        if asked is not None:
+            self._held = [asked.body]
+            self.length = len(asked.body)
+            self.asked = asked
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what is to be sent."""
+        for held in self._held:
+            for start in range(0, len(held), _COPY_BYTES):
+                yield held[start : start + _COPY_BYTES]
+        self._held.clear()
+        while piece := await self._next():
+            yield piece
+
+    async def _held_whole(self) -> bool:
+        announced = self._request.content_length or 0
+        if announced > _MOST_HELD_BYTES:
+            return False
+        while piece := await self._next():
+            self._held.append(piece)
+            self.held_bytes += len(piece)
+            self._holding.all_bytes += len(piece)
+            if self.held_bytes > _MOST_HELD_BYTES or self._holding.all_bytes > _MOST_HELD_BYTES_OF_ALL:
+                return False
+        return True
+
+    async def _next(self) -> bytes:
+        content = self._request.content
+        piece = content.read_nowait() if content.total_bytes and not content.at_eof() else b""
+        if not piece and not content.at_eof():
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    piece = await content.readany()
+            except TimeoutError:
+                if self._request.transport is not None:
+                    self._request.transport.close()
+                raise ConnectionResetError("the client does not send the rest of its request") from None
+        if piece and self._scanner is not None:
+            self._scanner.feed(piece)
+        return piece
+
+
+class Holding:
+    """Bounds what all requests of a proxy hold together.
+
+    Attributes:
+        all_bytes: What is held now.
+    """
+
+    def __init__(self) -> None:
+        self.all_bytes = 0
+
+    @contextmanager
+    def body_of(self, request: web.Request, scanner: ObjectScanner) -> Iterator[RequestBody]:
+        """Give the body of a request; what it held is let go of at the end."""
+        body = RequestBody(request, scanner, self)
+        try:
+            yield body
+        finally:
+            self.all_bytes -= body.held_bytes

@@ -1,0 +1,183 @@
+"""Passes requests on and answers back, byte for byte as they come, while the account of each is kept."""
+
+import asyncio
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from evenwatt.proxy.apis import OPENAI, Api, api_of
+from evenwatt.proxy.asking import Asked
+from evenwatt.proxy.bodies import Holding, RequestBody
+from evenwatt.proxy.clients import ClientNamer
+from evenwatt.proxy.engine import EngineQuestion
+from evenwatt.proxy.exchange import Books, Exchange, user_in
+from evenwatt.proxy.headers import end_to_end, is_websocket, target_of
+from evenwatt.proxy.hiding import hider_for
+from evenwatt.proxy.settings import ProxySettings
+from evenwatt.proxy.tunnel import tunnelled
+from evenwatt.proxy.upstream import Upstream
+
+__all__ = ["Forwarder", "leave_out_added_headers"]
+
+_COMMIT_SECONDS = 1.0
+"""How long the end of an answer waits for its account to be on the disk."""
+_ABSENT_UNLESS_SENT: Final = ("Server", "Date", "Content-Type")
+"""What aiohttp would add by itself."""
+
+_BAD_REQUEST, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 400, 502, 504
+
+
+class Relayed(web.StreamResponse):
+    """An answer with the engine's headers and no others."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        super().__init__(status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers))
+        self.not_sent = tuple(name for name in _ABSENT_UNLESS_SENT if name not in answer.headers)
+
+
+async def leave_out_added_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Take out what aiohttp adds, before the head is sent."""
+    if isinstance(response, Relayed):
+        for name in response.not_sent:
+            response.headers.popall(name, None)
+
+
+class Forwarder:
+    """Stands before one engine.
+
+    Attributes:
+        settings: May be replaced while it runs; listening addresses and the state folder then stay as they
+            were.
+        namer: May be replaced with them.
+    """
+
+    def __init__(self, settings: ProxySettings, upstream: Upstream, books: Books, namer: ClientNamer) -> None:
+        self.settings = settings
+        self.namer = namer
+        self._upstream = upstream
+        self._books = books
+        self._engine = EngineQuestion(upstream, books, settings.engine)
+        self._holding = Holding()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request with the engine's answer.
+
+        Raises:
+            ConnectionError: One of the two sides has gone, so that the answer has no end.
+        """
+        target = target_of(request.raw_path)
+        if target is None or request.method == "CONNECT":
+            return _refusal(_BAD_REQUEST, "expected the path of something that an engine does")
+        if is_websocket(request.headers):
+            self._books.observations.tunnels += 1
+            return await tunnelled(request, target, self._upstream, self._headers(request))
+        api = api_of(request.method, target.partition("?")[0])
+        if api is None:
+            self._books.observations.passed += 1
+            return await self._forwarded(request, target, RequestBody(request))
+        await self._engine.answered()
+        return await self._counted(request, target, api)
+
+    async def learn_engine(self) -> None:
+        """Ask the engine what it is before the first request needs to know."""
+        await self._engine.answered()
+
+    async def _counted(self, request: web.Request, target: str, api: Api) -> web.StreamResponse:
+        exchange = Exchange(
+            api, self._books, lambda asked: self.namer.name(request.headers, request.remote, user_in(asked))
+        )
+        try:
+            with self._holding.body_of(request, exchange.asked) as body:
+                if api is OPENAI and self.settings.asks_for_usage and not self._books.engine.has_own_account:
+                    await body.ask_for_usage(running=self._books.engine.can_tell_running_usage)
+                return await self._forwarded(request, target, body, exchange)
+        except (asyncio.CancelledError, ConnectionError):
+            exchange.aborted()  # unless it was booked already
+            raise
+        except BaseException:
+            exchange.failed()
+            raise
+
+    # --- the way there -------------------------------------------------------------------------------------
+
+    async def _forwarded(
+        self, request: web.Request, target: str, body: RequestBody, exchange: Exchange | None = None
+    ) -> web.StreamResponse:
+        headers = self._headers(request)
+        if body.length is not None:
+            headers["Content-Length"] = str(body.length)
+        if body.asked is not None and "Accept-Encoding" in headers:
+            headers["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"] else "identity"
+        pieces = body.pieces() if body.has_any else None
+        try:
+            answer = await self._upstream.request(request.method, target, headers, pieces)
+        except (aiohttp.ClientConnectorError, TimeoutError) as error:
+            return self._unreachable(error, exchange)
+        except (aiohttp.ClientError, OSError) as error:
+            if exchange is not None:
+                exchange.failed()
+            return _refusal(_BAD_GATEWAY, f"{self._upstream.address} broke off without an answer: {error}")
+        async with answer:
+            return await self._relayed(request, answer, exchange, body.asked)
+
+    def _headers(self, request: web.Request) -> CIMultiDict[str]:
+        headers = end_to_end(request.headers)
+        headers.popall("Expect", None)  # answered here, as the body is on its way
+        if not self.settings.keeps_host or "Host" not in headers:
+            headers["Host"] = self._upstream.host
+        return headers
+
+    def _unreachable(self, error: Exception, exchange: Exchange | None) -> web.Response:
+        self._engine.forget()
+        if exchange is not None:
+            exchange.failed(was_reached=False)
+        is_late = isinstance(error, TimeoutError)
+        return _refusal(
+            _GATEWAY_TIMEOUT if is_late else _BAD_GATEWAY,
+            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Is it running?",
+        )
+
+    # --- the way back --------------------------------------------------------------------------------------
+
+    async def _relayed(
+        self,
+        request: web.Request,
+        answer: aiohttp.ClientResponse,
+        exchange: Exchange | None,
+        asked: Asked | None,
+    ) -> web.StreamResponse:
+        content_type = answer.headers.get("Content-Type", "")
+        encoding = answer.headers.get("Content-Encoding", "")
+        if exchange is not None:
+            exchange.answered(answer.status, content_type, encoding)
+        hider = None if asked is None else hider_for(content_type, encoding, running=asked.is_running)
+        response = Relayed(answer)
+        await response.prepare(request)
+        try:
+            async for piece, _ in answer.content.iter_chunks():
+                if exchange is not None and exchange.feed(piece):
+                    await _written(exchange)
+                shown = piece if hider is None else hider.feed(piece)
+                if shown:
+                    await response.write(shown)
+        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if exchange is not None:
+                exchange.failed()
+            raise ConnectionResetError(f"{self._upstream.address} broke off within an answer") from error
+        if exchange is not None:
+            await _written(exchange)
+        await response.write_eof(b"" if hider is None else hider.end())
+        return response
+
+
+async def _written(exchange: Exchange) -> None:
+    """Hold the end of an answer until its account is on the disk: what a client saw whole is never lost."""
+    written = exchange.completed()
+    if written is not None and not written.done():
+        await asyncio.wait({written}, timeout=_COMMIT_SECONDS)
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    return web.json_response({"error": f"evenwatt proxy: {text}"}, status=status)

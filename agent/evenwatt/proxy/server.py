@@ -1,0 +1,256 @@
+"""The process: listens, loads what was counted before, and ends in order when it is told to."""
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from aiohttp import web
+from prometheus_client import disable_created_metrics
+
+from evenwatt.errors import EvenwattError
+from evenwatt.proxy.clients import ClientNamer
+from evenwatt.proxy.exchange import Books
+from evenwatt.proxy.facts import UNKNOWN_ENGINE
+from evenwatt.proxy.forwarding import Forwarder, leave_out_added_headers
+from evenwatt.proxy.observations import Observations
+from evenwatt.proxy.page import PAGE_TYPE, Page
+from evenwatt.proxy.settings import ProxySettings
+from evenwatt.proxy.state import StateFolder
+from evenwatt.proxy.totals import Totals
+from evenwatt.proxy.upstream import MOST_FIELD_BYTES, MOST_HEADERS, Upstream
+
+__all__ = ["RunningProxy", "run_proxies", "serve"]
+
+_log = logging.getLogger("evenwatt.proxy")
+
+_KEEPALIVE_SECONDS = 75.0
+"""How long a client's connection may be idle, or be without a whole head of a request."""
+_BACKLOG = 1024
+_SWITCH_SECONDS = 0.0005
+_SMALL_PAGE_SECONDS = 0.5
+
+
+def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[ProxySettings, ...]]) -> None:
+    """Run until SIGTERM or SIGINT; a second one ends at once.
+
+    Args:
+        proxies: What to run.
+        reread: Returns the settings again on SIGHUP.
+
+    Raises:
+        EvenwattError: An address or a state folder cannot be used.
+    """
+    _allow_many_connections()
+    # The loop must not wait long for a thread that writes totals to let go of the interpreter.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types there
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(proxies, reread))
+
+
+async def serve(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[ProxySettings, ...]]) -> None:
+    """Run in the present event loop; see `run_proxies`."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        running = [await stack.enter_async_context(RunningProxy(settings)) for settings in proxies]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, stopping)
+        loop.add_signal_handler(signal.SIGHUP, _reload, running, reread)
+        await stopping.wait()
+        _log.info("stopping: no new connections; running answers may take their time to end")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop_now, running)
+        await asyncio.gather(*(proxy.drained() for proxy in running))
+
+
+class RunningProxy:
+    """One proxy that listens; an asynchronous context manager.
+
+    Attributes:
+        port: Where clients come in.
+        metrics_port: Of its page.
+    """
+
+    def __init__(self, settings: ProxySettings) -> None:
+        self._settings = settings
+        self.port = self.metrics_port = 0
+
+    async def __aenter__(self) -> Self:
+        """Load the totals and listen.
+
+        Raises:
+            EvenwattError: An address or the state folder cannot be used.
+        """
+        settings = self._settings
+        self._folder = folder = StateFolder(settings.state)
+        if folder.set_aside is not None:
+            _log.error(
+                "%s: was corrupt; moved to %s, and the totals begin anew", folder.path, folder.set_aside
+            )
+        totals = self._totals = Totals(folder)
+        observations = Observations({owner.model for owner in totals.shown})
+        self._books = Books(totals=totals, observations=observations, engine=UNKNOWN_ENGINE)
+        self._upstream = Upstream(settings.upstream, settings.ca_file)
+        self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
+        self._page = Page(self._books, settings.upstream)
+        try:
+            self._runner, self.port = await _listening(
+                _proxy_application(self._forwarder), settings.listen, "listen", settings.drain_seconds
+            )
+            self._page_runner, self.metrics_port = await _listening(
+                _page_application(self._page), settings.metrics_listen, "metrics_listen", _SMALL_PAGE_SECONDS
+            )
+        except BaseException:
+            await self._upstream.close()
+            await totals.close()
+            raise
+        self._first_question = asyncio.create_task(self._forwarder.learn_engine())
+        _log.info(
+            "%s: http://%s:%d passes on to %s; its totals are at http://%s:%d/metrics",
+            settings.name,
+            settings.listen[0],
+            self.port,
+            settings.upstream,
+            settings.metrics_listen[0],
+            self.metrics_port,
+        )
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """End; what has finished is written."""
+        await self._runner.cleanup()
+        self._first_question.cancel()
+        await self._upstream.close()
+        await self._totals.close()
+        await self._page_runner.cleanup()
+
+    async def drained(self) -> None:
+        """Listen no more, and wait for running answers as long as the settings allow."""
+        await self._runner.cleanup()
+
+    def end_now(self) -> None:
+        """Cut off what still runs."""
+        server = self._runner.server
+        for connection in () if server is None else server.connections:
+            connection.force_close()
+
+    def reload(self, settings: ProxySettings) -> None:
+        """Take new settings; what cannot be changed while it runs is told and stays."""
+        fixed = ("upstream", "listen", "metrics_listen", "state", "ca_file", "engine")
+        changed = [key for key in fixed if getattr(settings, key) != getattr(self._settings, key)]
+        if changed:
+            _log.warning("%s: %s changed: start the proxy again for that", settings.name, ", ".join(changed))
+        self._forwarder.settings = settings
+        self._forwarder.namer = self._namer(settings)
+
+    def _namer(self, settings: ProxySettings) -> ClientNamer:
+        known = frozenset(owner.client for owner in self._totals.shown)
+        return ClientNamer(settings.clients, self._folder.secret, known)
+
+    @property
+    def name(self) -> str:
+        """As the settings have it."""
+        return self._settings.name
+
+
+def _proxy_application(forwarder: Forwarder) -> web.Application:
+    # A middleware alone, without routes: every method and path comes to it as the client wrote it.
+    @web.middleware
+    async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
+        try:
+            return await forwarder.handle(request)
+        except ConnectionError:  # one of the two sides has gone: the other one sees just that
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response()
+
+    application = web.Application(middlewares=[forward])
+    application.on_response_prepare.append(leave_out_added_headers)
+    return application
+
+
+def _page_application(page: Page) -> web.Application:
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=page.rendered(), headers={"Content-Type": PAGE_TYPE})
+
+    async def healthy(_request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    application = web.Application(client_max_size=1024)
+    application.router.add_get("/metrics", metrics)
+    application.router.add_get("/healthz", healthy)
+    return application
+
+
+async def _listening(
+    application: web.Application, address: tuple[str, int], key: str, drain_seconds: float
+) -> tuple[web.AppRunner, int]:
+    runner = web.AppRunner(
+        application,
+        handle_signals=False,
+        access_log=None,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        handler_cancellation=True,
+        auto_decompress=False,
+        max_line_size=MOST_FIELD_BYTES,
+        max_field_size=MOST_FIELD_BYTES,
+        max_headers=MOST_HEADERS,
+        shutdown_timeout=drain_seconds,
+    )
+    await runner.setup()
+    host, port = address
+    try:
+        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise EvenwattError(
+            f"{key}: cannot listen on {host}:{port}: {error.strerror or error}. Is the engine or another "
+            "proxy still there? Move it, or give the proxy a free address"
+        ) from error
+    return runner, runner.addresses[0][1]
+
+
+def _stop(stopping: asyncio.Event) -> None:
+    stopping.set()
+
+
+def _stop_now(running: Iterable[RunningProxy]) -> None:
+    for proxy in running:
+        proxy.end_now()
+
+
+def _reload(running: Iterable[RunningProxy], reread: Callable[[], tuple[ProxySettings, ...]]) -> None:
+    try:
+        by_name = {settings.name: settings for settings in reread()}
+    except EvenwattError as error:
+        _log.error("not reloaded, the old settings stay: %s", error)
+        return
+    for proxy in running:
+        if proxy.name in by_name:
+            proxy.reload(by_name.pop(proxy.name))
+        else:
+            _log.warning(
+                "%s: no longer in the settings; it goes on until the process is started again", proxy.name
+            )
+    for name in by_name:
+        _log.warning("%s: new in the settings; start the process again for it", name)
+    _log.info("reloaded")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 -- faster, and not everywhere there
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _allow_many_connections() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

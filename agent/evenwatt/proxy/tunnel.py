@@ -1,0 +1,121 @@
+"""Passes a WebSocket on: after the upgrade both sides are joined, and no byte of either is looked at.
+
+The connection to the engine is used for this one client and closed with it, so whatever either side makes of
+the bytes can reach nobody else.
+"""
+
+import asyncio
+import re
+from typing import Protocol, cast
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from evenwatt.proxy.upstream import Upstream
+
+__all__ = ["tunnelled"]
+
+_READ_BYTES = 1 << 16
+_MOST_WAITING_BYTES = 1 << 18
+_IDLE_SECONDS = 10.0
+_SWITCHING = re.compile(rb"HTTP/1\.1 101[ \r]")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
+
+
+class _Protocol(Protocol):
+    """The part of aiohttp's connection that hands an upgraded connection's bytes over."""
+
+    def set_parser(self, parser: "_ToEngine") -> None: ...
+
+
+async def tunnelled(
+    request: web.Request, target: str, upstream: Upstream, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    """Join a client that asks for a WebSocket and the engine, until one of them leaves.
+
+    Raises:
+        ConnectionResetError: Always, at the end: there is nothing left of the connection to be answered on.
+    """
+    reader, writer = await upstream.connected()
+    try:
+        writer.write(_head(request.method, target, headers))
+        head = await reader.readuntil(b"\r\n\r\n")
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        transport.write(head)
+        if _SWITCHING.match(head):
+            cast("_Protocol", request.protocol).set_parser(_ToEngine(writer, transport))
+            await _copied(reader, request)
+        else:
+            await _copied_refusal(head, reader, request)
+        transport.close()
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        raise ConnectionResetError("the engine did not answer the upgrade") from error
+    finally:
+        writer.close()
+    raise ConnectionResetError("the tunnel has ended")
+
+
+def _head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += ["Connection: Upgrade", "Upgrade: websocket", "", ""]
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+async def _copied(reader: asyncio.StreamReader, request: web.Request) -> None:
+    while data := await reader.read(_READ_BYTES):
+        await _sent(data, request)
+
+
+async def _copied_refusal(head: bytes, reader: asyncio.StreamReader, request: web.Request) -> None:
+    """Copy the body of an answer that is no upgrade; without a length, until nothing more comes."""
+    length = _LENGTH.search(head)
+    rest = int(length[1]) if length else None
+    while rest is None or rest > 0:
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                data = await reader.read(_READ_BYTES if rest is None else min(rest, _READ_BYTES))
+        except TimeoutError:
+            return
+        if not data:
+            return
+        rest = None if rest is None else rest - len(data)
+        await _sent(data, request)
+
+
+async def _sent(data: bytes, request: web.Request) -> None:
+    if request.transport is None:
+        raise ConnectionResetError("the client has gone")
+    request.transport.write(data)
+    await request.writer.drain()
+
+
+class _ToEngine:
+    """Takes what the client sends after the upgrade, as aiohttp's connection hands it over."""
+
+    def __init__(self, writer: asyncio.StreamWriter, client: asyncio.Transport) -> None:
+        self._writer = writer
+        self._client = client
+        self._resuming: asyncio.Task[None] | None = None
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Pass it on, and let the client wait while the engine takes no more."""
+        self._writer.write(data)
+        waiting = self._writer.transport.get_write_buffer_size()
+        if waiting > _MOST_WAITING_BYTES and self._resuming is None:
+            self._client.pause_reading()
+            self._resuming = asyncio.create_task(self._resume())
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """Pass on that the client has ended."""
+        self._writer.close()
+
+    async def _resume(self) -> None:
+        try:
+            await self._writer.drain()
+        finally:
+            self._resuming = None
+            self._client.resume_reading()

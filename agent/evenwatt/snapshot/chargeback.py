@@ -1,0 +1,80 @@
+"""Who pays what: each client's tokens and its part of the cost, with what is nobody's beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evenwatt.economics.clients import client_shares
+from evenwatt.ledger import ClientUse, TokenWeights, Usage
+from evenwatt.model import UNALLOCATED
+from evenwatt.snapshot.sums import Money, Sums
+
+__all__ = ["ClientBill", "client_bills"]
+
+_COMPONENTS = ("hardware", "energy", "labour", "other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientBill:
+    """What one client had of one model in a span, and its part of what that cost.
+
+    Attributes:
+        client: Its label; `UNALLOCATED` for what no client is known to have asked for.
+        use: Its tokens and requests; None for `UNALLOCATED`.
+        share: Its part of the model's cost: an allocation by tokens.
+        money: That part, by component; None where nothing of a component is known.
+    """
+
+    engine: str
+    model: str
+    client: str
+    use: ClientUse | None
+    share: float
+    money: Money
+
+    @property
+    def cost(self) -> float | None:
+        """All components that are known; None where none is."""
+        known = [value for name in _COMPONENTS if (value := getattr(self.money, name)) is not None]
+        return sum(known) if known else None
+
+
+def client_bills(
+    sums: Sums, clients: Mapping[tuple[str, str, str], ClientUse], weights: TokenWeights
+) -> tuple[ClientBill, ...]:
+    """Return the bills of a span, by engine, model and client; over clients they add up to the model's cost.
+
+    Args:
+        sums: Of the span.
+        clients: Tokens by (engine, model, client) of the same span.
+        weights: What tokens weigh.
+    """
+    bills = []
+    for (engine, model), usage in sorted(sums.usage.items()):
+        uses = {client: use for (e, m, client), use in clients.items() if (e, m) == (engine, model)}
+        shares = client_shares(
+            {client: _weight(use, weights) for client, use in uses.items()},
+            whole_weight=_weight(usage, weights),
+            nobody=UNALLOCATED,
+        )
+        money = sums.money.get((engine, model), Money())
+        bills += [
+            ClientBill(
+                engine=engine,
+                model=model,
+                client=client,
+                use=uses.get(client),
+                share=share,
+                money=_part(money, share),
+            )
+            for client, share in sorted(shares.items())
+        ]
+    return tuple(bills)
+
+
+def _weight(row: Usage | ClientUse, weights: TokenWeights) -> float:
+    return weights.weight(row.input_tokens or 0, row.output_tokens or 0)
+
+
+def _part(money: Money, share: float) -> Money:
+    parts = {name: getattr(money, name) for name in _COMPONENTS}
+    return Money(**{name: None if value is None else value * share for name, value in parts.items()})

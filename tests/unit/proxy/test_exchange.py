@@ -1,0 +1,210 @@
+"""The account of one request: outcome, place, how far its tokens are known, and whose they are."""
+
+import asyncio
+import json
+
+import pytest
+
+from evenwatt.proxy.apis import OLLAMA, OPENAI, RESPONSES, UNMETERED
+from evenwatt.proxy.exchange import Books, Exchange, user_in
+from evenwatt.proxy.facts import UNKNOWN_ENGINE, EngineFacts
+from evenwatt.proxy.observations import Observations
+from evenwatt.proxy.state import StateFolder
+from evenwatt.proxy.totals import Sums, Totals
+
+EVENTS, OBJECT = "text/event-stream", "application/json"
+
+
+@pytest.fixture
+def booked(tmp_path):
+    """Return a function that runs an account and returns what it came to, with its books."""
+
+    def run(use, *, api=OPENAI, engine=UNKNOWN_ENGINE, models=()):
+        async def within():
+            totals = Totals(StateFolder(tmp_path))
+            books = Books(totals=totals, observations=Observations(set(models)), engine=engine)
+            use(Exchange(api, books, lambda _asked: "me"))
+            await totals.close()
+            await asyncio.sleep(0)  # what the writing thread told last
+            shown = dict(totals.shown)
+            assert books.observations.running == 0
+            return next(iter(shown.items()), None)
+
+        return asyncio.run(within())
+
+    return run
+
+
+def answered(exchange, *events, content_type=EVENTS):
+    """Feed an exchange with events, or with one object."""
+    exchange.answered(200, content_type, "")
+    for event in events:
+        data = json.dumps(event) if isinstance(event, dict) else event
+        exchange.feed(f"data: {data}\n\n".encode() if content_type == EVENTS else data.encode())
+
+
+USAGE = {"model": "m", "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}
+TEXT = {"model": "m", "choices": [{"delta": {"content": "x"}}]}
+
+
+def test_an_answer_with_usage_is_exact(booked):
+    """Its client, its model, its tokens."""
+
+    def use(exchange):
+        answered(exchange, TEXT, USAGE, "[DONE]")
+        exchange.completed()
+
+    owner, sums = booked(use)
+
+    assert tuple(owner) == ("m", "me", "local", "completed", "exact")
+    assert sums == Sums(requests=1, input_tokens=5, output_tokens=3)
+
+
+def test_an_answer_is_booked_once(booked):
+    """However many ends it comes to."""
+
+    def use(exchange):
+        answered(exchange, USAGE, "[DONE]")
+        exchange.completed()
+        exchange.completed()
+        exchange.aborted()
+        exchange.failed()
+
+    _, sums = booked(use)
+
+    assert sums.requests == 1
+
+
+def test_a_whole_answer_without_usage_is_unknown(booked):
+    """Not 0: its tokens are nobody's guess."""
+
+    def use(exchange):
+        answered(exchange, TEXT, "[DONE]")
+        exchange.completed()
+
+    owner, sums = booked(use)
+
+    assert (owner.outcome, owner.counted) == ("completed", "unknown")
+    assert sums == Sums(requests=1)
+
+
+def test_an_aborted_stream_with_running_usage_is_known_to_its_last_event(booked):
+    """At least that much was generated."""
+    running = TEXT | {"usage": {"prompt_tokens": 9, "completion_tokens": 4}}
+
+    def use(exchange):
+        answered(exchange, TEXT, running)
+        exchange.aborted()
+
+    owner, sums = booked(use)
+
+    assert (owner.outcome, owner.counted) == ("aborted", "lower_bound")
+    assert sums == Sums(requests=1, input_tokens=9, output_tokens=4)
+
+
+def test_zeros_of_a_stream_that_was_cut_off_are_no_counts(booked):
+    """Some engines say 0 until the end."""
+    zeros = TEXT | {"usage": {"prompt_tokens": 0, "completion_tokens": 0}}
+
+    def use(exchange):
+        answered(exchange, zeros, zeros)
+        exchange.failed()
+
+    _, sums = booked(use)
+
+    assert sums == Sums(requests=1, output_tokens=2)
+
+
+def test_a_stream_that_ends_without_its_last_word_has_failed(booked):
+    """Ollama ends so when its runner dies: no usage, no [DONE]."""
+
+    def use(exchange):
+        answered(exchange, TEXT)
+        exchange.completed()
+
+    owner, _ = booked(use)
+
+    assert (owner.outcome, owner.counted) == ("failed", "lower_bound")
+
+
+def test_one_of_several_choices_is_a_lower_bound_on_llama_cpp(booked):
+    """It tells the tokens of one of them."""
+
+    def use(exchange):
+        exchange.asked.feed(b'{"n":3}')
+        answered(exchange, USAGE | {"timings": {"prompt_n": 5, "predicted_n": 3}}, content_type=OBJECT)
+        exchange.completed()
+
+    owner, _ = booked(use, engine=EngineFacts(kind="llamacpp", only_model="served"))
+
+    assert owner.counted == "lower_bound"
+    assert owner.model == "served"
+
+
+def test_the_zero_that_older_ollama_writes_for_cached_input_is_not_known(booked):
+    """Its responses interface writes it whatever was cached."""
+    usage = {"input_tokens": 5, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 0}}
+
+    def use(exchange):
+        answered(exchange, {"model": "m", "usage": usage}, content_type=OBJECT)
+        exchange.completed()
+
+    owner, sums = booked(use, api=RESPONSES, engine=EngineFacts(kind="ollama"))
+
+    assert owner.model == "m:latest"
+    assert sums == Sums(requests=1, input_tokens=5, output_tokens=3)
+
+
+def test_more_models_than_the_bound_are_other(booked):
+    """A client that makes up names makes up no more labels."""
+
+    def use(exchange):
+        answered(exchange, USAGE, content_type=OBJECT)
+        exchange.completed()
+
+    owner, _ = booked(use, models=[f"m{number}" for number in range(200)])
+
+    assert owner.model == "other"
+
+
+def test_an_answer_that_cannot_be_decoded_is_unknown_and_not_failed(booked):
+    """It is the client's, and whole for all that we know."""
+
+    def use(exchange):
+        exchange.answered(200, EVENTS, "zstd")
+        exchange.feed(b"\x28\xb5\x2f\xfd")
+        exchange.completed()
+
+    owner, _ = booked(use)
+
+    assert (owner.outcome, owner.counted) == ("completed", "unknown")
+
+
+def test_inference_of_an_interface_that_tells_nothing_counts_as_requests(booked):
+    """Old embeddings of Ollama, for one."""
+
+    def use(exchange):
+        answered(exchange, {"embedding": [0.1]}, content_type=OBJECT)
+        exchange.completed()
+
+    owner, sums = booked(use, api=UNMETERED)
+
+    assert (owner.outcome, owner.counted) == ("completed", "unknown")
+    assert sums == Sums(requests=1)
+
+
+def test_loading_a_model_is_not_booked(booked):
+    """Nobody asked for a token."""
+
+    def use(exchange):
+        answered(exchange, {"model": "m", "done": True, "done_reason": "load"}, content_type=OBJECT)
+        exchange.completed()
+
+    assert booked(use, api=OLLAMA) is None
+
+
+def test_users_are_found_where_each_interface_has_them():
+    """OpenAI's field and Anthropic's."""
+    assert user_in({("user",): "ann"}) == "ann"
+    assert user_in({("metadata", "user_id"): "bob"}) == "bob"
+    assert user_in({("user",): 7}) is None
