@@ -47,7 +47,7 @@ def meter_calibrate(
     found = calibrate_gpu_sensors(settings, last_seconds=last_hours * SECONDS_PER_HOUR)
     fit = found.fit
     print(f"{found.source} meter, {fit.points} whole minutes, GPU power over {fit.spread_watts:,.0f} W:")
-    quality = f"±{fit.standard_error:.3f}, r² {fit.r2:.3f}"
+    quality = f"±{fit.standard_error:.3f}, r² {fit.r_squared:.3f}"
     print(f"  wall = {fit.base_watts:,.1f} W + {fit.factor:.3f} x GPU   ({quality})")
     print("Kept in the history. While the meter stays it needs no factor: the GPUs are in what it says.")
     print("To count on without it:")

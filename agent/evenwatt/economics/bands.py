@@ -7,8 +7,9 @@ that comes twice in autumn the same price holds twice, whatever band it lies in.
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
+from evenwatt.economics.offsets import offset_pieces
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
 __all__ = ["DAYS", "HOLIDAY", "MINUTES_PER_DAY", "Band", "BandStep", "BandTariff", "band_at", "day_kinds"]
@@ -104,8 +105,8 @@ class BandTariff:
         """Return all moments of a stretch, its start included, at which the wall clock may cross an edge."""
         marks = {0, *(mark for band in self.bands for mark in (band.start_minute, band.end_minute))}
         found = {start}
-        for begin, until in _same_offset(self.zone, start, end):
-            offset = _offset_seconds(self.zone, begin)
+        for piece in offset_pieces(self.zone, start, end):
+            begin, until, offset = piece.start_utc_seconds, piece.end_utc_seconds, piece.offset_seconds
             found.add(begin)
             first_day = (begin + offset) // SECONDS_PER_DAY
             last_day = (until + offset) // SECONDS_PER_DAY
@@ -166,32 +167,3 @@ def _starts_on(band: Band, kinds: frozenset[str]) -> bool:
 
 def _end_today(band: Band) -> int:
     return MINUTES_PER_DAY if band.is_over_midnight else band.end_minute
-
-
-def _offset_seconds(zone: tzinfo, utc_seconds: int) -> int:
-    offset = datetime.fromtimestamp(utc_seconds, UTC).astimezone(zone).utcoffset()
-    return 0 if offset is None else int(offset.total_seconds())
-
-
-def _same_offset(zone: tzinfo, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a stretch in which the zone's clock is not set, looking once a day."""
-    begin = start
-    for day in range(start, end, SECONDS_PER_DAY):
-        next_day = day + SECONDS_PER_DAY
-        if _offset_seconds(zone, day) != _offset_seconds(zone, next_day):
-            change = _change_between(zone, day, next_day)
-            yield begin, change
-            begin = change
-    yield begin, end
-
-
-def _change_between(zone: tzinfo, before: int, after: int) -> int:
-    """Return the first second of the offset that holds at the later of two moments."""
-    old = _offset_seconds(zone, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        if _offset_seconds(zone, middle) == old:
-            before = middle
-        else:
-            after = middle
-    return after

@@ -1,15 +1,16 @@
 """The power that a machine draws without load, fitted from hours that it spent under several loads.
 
-Ordinary least squares of mean power over the rate of computed tokens: watts = idle_watts + joules_per_token
+A line through mean power over the rate of computed tokens: watts = idle_watts + joules_per_token
 x tokens per second. A fit is an estimate: it carries its quality, and where the rate hardly varied there is
 none, because a line through one point can have any slope.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean, pstdev
 
 from evenwatt.economics.breakeven import WindowSums
+from evenwatt.economics.line import fitted_line
 
 __all__ = ["FitRefused", "PowerFit", "PowerPoint", "fitted_power", "with_fitted_idle"]
 
@@ -62,30 +63,26 @@ class FitRefused:
 
 
 def fitted_power(points: Sequence[PowerPoint]) -> PowerFit | FitRefused:
-    """Return the least-squares line through power against token rate, or why there can be none.
-
-    Slope: sum((x - mean x)(y - mean y)) / sum((x - mean x)^2); intercept: mean y - slope x mean x. With n
-    points and the residual variance s^2 = sum(residual^2) / (n - 2), the squared standard errors are
-    s^2 / sxx for the slope and s^2 (1 / n + (mean x)^2 / sxx) for the intercept.
-    """
+    """Return the least-squares line through power against token rate, or why there can be none."""
     count = len(points)
     if count < LEAST_POINTS:
         return FitRefused(reason=f"only {count} whole hours were watched; {LEAST_POINTS} are needed")
-    mean_rate = sum(point.tokens_per_second for point in points) / count
-    mean_watts = sum(point.watts for point in points) / count
-    rate_square = sum((point.tokens_per_second - mean_rate) ** 2 for point in points)
-    if mean_rate <= 0:
+    rates = [point.tokens_per_second for point in points]
+    if not any(rates):
         return FitRefused(reason="no token was served")
-    if math.sqrt(rate_square / count) < LEAST_VARIATION * mean_rate:
+    if pstdev(rates) < LEAST_VARIATION * fmean(rates):
         return FitRefused(reason="the load hardly varied, so that power without load cannot be inferred")
-    slope = (
-        sum((point.tokens_per_second - mean_rate) * (point.watts - mean_watts) for point in points)
-        / rate_square
-    )
-    intercept = mean_watts - slope * mean_rate
-    if slope < 0 or intercept < 0:
+    line = fitted_line([(point.tokens_per_second, point.watts) for point in points])
+    if line.slope < 0 or line.intercept < 0:
         return FitRefused(reason="power does not rise with load in these hours: something else drives it")
-    return _with_quality(points, slope, intercept, mean_rate, mean_watts, rate_square)
+    return PowerFit(
+        idle_watts=line.intercept,
+        joules_per_token=line.slope,
+        idle_watts_error=line.intercept_error,
+        joules_per_token_error=line.slope_error,
+        r_squared=line.r_squared,
+        points=count,
+    )
 
 
 def with_fitted_idle(sums: WindowSums, fit: PowerFit) -> WindowSums:
@@ -96,25 +93,3 @@ def with_fitted_idle(sums: WindowSums, fit: PowerFit) -> WindowSums:
     """
     up_seconds = sums.seconds - sums.down_seconds
     return replace(sums, idle_seconds=sums.seconds, idle_joules=fit.idle_watts * up_seconds)
-
-
-def _with_quality(
-    points: Sequence[PowerPoint],
-    slope: float,
-    intercept: float,
-    mean_rate: float,
-    mean_watts: float,
-    rate_square: float,
-) -> PowerFit:
-    count = len(points)
-    residual = sum((point.watts - intercept - slope * point.tokens_per_second) ** 2 for point in points)
-    spread = sum((point.watts - mean_watts) ** 2 for point in points)
-    variance = residual / (count - 2)
-    return PowerFit(
-        idle_watts=intercept,
-        joules_per_token=slope,
-        idle_watts_error=math.sqrt(variance * (1 / count + mean_rate**2 / rate_square)),
-        joules_per_token_error=math.sqrt(variance / rate_square),
-        r_squared=1 - residual / spread if spread else None,
-        points=count,
-    )

@@ -4,12 +4,12 @@ What rises with the GPUs' power at the wall is what they draw more, the losses o
 fans, and the processors that feed them; the slope holds all of that, the intercept what is drawn without.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-__all__ = ["LEAST_POINTS", "LEAST_SPREAD_WATTS", "SensorFit", "sensor_fit"]
+from evenwatt.economics.line import fitted_line
+
+__all__ = ["SensorFit", "sensor_fit"]
 
 LEAST_POINTS = 10
 LEAST_SPREAD_WATTS = 30.0
@@ -25,20 +25,20 @@ class SensorFit:
 
     Attributes:
         standard_error: Of the factor.
-        r2: Share of the variation of wall power that the line explains.
+        r_squared: Share of the variation of wall power that the line explains.
         spread_watts: Over how much of GPU power it was measured.
     """
 
     factor: float
     standard_error: float
     base_watts: float
-    r2: float
+    r_squared: float
     points: int
     spread_watts: float
 
 
 def sensor_fit(points: Sequence[tuple[float, float]]) -> SensorFit | str:
-    """Return the line through (GPU watts, wall watts) by least squares, or a sentence why there is none."""
+    """Return the line through (GPU watts, wall watts), or a sentence why there is none."""
     if len(points) < LEAST_POINTS:
         return f"{len(points)} whole minutes with both are too few; at least {LEAST_POINTS} are needed"
     spread = _spread(sorted(x for x, _ in points))
@@ -47,17 +47,12 @@ def sensor_fit(points: Sequence[tuple[float, float]]) -> SensorFit | str:
             f"the GPUs' power varied by {spread:,.0f} W only; a slope needs {LEAST_SPREAD_WATTS:,.0f} W at "
             "least. Let them idle for some minutes and work for some"
         )
-    mean_x, mean_y = fmean(x for x, _ in points), fmean(y for _, y in points)
-    square_x = math.fsum((x - mean_x) ** 2 for x, _ in points)
-    square_y = math.fsum((y - mean_y) ** 2 for _, y in points)
-    factor = math.fsum((x - mean_x) * (y - mean_y) for x, y in points) / square_x
-    base = mean_y - factor * mean_x
-    missed = math.fsum((y - base - factor * x) ** 2 for x, y in points)
+    line = fitted_line(points)
     return SensorFit(
-        factor=factor,
-        standard_error=math.sqrt(missed / (len(points) - 2) / square_x),
-        base_watts=base,
-        r2=1.0 - missed / square_y if square_y else 0.0,
+        factor=line.slope,
+        standard_error=line.slope_error,
+        base_watts=line.intercept,
+        r_squared=line.r_squared or 0.0,
         points=len(points),
         spread_watts=spread,
     )

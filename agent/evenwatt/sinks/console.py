@@ -217,7 +217,7 @@ def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     if calibration is not None:
         day = datetime.fromtimestamp(calibration["utc_seconds"], UTC).strftime("%Y-%m-%d")
         applied = "counted" if calibration["is_applied"] else "not counted"
-        text = f"of {day}, ±{calibration['standard_error']:.3f}, r² {calibration['r2']:.3f}; {applied}"
+        text = f"of {day}, ±{calibration['standard_error']:.3f}, r² {calibration['r_squared']:.3f}; {applied}"
         yield f"GPU sensors x {calibration['factor']:.3f}", "", "", "", text
 
 

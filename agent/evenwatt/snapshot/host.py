@@ -17,7 +17,7 @@ class CalibrationView:
     utc_seconds: float
     factor: float
     standard_error: float
-    r2: float
+    r_squared: float
     is_applied: bool
 
 

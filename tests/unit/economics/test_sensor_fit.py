@@ -14,7 +14,7 @@ def test_a_straight_line_is_found_exactly():
     fit = sensor_fit(LINE)
 
     assert (fit.factor, fit.base_watts) == (pytest.approx(1.1), pytest.approx(60.0))
-    assert fit.r2 == pytest.approx(1.0)
+    assert fit.r_squared == pytest.approx(1.0)
     assert fit.standard_error == pytest.approx(0.0, abs=1e-9)
     assert (fit.points, fit.spread_watts) == (15, 280.0)
 
@@ -25,7 +25,7 @@ def test_noise_shows_in_the_quality():
     fit = sensor_fit(noisy)
 
     assert fit.factor == pytest.approx(1.1, abs=0.03)
-    assert 0.98 < fit.r2 < 1.0
+    assert 0.98 < fit.r_squared < 1.0
     assert fit.standard_error == pytest.approx(10 / (13**0.5) * 15**0.5 / 334.66, rel=0.05)
 
 

@@ -12,7 +12,7 @@ from evenwatt.service.host.keeper import GPU_POWER
 from evenwatt.service.start import demo_agent
 from evenwatt.sinks.history import CalibrationRow, history_beside
 
-FACTOR = {"factor": 1.08, "standard_error": 0.01, "r2": 0.99}
+FACTOR = {"factor": 1.08, "standard_error": 0.01, "r_squared": 0.99}
 
 
 class Site:

@@ -18,7 +18,7 @@ CALIBRATED = HostView(
     meter_watts=320.0,
     host_watts=95.5,
     calibration=CalibrationView(
-        utc_seconds=1_790_000_000.0, factor=1.083, standard_error=0.004, r2=0.998, is_applied=False
+        utc_seconds=1_790_000_000.0, factor=1.083, standard_error=0.004, r_squared=0.998, is_applied=False
     ),
 )
 

@@ -276,6 +276,6 @@ class HostKeeper:
             utc_seconds=row.utc_seconds,
             factor=row.result["factor"],
             standard_error=row.result["standard_error"],
-            r2=row.result["r2"],
+            r_squared=row.result["r_squared"],
             is_applied=self._settings.host_power.apply_calibration and not is_contained,
         )

@@ -18,7 +18,7 @@ __all__ = ["Calibration", "MeterLine", "NotCalibrated", "calibrate_gpu_sensors",
 
 _LOOK_SECONDS = 1.0
 _LONGEST_GAP_SECONDS = 30.0
-_LEAST_R2 = 0.8
+_LEAST_R_SQUARED = 0.8
 _METERS_WITH_GPUS = ("http", "prometheus", "ipmi", "hwmon", "simulated")
 """Sources that usually have the GPUs behind them, the more exact first."""
 
@@ -116,10 +116,10 @@ def calibrate_gpu_sensors(settings: Settings, *, last_seconds: float) -> Calibra
         fit = sensor_fit([(minute.gpu_watts, minute.wall_watts) for minute in minutes[source]])
         if isinstance(fit, str):
             raise NotCalibrated(f"{source} meter: {fit}")
-        if fit.r2 < _LEAST_R2 or fit.factor <= 0:
+        if fit.r_squared < _LEAST_R_SQUARED or fit.factor <= 0:
             raise NotCalibrated(
-                f"{source} meter: wall power does not follow GPU power (r² {fit.r2:.2f}, expected at least "
-                f"{_LEAST_R2}); something else on this machine draws much of it"
+                f"{source} meter: wall power does not follow GPU power (r² {fit.r_squared:.2f}, expected at "
+                f"least {_LEAST_R_SQUARED}); something else on this machine draws much of it"
             )
         found = Calibration(
             source=source,

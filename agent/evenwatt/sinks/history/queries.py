@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from evenwatt.economics.offsets import OffsetPiece
 from evenwatt.ledger import HostUse, MeterUse, Usage
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
-from evenwatt.snapshot.report.localtime import LocalTime, OffsetPiece
+from evenwatt.snapshot.report.localtime import LocalTime
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["HistorySpan", "history_extent", "history_settings"]

@@ -1,35 +1,17 @@
-"""Local days and hours of a span, right through changes of the clocks: as pieces of one offset from UTC."""
+"""Local days and hours of a span, right through changes of the clocks."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, tzinfo
 
+from evenwatt.economics.offsets import OffsetPiece, offset_pieces
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-__all__ = ["LocalTime", "OffsetPiece", "date_of", "local_time"]
+__all__ = ["LocalTime", "date_of", "local_time"]
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffsetPiece:
-    """A part of a span in which the clocks of the site were not changed.
-
-    Attributes:
-        offset_seconds: Local time less UTC.
-    """
-
-    start_utc_seconds: int
-    end_utc_seconds: int
-    offset_seconds: int
-
-    @property
-    def hour_shift_seconds(self) -> int:
-        """How long after an hour of UTC the local hours begin: 0 in most zones, half an hour in India."""
-        return -self.offset_seconds % SECONDS_PER_HOUR
 
 
 class LocalTime:
@@ -79,41 +61,9 @@ class LocalTime:
 
 def local_time(zone: tzinfo, start_utc_seconds: int, end_utc_seconds: int) -> LocalTime:
     """Return the calendar of a zone over a span, which must not be empty."""
-    pieces = []
-    begun, offset = start_utc_seconds, _offset_at(zone, start_utc_seconds)
-    at = start_utc_seconds
-    while at < end_utc_seconds:
-        after = min(at + SECONDS_PER_DAY, end_utc_seconds)
-        # The end itself is not part of the span: a change there is none of it.
-        next_offset = _offset_at(zone, after - 1)
-        if next_offset != offset:
-            change = _change_between(zone, at, after - 1)
-            pieces.append(OffsetPiece(start_utc_seconds=begun, end_utc_seconds=change, offset_seconds=offset))
-            begun, offset = change, next_offset
-        at = after
-    pieces.append(
-        OffsetPiece(start_utc_seconds=begun, end_utc_seconds=end_utc_seconds, offset_seconds=offset)
-    )
-    return LocalTime(pieces)
+    return LocalTime(tuple(offset_pieces(zone, start_utc_seconds, end_utc_seconds)))
 
 
 def date_of(day_number: int) -> date:
     """Return the date of a day in days since 1970-01-01."""
     return date.fromordinal(_EPOCH_ORDINAL + day_number)
-
-
-def _offset_at(zone: tzinfo, utc_seconds: int) -> int:
-    offset = datetime.fromtimestamp(utc_seconds, UTC).astimezone(zone).utcoffset()
-    return 0 if offset is None else int(offset.total_seconds())
-
-
-def _change_between(zone: tzinfo, before: int, after: int) -> int:
-    """Return the first second at which the offset is no longer that of `before`."""
-    offset = _offset_at(zone, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        if _offset_at(zone, middle) == offset:
-            before = middle
-        else:
-            after = middle
-    return after

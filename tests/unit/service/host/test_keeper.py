@@ -18,7 +18,7 @@ CALIBRATION = CalibrationRow(
     utc_seconds=1_000.0,
     kind=GPU_POWER,
     subject="http",
-    result={"factor": 1.08, "standard_error": 0.01, "r2": 0.99},
+    result={"factor": 1.08, "standard_error": 0.01, "r_squared": 0.99},
     settings={},
 )
 

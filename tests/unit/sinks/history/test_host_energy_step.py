@@ -14,7 +14,7 @@ GPU_POWER = CalibrationRow(
     utc_seconds=1_000.0,
     kind="gpu_power",
     subject="http",
-    result={"factor": 1.08, "r2": 0.999},
+    result={"factor": 1.08, "r_squared": 0.999},
     settings={"seconds": 600},
 )
 
