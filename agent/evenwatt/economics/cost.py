@@ -22,6 +22,7 @@ from evenwatt.economics.running import (
 from evenwatt.economics.tariffs import Tariff, energy_cost
 from evenwatt.economics.tokens import Tokens
 from evenwatt.model import State
+from evenwatt.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = [
     "Costs",
@@ -30,6 +31,7 @@ __all__ = [
     "PriceBook",
     "StateUse",
     "api_costs",
+    "costs_per_hour",
     "minute_costs",
     "model_rule",
     "summed_costs",
@@ -163,6 +165,19 @@ def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, St
             use.joules for state, use in uses.items() if by_state[state].energy is None and use.joules
         ),
     )
+
+
+def costs_per_hour(book: PriceBook, utc_seconds: float, *, watts: float | None) -> Costs:
+    """Return what an hour costs of a machine that is up, at the prices and the power of a moment.
+
+    Args:
+        book: The site's prices.
+        utc_seconds: The moment.
+        watts: What the machine draws; None: not known, and so is the energy.
+    """
+    minute = utc_seconds // SECONDS_PER_MINUTE * SECONDS_PER_MINUTE
+    joules = None if watts is None else watts * SECONDS_PER_HOUR
+    return _use_costs(book, minute, StateUse(seconds=SECONDS_PER_HOUR, joules=joules))
 
 
 def model_rule(book: PriceBook, model: str) -> ModelRule:

@@ -1,6 +1,6 @@
 """The history as a tick uses it: what is written, what waits to be, and what it all adds up to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
 from evenwatt.config import Window
@@ -8,15 +8,13 @@ from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import PriceBook, model_rule
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting, merged_postings
+from evenwatt.service.events import Tell
 from evenwatt.service.pricing import priced
 from evenwatt.service.windows import window_views
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of, with_outlook
 
-__all__ = ["Accounts", "Tell", "price_back"]
-
-Tell = Callable[[str, str, str], None]
-"""Makes an event of a kind, a subject and a text."""
+__all__ = ["Accounts", "price_back"]
 
 _EVENTS_SHOWN = 20
 

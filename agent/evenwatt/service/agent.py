@@ -9,48 +9,42 @@ from enum import StrEnum
 from pathlib import Path
 
 from evenwatt import __version__, clock
-from evenwatt.config import Settings, load
+from evenwatt.config import Settings
 from evenwatt.economics.capacity import Capacity
-from evenwatt.economics.cost import Costs, StateUse, minute_costs
+from evenwatt.economics.cost import costs_per_hour
 from evenwatt.economics.tariffs import price_per_kwh_at
 from evenwatt.errors import ConfigError, HistoryError, SourceError
-from evenwatt.ledger import Ledger, LedgerRules, TokenWeights
-from evenwatt.model import Event, GpuReading, GpusReading, Moment, Reading, State
+from evenwatt.ledger import Ledger, LedgerRules
+from evenwatt.model import Moment, Reading
 from evenwatt.readings.host.source import HOST_SOURCE
-from evenwatt.readings.nvml import NvmlSource
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
 from evenwatt.service.accounts import Accounts
 from evenwatt.service.api_prices.keeper import PriceKeeper
 from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL, Control
+from evenwatt.service.control import Control
 from evenwatt.service.electricity.keeper import ElectricityKeeper
-from evenwatt.service.electricity.tariffs import site_holidays
 from evenwatt.service.engines import EngineRoster
+from evenwatt.service.events import Events
+from evenwatt.service.gpus import GpuKeeper
 from evenwatt.service.host.keeper import GPU_POWER, HostKeeper
 from evenwatt.service.notes import electricity_view, price_notes
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
-from evenwatt.service.workers import Crew, is_silence
+from evenwatt.service.reload import ledger_rules, reloaded_settings
+from evenwatt.service.workers import Crew
 from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History
 from evenwatt.sinks.web import WebServer
-from evenwatt.snapshot import Snapshot, Sums
-from evenwatt.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from evenwatt.snapshot import Snapshot, Sums, machine_watts
 
 __all__ = ["Agent", "Ending"]
 
 _log = logging.getLogger("evenwatt")
 
-_GAP_TICKS = 3
 _STALE_TICKS = 6
 _STOPPING_SECONDS = 2.0
 """For the last reading; with a write that waits before and after it, it stays below the 5 seconds allowed."""
-
-
-_GOOD_NEWS = frozenset(
-    {"config_reloaded", "electricity_fresh", "engine_found", "gpus_resumed", "history_back"}
-)
 
 
 class Ending(StrEnum):
@@ -103,10 +97,8 @@ class Agent:
         self._simulated = engines is not None
         self._recorder = recorder
         self._started_utc_seconds = clock.utc_seconds()
-        self._nvml = gpus if isinstance(gpus, NvmlSource) else None
-        self._gpus: tuple[GpuReading, ...] = ()
-        self._gpu_indexes: dict[str, int] = {}
-        self._events: list[Event] = []
+        self._events = Events()
+        self._tell = self._events.tell
         with ExitStack() as opened:
             if recorder is not None:
                 opened.callback(recorder.close)
@@ -141,8 +133,7 @@ class Agent:
             self._tell("history_moved", "history", text)
         self._accounts = Accounts(self._history, tell=self._tell)
         cursors = self._history.cursors()
-        if gpus is not None:
-            self._crew.add(gpus)
+        self._gpus = GpuKeeper(gpus, self._crew)
         self._roster = EngineRoster(
             self._crew,
             self._settings,
@@ -216,14 +207,13 @@ class Agent:
             _log.info("%s: %s", event.subject, event.text)
         posting = replace(
             posting,
-            events=(*posting.events, *self._events),
+            events=(*posting.events, *self._events.taken()),
             cursors={
                 **posting.cursors,
                 **self._capacity.changed(),
                 EngineRoster.CURSOR: self._roster.stored(),
             },
         )
-        self._events.clear()
         self._accounts.post(posting, self._book)
         self._follow_capacities(moment)
         self._accounts.look_up(
@@ -236,7 +226,7 @@ class Agent:
         self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
         if self._roster.found_something_real:
             return Ending.REAL_FOUND
-        return Ending.DRIVER_CHANGED if self._nvml and self._nvml.needs_restart else None
+        return Ending.DRIVER_CHANGED if self._gpus.needs_new_process else None
 
     def _say_what_was_not_written(self) -> None:
         health = self._accounts.health
@@ -257,44 +247,18 @@ class Agent:
         if control.take(signal.SIGHUP):
             self.reload()
             return True
-        if self._nvml is not None and control.take(RELEASE_SIGNAL):
-            self._release(self._nvml)
-            return True
-        if self._nvml is not None and control.take(RESUME_SIGNAL):
-            self._nvml.request_resume()
-            self._tell("gpus_resumed", "nvml", "the GPUs are taken up again")
-            return True
-        return False
-
-    def _release(self, nvml: NvmlSource) -> None:
-        """Let the GPUs go with the next reading; where the driver hangs, only once it answers."""
-        nvml.request_release()
-        health = next(health for health in self._crew.health if health.source == nvml.name)
-        if is_silence(health.error):
-            text = f"asked to let go of the GPUs, which is done as soon as the driver answers: {health.error}"
-            self._tell("gpus_release_waits", nvml.name, text)
-        else:
-            text = "the GPUs are let go on request; they are not metered until resumed"
-            self._tell("gpus_released", nvml.name, text)
+        return self._gpus.obey(control, self._tell)
 
     def reload(self) -> None:
         """Take the configuration anew; where it is wrong the old one stays in force."""
         try:
-            settings = load(self._config_path)
-            site_holidays(settings)
-        except (ConfigError, SourceError) as error:
-            self._refuse("; ".join(str(error).split("\n")))
+            settings = reloaded_settings(self._config_path, self._settings)
+        except ConfigError as error:
+            self._config_reload_ok = False
+            reason = "; ".join(str(error).split("\n"))
+            text = f"not reloaded, the old one stays in force: {reason}"
+            self._tell("config_refused", "configuration", text)
             return
-        if settings.currency != self._settings.currency:
-            self._refuse(f"currency cannot change within one history, from {self._settings.currency}")
-            return
-        for name, before, after in (
-            ("server.listen", self._settings.server, settings.server),
-            ("history.path", self._settings.history, settings.history),
-            ("sampling.gpu_seconds", self._settings.sampling.gpu_seconds, settings.sampling.gpu_seconds),
-        ):
-            if before != after:
-                _log.warning("%s changed; it takes effect when the agent is started again", name)
         self._settings = settings
         self._config_reload_ok = True
         self._roster.adopt(settings)
@@ -304,10 +268,6 @@ class Agent:
         self._electricity.adopt(settings)
         self._rebuild_book()
         self._tell("config_reloaded", "configuration", "the configuration was reloaded")
-
-    def _refuse(self, reason: str) -> None:
-        self._config_reload_ok = False
-        self._tell("config_refused", "configuration", f"not reloaded, the old one stays in force: {reason}")
 
     # --- parts of a tick -----------------------------------------------------------------------------------
 
@@ -328,11 +288,7 @@ class Agent:
         """Keep the latest readings for the views; what was not read this time is not shown as live."""
         self._roster.note(readings)
         self._host.note(readings)
-        self._gpus = ()
-        for reading in readings:
-            if isinstance(reading, GpusReading):
-                self._gpus = reading.gpus
-        self._gpu_indexes |= {gpu.uuid: gpu.index for gpu in self._gpus}
+        self._gpus.note(readings)
         if self._ledger.gpu_names != self._gpu_names:
             self._gpu_names = self._ledger.gpu_names
             self._rebuild_book()
@@ -361,25 +317,7 @@ class Agent:
         )
 
     def _rules(self) -> LedgerRules:
-        settings = self._settings
-        return LedgerRules(
-            gap_after_seconds=_GAP_TICKS * settings.sampling.tick_seconds,
-            configured_gpus={
-                engine.name: engine.gpus for engine in settings.engines or () if engine.gpus is not None
-            },
-            remote_engines=self._roster.remote,
-            host=self._host.rules,
-            weights=TokenWeights(
-                input_weight=settings.attribution.input_token_weight,
-                output_weight=settings.attribution.output_token_weight,
-            ),
-        )
-
-    def _tell(self, kind: str, subject: str, text: str) -> None:
-        """Log something and keep it as an event with the next tick."""
-        level = logging.INFO if kind in _GOOD_NEWS else logging.WARNING
-        _log.log(level, "%s: %s", subject, text)
-        self._events.append(Event(utc_seconds=clock.utc_seconds(), kind=kind, subject=subject, text=text))
+        return ledger_rules(self._settings, remote_engines=self._roster.remote, host=self._host.rules)
 
     # --- what views see ------------------------------------------------------------------------------------
 
@@ -389,7 +327,7 @@ class Agent:
         return _STALE_TICKS * sampling.tick_seconds + sampling.deadline_seconds
 
     def _snapshot(self, moment: Moment) -> Snapshot:
-        tariff = self._book.tariff
+        tariff, host = self._book.tariff, self._host.view(self._ledger.host)
         return Snapshot(
             moment=moment,
             started_utc_seconds=self._started_utc_seconds,
@@ -398,13 +336,13 @@ class Agent:
             currency=self._settings.currency,
             totals=self._accounts.totals,
             source_totals=self._accounts.source_totals,
-            gpus=self._gpus,
-            gpu_indexes=dict(self._gpu_indexes),
+            gpus=self._gpus.readings,
+            gpu_indexes=self._gpus.indexes,
             last_scrape=self._web.last_scrape,
-            host=self._host.view(self._ledger.host),
+            host=host,
             gpu_owners=self._ledger.gpu_owners,
             counter_power_ratios=self._ledger.counter_power_ratios,
-            gpus_released=self._nvml is not None and self._nvml.released,
+            gpus_released=self._gpus.are_released,
             engines=self._roster.views(self._capacities),
             sources=(*self._crew.health, *self._electricity.health),
             windows=self._accounts.windows,
@@ -412,7 +350,9 @@ class Agent:
                 None if tariff is None else price_per_kwh_at(tariff, moment.utc_seconds)
             ),
             electricity=electricity_view(self._book, moment.utc_seconds),
-            cost_per_hour=self._cost_per_hour(moment),
+            cost_per_hour=costs_per_hour(
+                self._book, moment.utc_seconds, watts=machine_watts(self._gpus.readings, host)
+            ),
             assumptions=(*all_assumptions(self._settings, self._gpu_names), *self._host.assumptions),
             notes=price_notes(self._book, moment.utc_seconds, self._settings.timezone),
             pending_prices=self._prices.pending,
@@ -420,16 +360,6 @@ class Agent:
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,
         )
-
-    def _cost_per_hour(self, moment: Moment) -> Costs:
-        watts = [gpu.power_watts for gpu in self._gpus]
-        host = self._host.view(self._ledger.host).host_watts
-        watts += [] if host is None else [host]
-        known = [value for value in watts if value is not None]
-        joules = sum(known) * SECONDS_PER_HOUR if known and len(known) == len(watts) else None
-        use = StateUse(seconds=SECONDS_PER_HOUR, joules=joules)
-        minute = moment.utc_seconds // SECONDS_PER_MINUTE * SECONDS_PER_MINUTE
-        return minute_costs(self._book, utc_seconds=minute, uses={State.ACTIVE: use}).costs
 
 
 def _models(totals: Sums) -> dict[str, frozenset[str]]:

@@ -1,7 +1,7 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
 from evenwatt.snapshot.chargeback import ClientBill, client_bills
-from evenwatt.snapshot.host import CalibrationView, HostView
+from evenwatt.snapshot.host import CalibrationView, HostView, machine_watts
 from evenwatt.snapshot.outlook import with_outlook
 from evenwatt.snapshot.sums import (
     ApiBill,
@@ -45,6 +45,7 @@ __all__ = [
     "WindowView",
     "bill_of",
     "client_bills",
+    "machine_watts",
     "money_of",
     "sums_with",
     "tokens_of",

@@ -1,8 +1,11 @@
-"""Host power as views show it."""
+"""Host power as views show it, and with it what the whole machine draws."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["CalibrationView", "HostView"]
+from evenwatt.model import GpuReading
+
+__all__ = ["CalibrationView", "HostView", "machine_watts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +44,14 @@ class HostView:
     meter_watts: float | None = None
     host_watts: float | None = None
     calibration: CalibrationView | None = None
+
+
+def machine_watts(gpus: Iterable[GpuReading], host: HostView) -> float | None:
+    """Return what the machine draws now: all GPUs, and what is beside them where something tells that.
+
+    None where nothing is measured, or one of the GPUs does not tell.
+    """
+    watts = [gpu.power_watts for gpu in gpus]
+    watts += [] if host.host_watts is None else [host.host_watts]
+    known = [value for value in watts if value is not None]
+    return sum(known) if known and len(known) == len(watts) else None
