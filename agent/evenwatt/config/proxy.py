@@ -15,14 +15,14 @@ from evenwatt.config.section import Section
 from evenwatt.config.urls import parse_engine_url
 from evenwatt.config.values import AbsolutePath, Address, Flag, Label, ListenAddress
 
-__all__ = ["Proxy", "ProxyClient", "default_proxy_state", "parse_upstream"]
+__all__ = ["Proxy", "ProxyClient", "default_proxy_state"]
 
 _MOST_CLIENTS = 100
 _UNIX = "unix:"
 _ProxyEngine = Literal["auto", "ollama", "vllm", "sglang", "llamacpp", "other"]
 
 
-def parse_upstream(text: Any) -> str:
+def _parse_upstream(text: Any) -> str:
     """Return where an engine is, `http://...`, `https://...` or `unix:/path`.
 
     Raises:
@@ -89,7 +89,7 @@ class Proxy(Section):
     """
 
     name: EngineName
-    upstream: Annotated[str, PlainValidator(parse_upstream)]
+    upstream: Annotated[str, PlainValidator(_parse_upstream)]
     listen: ListenAddress = Address(host="127.0.0.1", port=11434)
     metrics_listen: ListenAddress = Address(host="127.0.0.1", port=9788)
     state: AbsolutePath | None = None

@@ -18,7 +18,6 @@ __all__ = [
     "ReferencePrice",
     "api_cost",
     "batch_cost",
-    "batch_price",
     "computed_input_per_mtok",
     "reference_price_at",
     "reference_price_from_usd",
@@ -223,7 +222,7 @@ def request_cost(
     )
 
 
-def batch_price(price: ReferencePrice) -> ReferencePrice | None:
+def _batch_price(price: ReferencePrice) -> ReferencePrice | None:
     """Return the batch rates of a price as a price of its own; None where there are none."""
     if price.batch_input_per_mtok is None or price.batch_output_per_mtok is None:
         return None
@@ -246,7 +245,7 @@ def batch_cost(tokens: Tokens, price: ReferencePrice, *, token_ratio: float = 1.
         price: Of the reference, at the time of use.
         token_ratio: As for `api_cost`.
     """
-    batch = batch_price(price)
+    batch = _batch_price(price)
     return None if batch is None else api_cost(tokens, batch, token_ratio=token_ratio)
 
 

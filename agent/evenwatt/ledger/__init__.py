@@ -19,7 +19,8 @@ from evenwatt.ledger.host import HostRules
 
 if TYPE_CHECKING:
     from evenwatt.ledger.attribution import TokenWeights
-    from evenwatt.ledger.book import Ledger, LedgerRules
+    from evenwatt.ledger.book import Ledger
+    from evenwatt.ledger.rules import LedgerRules
 
 __all__ = [
     "ClientUse",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-_MODULES = {"TokenWeights": "attribution", "Ledger": "book", "LedgerRules": "book"}
+_MODULES = {"TokenWeights": "attribution", "Ledger": "book", "LedgerRules": "rules"}
 """What only the agent needs, and where it is: imported when it is asked for, as reports must start fast."""
 
 

@@ -5,14 +5,13 @@ where the one that stored them stood.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import (
     SILENT,
     Activity,
     Holding,
-    TokenWeights,
     engine_time_shares,
     gpu_holdings,
     gpu_owners,
@@ -34,11 +33,12 @@ from evenwatt.ledger.cursors import (
 from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
 from evenwatt.ledger.entries import Posting
 from evenwatt.ledger.gauges import engine_use
-from evenwatt.ledger.host import HostRules, host_increase
+from evenwatt.ledger.host import host_increase
 from evenwatt.ledger.host_cursor import HOST_KEY, HostCursor, stored_host
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.meter_faults import TickUse
-from evenwatt.ledger.spans import Span, span_between
+from evenwatt.ledger.rules import LedgerRules
+from evenwatt.ledger.spans import Span, span_between, split_at_boot
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
 from evenwatt.model import (
     DEFAULT_MODEL,
@@ -52,39 +52,13 @@ from evenwatt.model import (
     State,
 )
 
-__all__ = ["Ledger", "LedgerRules"]
+__all__ = ["Ledger"]
 
 AGENT = "agent"
 """The source name under which gaps of the agent itself are told."""
 
 GPUS = "nvml"
 """The source name under which gaps of the GPUs are told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRules:
-    """What the ledger has to be told beside readings.
-
-    Attributes:
-        gap_after_seconds: An interval longer than this was not watched; what it holds is spread evenly and
-            flagged.
-        configured_gpus: By engine, the indexes or UUIDs that the configuration states.
-        remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
-        weights: What tokens weigh where models share an engine, or engines a GPU.
-        longest_power_gap_seconds: How far apart power samples may be joined by a line.
-        host: How host energy follows from what its source measures.
-        cross_check_seconds: Busy time over which an energy counter is compared with integrated power.
-    """
-
-    gap_after_seconds: float = 30.0
-    configured_gpus: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
-    remote_engines: frozenset[str] = frozenset()
-    weights: TokenWeights = field(default_factory=TokenWeights)
-    longest_power_gap_seconds: float = 30.0
-    host: HostRules = field(default_factory=HostRules)
-    cross_check_seconds: float = 300.0
-    cross_check_tolerance_ratio: float = 0.1
-    cross_check_busy_ratio: float = 0.5
 
 
 class Ledger:
@@ -405,7 +379,7 @@ class Ledger:
             journal.event(narration.clock_stepped(span))
         shared = self._time_shares(holdings, activities)
         shares = {engine: self._model_shares(engine, increases) for engine, _ in shared}
-        off, up = _split_at_boot(span, before, journal.moment)
+        off, up = split_at_boot(span, before, journal.moment)
         for part, is_down in ((off, True), (up, False)):
             if part is not None:
                 journal.time(part, shared, shares, estimated=unwatched, is_down=is_down)
@@ -424,15 +398,3 @@ class Ledger:
                 key = (holding.engine, holding.state)
                 shared[key] = shared.get(key, 0.0) + holding.seconds_share / len(owners)
         return shared
-
-
-def _split_at_boot(span: Span, before: Moment, after: Moment) -> tuple[Span | None, Span | None]:
-    """Return the part of a span in which the machine was off, as far as is known, and the part it was up."""
-    up_seconds = min(after.boot_seconds, span.length_seconds)
-    if before.boot_id == after.boot_id or up_seconds >= span.length_seconds:
-        return None, span
-    off_seconds = span.length_seconds - up_seconds
-    off = Span(
-        end_utc_seconds=span.end_utc_seconds - up_seconds, utc_seconds=off_seconds, length_seconds=off_seconds
-    )
-    return off, replace(span, utc_seconds=up_seconds, length_seconds=up_seconds)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evenwatt.model import Moment
 from evenwatt.units import (
@@ -12,7 +12,7 @@ from evenwatt.units import (
     SECONDS_PER_QUARTER_HOUR,
 )
 
-__all__ = ["Piece", "Span", "cut", "cut_count", "minute_of", "span_between"]
+__all__ = ["Piece", "Span", "cut", "cut_count", "minute_of", "span_between", "split_at_boot"]
 
 _CLOCK_STEP_SECONDS = 1.0
 _CLOCK_SLEW_RATIO = 1e-3
@@ -129,3 +129,15 @@ def cut_count(count: int, pieces: tuple[Piece, ...]) -> tuple[int, ...]:
         done = upto
     parts.append(count - done)
     return tuple(parts)
+
+
+def split_at_boot(span: Span, before: Moment, after: Moment) -> tuple[Span | None, Span | None]:
+    """Return the part of a span in which the machine was off, as far as is known, and the part it was up."""
+    up_seconds = min(after.boot_seconds, span.length_seconds)
+    if before.boot_id == after.boot_id or up_seconds >= span.length_seconds:
+        return None, span
+    off_seconds = span.length_seconds - up_seconds
+    off = Span(
+        end_utc_seconds=span.end_utc_seconds - up_seconds, utc_seconds=off_seconds, length_seconds=off_seconds
+    )
+    return off, replace(span, utc_seconds=up_seconds, length_seconds=up_seconds)

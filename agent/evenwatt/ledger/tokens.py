@@ -5,31 +5,28 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from evenwatt.ledger.cursors import CounterState, EarlierProcess, EngineCursor
+from evenwatt.ledger.epochs import (
+    counting_began,
+    is_known_process,
+    is_later,
+    is_older,
+    is_one_process,
+    is_same_epoch,
+)
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.model import DEFAULT_MODEL, OTHER_MODEL, EngineReading, ModelCounters, Moment
 
-__all__ = ["EngineIncrease", "ModelIncrease", "engine_increase", "is_same_epoch"]
+__all__ = ["EngineIncrease", "ModelIncrease", "engine_increase"]
 
 Number = TypeVar("Number", int, float)
 
 MODELS_PER_ENGINE = 200
 """Labels are bounded: further models of one engine share `OTHER_MODEL`."""
 
-_START_RESOLUTION_SECONDS = 0.01
-"""The kernel tells a start rounded down to its clock tick; no engine has served a token by the next one."""
-
-_OLDER_SECONDS = 1.0
-_OLDER_ELSEWHERE_SECONDS = 60.0
-"""By how much a process must be older than the last reading to be no restart; clocks of hosts differ."""
-
 _EARLIER_PROCESSES = 4
 
 _ZERO = CounterState(prefill_seconds=0.0, decode_seconds=0.0)
 """Where a model stood that was not there."""
-
-_PAGE_SIGNALS = ("start_time", "header", "created")
-_PROCESS_SIGNALS = ("start_time", "header", "process")
-_KERNEL_SIGNALS = ("process", "listener", "boot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,53 +149,27 @@ def _basis(
     others: Iterable[EngineCursor],
 ) -> _Basis:
     now, signals = reading.moment, reading.epoch.signals
-    began = _counting_began(reading, watching_since)
+    began = counting_began(reading, watching_since)
     if cursor is None:
         for other in others:
-            if _is_known_process(other.signals, signals, also_by_kernel=True):
+            if is_known_process(other.signals, signals, also_by_kernel=True):
                 span = span_between(other.moment, now)
                 return _Basis(span=span, counters=other.models, renamed_from=other.engine)
         return _Basis(span=None if began is None else span_between(began, now), counters={})
     if is_same_epoch(cursor.signals, signals):
         return _Basis(span=span_between(cursor.moment, now), counters=cursor.models)
     for process in cursor.earlier:
-        if _is_known_process(process.signals, signals, also_by_kernel=False):
+        if is_known_process(process.signals, signals, also_by_kernel=False):
             return _Basis(span=span_between(cursor.moment, now), counters=process.models)
-    if not _is_one_process(cursor.signals, signals) and _is_older(reading, cursor.moment):
+    if not is_one_process(cursor.signals, signals) and is_older(reading, cursor.moment):
         return _Basis(span=None, counters={})
-    start = began if began is not None and _is_later(began, cursor.moment) else cursor.moment
+    start = began if began is not None and is_later(began, cursor.moment) else cursor.moment
     return _Basis(span=span_between(start, now), counters={}, restarted=True)
-
-
-def _is_known_process(before: Mapping[str, str], after: Mapping[str, str], *, also_by_kernel: bool) -> bool:
-    """Return whether two readings surely come from one process, by evidence that both have.
-
-    Under one name the page's word is enough, as a listener may be a proxy; under two names the kernel must
-    not contradict it.
-    """
-    page = [name for name in _PAGE_SIGNALS if name in before and name in after]
-    kernel = ["process"] if "process" in before and "process" in after else []
-    names = [*page, *kernel] if also_by_kernel else page or kernel
-    return bool(names) and all(before[name] == after[name] for name in names)
-
-
-def _is_one_process(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Return whether a process made its counters anew while it lived on."""
-    return any(name in before and before[name] == after.get(name) for name in _PROCESS_SIGNALS)
-
-
-def _is_older(reading: EngineReading, than: Moment) -> bool:
-    """Return whether the process surely began before a moment, so that it is no restart since then."""
-    started, start_time = reading.epoch.started_boot_seconds, reading.epoch.signals.get("start_time")
-    if started is not None:
-        is_this_boot = reading.moment.boot_id == than.boot_id
-        return is_this_boot and started + _OLDER_SECONDS < than.boot_seconds
-    return start_time is not None and float(start_time) + _OLDER_ELSEWHERE_SECONDS < than.utc_seconds
 
 
 def _is_doubtful(cursor: EngineCursor, reading: EngineReading) -> bool:
     """Return whether counters that fell are to be seen twice: everything else says that nothing restarted."""
-    is_known = _is_known_process(cursor.signals, reading.epoch.signals, also_by_kernel=False)
+    is_known = is_known_process(cursor.signals, reading.epoch.signals, also_by_kernel=False)
     return is_known and not cursor.is_doubted
 
 
@@ -222,39 +193,8 @@ def _earlier(cursor: EngineCursor | None, reading: EngineReading) -> tuple[Earli
     processes = cursor.earlier
     if cursor.signals and not is_same_epoch(cursor.signals, signals):
         processes = (EarlierProcess(signals=cursor.signals, models=cursor.models), *processes)
-    others = [p for p in processes if not _is_known_process(p.signals, signals, also_by_kernel=False)]
+    others = [p for p in processes if not is_known_process(p.signals, signals, also_by_kernel=False)]
     return tuple(others[:_EARLIER_PROCESSES])
-
-
-def is_same_epoch(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Return whether two readings come from one process counting on.
-
-    What the page says about its own process is the stronger evidence: a listener may be a proxy that restarts
-    while the engine behind it counts on. The kernel's word decides where the page is silent; where both are,
-    only a falling value tells.
-    """
-    for signals in (_PAGE_SIGNALS, _KERNEL_SIGNALS):
-        shared = [name for name in signals if name in before and name in after]
-        if shared:
-            return all(before[name] == after[name] for name in shared)
-    return True
-
-
-def _counting_began(reading: EngineReading, watching_since: Moment) -> Moment | None:
-    """Return when the counters began, if that was after the history did; else None."""
-    started = reading.epoch.started_boot_seconds
-    if started is None:
-        return None
-    now = reading.moment
-    age = max(now.boot_seconds - started, 0.0)
-    began = Moment(utc_seconds=now.utc_seconds - age, boot_seconds=started, boot_id=now.boot_id)
-    at_latest = replace(began, boot_seconds=started + _START_RESOLUTION_SECONDS)
-    return began if _is_later(at_latest, watching_since) else None
-
-
-def _is_later(moment: Moment, than: Moment) -> bool:
-    """Return whether a moment of the present boot is later than one noted before, however clocks were set."""
-    return moment.boot_id != than.boot_id or moment.boot_seconds >= than.boot_seconds
 
 
 def _fell(before: CounterState, now: ModelCounters) -> bool:

@@ -28,7 +28,6 @@ from evenwatt.readings.api_rates import (
 )
 
 __all__ = [
-    "FETCH_TIMEOUT_SECONDS",
     "FetchedRates",
     "RateRequest",
     "Rates",
@@ -38,7 +37,7 @@ __all__ = [
     "reference_rates",
 ]
 
-FETCH_TIMEOUT_SECONDS = 30.0
+_FETCH_TIMEOUT_SECONDS = 30.0
 """Loading the catalogue takes about a second of CPU; a busy server may need longer."""
 
 _CACHE_FILE = "api-prices.json"
@@ -140,7 +139,7 @@ def fetch_in_subprocess(
     requests: Iterable[RateRequest],
     *,
     fetched: Path | None = None,
-    timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
+    timeout_seconds: float = _FETCH_TIMEOUT_SECONDS,
 ) -> FetchedRates:
     """Look models up in a short-lived child process, whose memory goes back with it.
 

@@ -33,8 +33,8 @@ from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
 from evenwatt.service.reload import ledger_rules, reloaded_settings
 from evenwatt.service.workers import Crew
-from evenwatt.sinks.console import summary_line
 from evenwatt.sinks.history import History
+from evenwatt.sinks.summary import summary_line
 from evenwatt.sinks.web import WebServer
 from evenwatt.snapshot import Snapshot, Sums, machine_watts
 

@@ -1,4 +1,4 @@
-"""The agent in a terminal: one line a minute while it runs, and the table of `evenwatt status`."""
+"""The agent in a terminal: the tables of `evenwatt status`."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -7,11 +7,11 @@ from typing import Any
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
 from evenwatt.sinks.tables import plain_console, print_table
-from evenwatt.sinks.words import UNKNOWN, clean, duration, number, percent
-from evenwatt.snapshot import ALL, Snapshot, WindowView
+from evenwatt.sinks.words import UNKNOWN, WHOLE_RATIO, clean, duration, number, percent
+from evenwatt.snapshot import ALL
 from evenwatt.units import JOULES_PER_KWH
 
-__all__ = ["print_status", "summary_line"]
+__all__ = ["print_status"]
 
 _NEVER = "never"
 _LEGEND = (
@@ -42,40 +42,6 @@ _SOURCES = {
     CapacitySource.SIMULATED: "simulated",
 }
 _GIB = 2**30
-_WHOLE_RATIO = 0.995
-"""A window that misses less is as good as whole."""
-
-
-def summary_line(snapshot: Snapshot) -> str:
-    """Return what matters now, in one line."""
-    parts = []
-    watts = [gpu.power_watts for gpu in snapshot.gpus if gpu.power_watts is not None]
-    if watts:
-        parts.append(f"{len(snapshot.gpus)} GPU {sum(watts):,.0f} W")
-    if snapshot.host.host_watts is not None:
-        parts.append(f"host {snapshot.host.host_watts:,.0f} W")
-    up = sum(view.up for view in snapshot.engines)
-    parts.append(f"{up}/{len(snapshot.engines)} engines up")
-    if snapshot.cost_per_hour.full is not None:
-        parts.append(f"{snapshot.cost_per_hour.full:.4f} {snapshot.currency}/h")
-    told = [_window_words(window, snapshot.currency) for window in snapshot.windows]
-    # A history younger than a window says in it what it says in a shorter one.
-    parts += [words for number, words in enumerate(told) if not number or _differs(snapshot, number)]
-    marked = "SIMULATED  " if snapshot.simulated else ""
-    return marked + "  ".join(part for part in parts if part)
-
-
-def _differs(snapshot: Snapshot, number: int) -> bool:
-    return snapshot.windows[number].rows != snapshot.windows[number - 1].rows
-
-
-def _window_words(window: WindowView, currency: str) -> str:
-    row = window.row()
-    cost = None if row is None else row.cost_per_mtok.get((Basis.FULL, TokenBase.TOTAL))
-    if cost is None:
-        return ""
-    so_far = "" if window.coverage_ratio >= _WHOLE_RATIO else " so far"
-    return f"{window.name}{so_far} {cost:.4f} {currency}/Mtok"
 
 
 def print_status(document: Mapping[str, Any]) -> None:
@@ -120,7 +86,7 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
     for group in groups:
         names = ", ".join(window["window"] for window in group)
         watched = group[0]["coverage_ratio"]
-        if watched >= _WHOLE_RATIO:
+        if watched >= WHOLE_RATIO:
             yield f"last {names}", group[0]
         else:
             yield f"last {names}: {duration(watched * group[0]['seconds'])} of it watched", group[0]

@@ -9,6 +9,7 @@ from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = [
     "UNKNOWN",
+    "WHOLE_RATIO",
     "aligned",
     "clean",
     "duration",
@@ -23,6 +24,10 @@ __all__ = [
 
 UNKNOWN = "-"
 """What stands for a value that is not known."""
+
+WHOLE_RATIO = 0.995
+"""A window of which more than this was watched is as good as whole."""
+
 _LEAST_RATIO = 0.001
 _LEAST_MONEY = 0.01
 _SIGNIFICANT_DIGITS = 4

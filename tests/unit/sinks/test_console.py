@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from evenwatt.economics.capacity import CapacitySource
-from evenwatt.economics.cost import Costs
 from evenwatt.economics.ownership import Owned
 from evenwatt.model import Assumption, Note, SourceHealth
-from evenwatt.sinks.console import print_status, summary_line
+from evenwatt.sinks.console import print_status
 from evenwatt.sinks.status import render_status
-from evenwatt.snapshot import ElectricityView, HistoryHealth, HostView, with_outlook
+from evenwatt.snapshot import ElectricityView, HistoryHealth, with_outlook
 from sink_fixtures import BOOK, CAPACITY, HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 HOSTILE = [
@@ -120,23 +119,6 @@ def test_a_sum_that_repeats_its_only_row_is_left_out(shown_lines):
     two = {**one, (HOUR + MINUTE, "chat", "large"): served()}
     assert owners(one) & {"chat / small", "chat", "whole machine"} == {"chat / small"}
     assert owners(two) > {"chat / small", "chat / large", "chat", "whole machine"}
-
-
-def test_the_summary_is_one_line():
-    """Power, engines, cost and windows in one line; what is not known is left out."""
-    assert (
-        summary_line(snapshot())
-        == "1 GPU 100 W  host 10 W  1/1 engines up  3.6360 EUR/h  1h so far 0.0379 EUR/Mtok"
-    )
-    unknown = snapshot(
-        {},
-        gpus=(gpu(power_watts=None),),
-        host=HostView(),
-        engines=(engine_view(up=False),),
-        cost_per_hour=Costs(hardware=3.6),
-        simulated=True,
-    )
-    assert summary_line(unknown) == "SIMULATED  0/1 engines up"
 
 
 @pytest.mark.parametrize(

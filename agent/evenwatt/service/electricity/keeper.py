@@ -19,7 +19,7 @@ from evenwatt.service.events import Tell
 from evenwatt.sinks.history import ElectricityPriceRow, History
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
-__all__ = ["ElectricityKeeper", "Quotes", "read_feed"]
+__all__ = ["ElectricityKeeper", "Quotes"]
 
 _SOURCE = "electricity"
 """The name under which the feed shows among the sources."""
@@ -45,7 +45,7 @@ class Quotes:
     duration_seconds: float = 0.0
 
 
-def read_feed(settings: Settings, feed: ElectricityFeed) -> Quotes:
+def _read_feed(settings: Settings, feed: ElectricityFeed) -> Quotes:
     """Read the feed once."""
     began = clock.boot_seconds()
     client = HttpClient(None if feed.api_key is None else feed.api_key.get_secret_value())
@@ -77,7 +77,7 @@ class ElectricityKeeper:
         settings: Settings,
         *,
         last_utc_seconds: float | None = None,
-        read: Callable[[Settings, ElectricityFeed], Quotes] = read_feed,
+        read: Callable[[Settings, ElectricityFeed], Quotes] = _read_feed,
     ) -> None:
         """Begin with what was read before.
 

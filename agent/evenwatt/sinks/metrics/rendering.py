@@ -1,11 +1,9 @@
-"""The snapshot as Prometheus metrics: the public names, rendered once a tick.
+"""The snapshot as Prometheus text, rendered once a tick.
 
-A series whose value is not known is left out. `METRICS` is the contract; docs/metrics.md is made from it.
+A series whose value is not known is left out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,198 +12,12 @@ from prometheus_client.process_collector import ProcessCollector
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals, Usage
 from evenwatt.model import State
+from evenwatt.sinks.metrics.names import METRICS, MetricSpec
 from evenwatt.snapshot import Money, Snapshot, WindowRow
 
-__all__ = ["CONTENT_TYPE", "METRICS", "MetricSpec", "render_metrics"]
+__all__ = ["CONTENT_TYPE", "render_metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSpec:
-    """One public metric.
-
-    Attributes:
-        name: As it stands on the page, `_total` included.
-    """
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def is_counter(self) -> bool:
-        """Whether it only rises over the life of the history."""
-        return self.name.endswith("_total")
-
-
-def _spec(name: str, help_text: str, *labels: str) -> MetricSpec:
-    return MetricSpec(name=f"evenwatt_{name}", help=help_text, labels=labels)
-
-
-METRICS: Final[Mapping[str, MetricSpec]] = {
-    spec.name.removeprefix("evenwatt_"): spec
-    for spec in (
-        _spec("gpu_energy_joules_total", "Energy drawn by a GPU.", "gpu", "uuid"),
-        _spec(
-            "host_energy_joules_total",
-            "Energy of the machine beside its GPUs, by the source that told it.",
-            "source",
-        ),
-        _spec(
-            "energy_joules_total",
-            "Energy of GPUs and host by engine, model and state; engine=unallocated is what no engine used.",
-            "engine",
-            "model",
-            "state",
-        ),
-        _spec(
-            "tokens_total",
-            "Tokens by engine, model and type; input is computed input, cached_input was reused, disjoint.",
-            "engine",
-            "model",
-            "type",
-        ),
-        _spec(
-            "requests_total",
-            "Requests by outcome, where the engine counts them.",
-            "engine",
-            "model",
-            "outcome",
-        ),
-        _spec(
-            "cost_total",
-            "Accrued cost in the currency of evenwatt_money_info; a component that is not known is absent.",
-            "engine",
-            "model",
-            "component",
-        ),
-        _spec("idle_cost_total", "The part of the cost accrued while idle.", "engine", "model", "state"),
-        _spec(
-            "api_cost_total",
-            "What the same tokens would have cost at an API, with the observed cache hits and with none.",
-            "engine",
-            "model",
-            "reference",
-            "cache",
-        ),
-        _spec("seconds_total", "Time that the machine was accounted for, also while the agent was away."),
-        _spec("engine_restarts_total", "Restarts of an engine that were seen.", "engine"),
-        _spec(
-            "gap_seconds_total",
-            "Time not watched, in which what was counted is an even spread.",
-            "source",
-        ),
-        _spec(
-            "gpu_info", "Constant 1; where a GPU's energy comes from.", "gpu", "uuid", "name", "energy_source"
-        ),
-        _spec("gpu_up", "Whether a GPU answers.", "gpu", "uuid"),
-        _spec("gpu_power_watts", "Power that a GPU draws now.", "gpu", "uuid"),
-        _spec("gpu_power_limit_watts", "Power limit in force.", "gpu", "uuid"),
-        _spec(
-            "gpu_utilization_ratio",
-            "Share of time in which any kernel ran, as NVML samples it; this is not load.",
-            "gpu",
-            "uuid",
-        ),
-        _spec("gpu_memory_used_bytes", "Memory in use.", "gpu", "uuid"),
-        _spec("gpu_memory_bytes", "Memory of the GPU.", "gpu", "uuid"),
-        _spec("gpu_temperature_celsius", "Temperature.", "gpu", "uuid"),
-        _spec(
-            "gpu_energy_counter_power_ratio",
-            "Energy counter over integrated power on a busy GPU, as last compared.",
-            "gpu",
-            "uuid",
-        ),
-        _spec("host_power_watts", "Power of the machine beside its GPUs, as last booked.", "source"),
-        _spec(
-            "host_info",
-            "Constant 1; the source of host power and what it measures.",
-            "source",
-            "covers",
-        ),
-        _spec("gpus_released", "Whether the GPUs were let go on request (evenwatt gpu release)."),
-        _spec("engine_up", "Whether an engine answered at the last tick.", "engine", "kind"),
-        _spec("engine_requests_running", "Requests running at the last tick.", "engine"),
-        _spec("engine_requests_waiting", "Requests waiting at the last tick.", "engine"),
-        _spec("electricity_price_per_kwh", "Electricity price now, fees included and PUE not."),
-        _spec(
-            "electricity_price_stale",
-            "1 where the electricity feed has no price for now and its last known one is used.",
-        ),
-        _spec(
-            "cost_per_hour", "Cost accruing now, energy at the present power of GPUs and host.", "component"
-        ),
-        _spec(
-            "capacity_tokens_per_second",
-            "Computed input and output tokens per second that an engine can sustain; by source=peak_seen it "
-            "may do more, and its load_ratio and break_even_load_ratio are upper bounds.",
-            "engine",
-            "model",
-            "source",
-        ),
-        _spec(
-            "load_ratio",
-            "Token load: served rate over capacity, idle time included.",
-            "engine",
-            "model",
-            "window",
-        ),
-        _spec(
-            "break_even_load_ratio",
-            "Load from which own tokens are cheaper than the reference; +Inf means never.",
-            "engine",
-            "model",
-            "reference",
-            "window",
-        ),
-        _spec(
-            "cost_per_mtok",
-            "Cost per million tokens, from sums over the window; absent without tokens.",
-            "engine",
-            "model",
-            "window",
-            "basis",
-            "tokens",
-        ),
-        _spec(
-            "api_price_per_mtok",
-            "The reference's price per million tokens at the mix served in the window.",
-            "engine",
-            "model",
-            "reference",
-            "window",
-        ),
-        _spec(
-            "api_price_pending",
-            "Constant 1 for each reference whose changed price waits for evenwatt prices accept.",
-            "reference",
-        ),
-        _spec(
-            "break_even_ratio",
-            "API-equivalent over own cost in the window; below 1 the API was cheaper.",
-            "engine",
-            "model",
-            "reference",
-            "window",
-        ),
-        _spec("window_coverage_ratio", "Share of the window in which the agent looked.", "window"),
-        _spec("source_up", "Whether a source gave its last reading.", "source"),
-        _spec("source_last_success_timestamp_seconds", "When a source last gave a reading.", "source"),
-        _spec("source_read_duration_seconds", "How long the last attempt to read a source took.", "source"),
-        _spec("history_up", "Whether the last tick was written to the history."),
-        _spec("history_pending_ticks", "Ticks kept in memory until the history can be written again."),
-        _spec("config_last_reload_successful", "Whether the configuration in force is the one on disk."),
-        _spec("simulated", "1 where readings are simulated or replayed, and nothing here was measured."),
-        _spec("build_info", "Constant 1; the version.", "version"),
-        _spec("money_info", "Constant 1; the currency of all costs and prices.", "currency"),
-        _spec(
-            "assumed_info",
-            "Constant 1 for each setting that decides the cost and that nobody wrote.",
-            "setting",
-        ),
-    )
-}
 
 Sample = tuple[str, tuple[str, ...], float | None]
 """(key of METRICS, label values, value)"""

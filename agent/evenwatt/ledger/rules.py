@@ -1,0 +1,35 @@
+"""What the ledger has to be told beside readings; a reload changes it while the cursors stay."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evenwatt.ledger.attribution import TokenWeights
+from evenwatt.ledger.host import HostRules
+
+__all__ = ["LedgerRules"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRules:
+    """By what readings are folded.
+
+    Attributes:
+        gap_after_seconds: An interval longer than this was not watched; what it holds is spread evenly and
+            flagged.
+        configured_gpus: By engine, the indexes or UUIDs that the configuration states.
+        remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
+        weights: What tokens weigh where models share an engine, or engines a GPU.
+        longest_power_gap_seconds: How far apart power samples may be joined by a line.
+        host: How host energy follows from what its source measures.
+        cross_check_seconds: Busy time over which an energy counter is compared with integrated power.
+    """
+
+    gap_after_seconds: float = 30.0
+    configured_gpus: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    remote_engines: frozenset[str] = frozenset()
+    weights: TokenWeights = field(default_factory=TokenWeights)
+    longest_power_gap_seconds: float = 30.0
+    host: HostRules = field(default_factory=HostRules)
+    cross_check_seconds: float = 300.0
+    cross_check_tolerance_ratio: float = 0.1
+    cross_check_busy_ratio: float = 0.5
