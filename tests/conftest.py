@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault of the code: no property is judged by the clock.
+settings.register_profile("evenwatt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("evenwatt")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -98,6 +98,8 @@ class Journal:
         for model, counts in increase.models.items():
             for piece, usage in zip(pieces, _spread(counts, pieces, Usage), strict=True):
                 usage.estimated = int(estimated)
+                usage.prefill_seconds = _share(counts.prefill_seconds, piece)
+                usage.decode_seconds = _share(counts.decode_seconds, piece)
                 _book(self._usage, (piece.minute, engine, model), usage)
         if increase.restarted:
             for model in increase.models or (DEFAULT_MODEL,):

@@ -1,10 +1,9 @@
 """The proxy's page, read by the agent."""
 
-from evenwatt.readings.proxy import PROXY, counts_itself
-
 from evenwatt.model import ModelCounters
 from evenwatt.readings.discovery import command_kind
-from evenwatt.readings.engine import fingerprint
+from evenwatt.readings.engines import fingerprint
+from evenwatt.readings.engines.proxy import PROXY, counts_itself
 from evenwatt.readings.exposition import checked_page, parse_samples
 
 

@@ -72,6 +72,7 @@ def test_an_older_history_gets_its_days(path):
         for table in before:
             database.execute(f"DROP TABLE day_{table}")
         database.execute("DROP TABLE day_engine")
+        database.execute("DROP TABLE day_client")
         database.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_days'")
         database.commit()
 
