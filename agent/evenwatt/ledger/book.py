@@ -9,40 +9,31 @@ from dataclasses import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import (
-    SILENT,
     Activity,
     Holding,
     engine_time_shares,
     gpu_holdings,
     gpu_owners,
-    model_shares,
 )
-from evenwatt.ledger.clients import client_increase
 from evenwatt.ledger.cursors import (
     MACHINE_KEY,
-    EngineCursor,
     GpuCursor,
     MachineCursor,
-    client_key,
-    engine_key,
     gpu_key,
-    stored_engine,
     stored_gpu,
     stored_machine,
 )
 from evenwatt.ledger.energy import EnergyIncrease, cross_checked, energy_increase
+from evenwatt.ledger.engine_book import EngineBook
 from evenwatt.ledger.entries import Posting
-from evenwatt.ledger.gauges import engine_use
 from evenwatt.ledger.host import host_increase
 from evenwatt.ledger.host_cursor import HOST_KEY, HostCursor, stored_host
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.meter_faults import TickUse
 from evenwatt.ledger.rules import LedgerRules
 from evenwatt.ledger.spans import Span, span_between, split_at_boot
-from evenwatt.ledger.tokens import EngineIncrease, engine_increase
+from evenwatt.ledger.tokens import EngineIncrease
 from evenwatt.model import (
-    DEFAULT_MODEL,
-    UNALLOCATED,
     EngineReading,
     GpuReading,
     GpusReading,
@@ -79,29 +70,21 @@ class Ledger:
             models: Labels that each engine has in the history, for those without a cursor.
         """
         self._rules = rules
-        self._models = models
+        self._engines = EngineBook(rules, cursors=cursors, models=models)
         machine = cursors.get(MACHINE_KEY)
         self._machine: MachineCursor | None = None if machine is None else stored_machine(machine)
-        self._engines: dict[str, EngineCursor] = {}
-        self._clients: dict[str, EngineCursor] = {}
         self._gpus: dict[str, GpuCursor] = {}
-        self._twins: set[str] = set()
         host = cursors.get(HOST_KEY)
         self._host: HostCursor | None = stored_host(host) if host else None
         for key, value in cursors.items():
-            if value and key.startswith(engine_key("")):
-                engine = stored_engine(value)
-                self._engines[engine.engine] = engine
-            elif value and key.startswith(client_key("")):
-                clients = stored_engine(value)
-                self._clients[clients.engine] = clients
-            elif value and key.startswith(gpu_key("")):
+            if value and key.startswith(gpu_key("")):
                 gpu = stored_gpu(value)
                 self._gpus[gpu.uuid] = gpu
 
     def adopt(self, rules: LedgerRules) -> None:
         """Go on under other rules from the next tick; the cursors stay."""
         self._rules = rules
+        self._engines.adopt(rules)
 
     @property
     def counter_power_ratios(self) -> Mapping[str, float]:
@@ -141,18 +124,18 @@ class Ledger:
             engines: All engines known now, also those that said nothing.
         """
         journal = Journal(moment)
-        readings = self._without_twins(journal, readings)
+        readings = self._engines.without_twins(journal, readings)
         before = self._machine
         machine = MachineCursor(first=moment, last=moment) if before is None else replace(before, last=moment)
         increases = {
-            reading.engine: self._fold_engine(journal, reading, machine.first, engines)
+            reading.engine: self._engines.fold(journal, reading, machine.first, engines)
             for reading in readings
             if isinstance(reading, EngineReading)
         }
         for reading in readings:
             if isinstance(reading, EngineReading) and reading.clients is not None:
-                self._fold_clients(journal, reading, machine.first, engines)
-        activities = {engine: self._activity(engine, readings, increases) for engine in engines}
+                self._engines.fold_clients(journal, reading, machine.first, engines)
+        activities = {engine: self._engines.activity(engine, readings, increases) for engine in engines}
         listings = [reading for reading in readings if isinstance(reading, GpusReading)]
         gpus = {gpu.uuid: gpu for listing in listings for gpu in listing.gpus}
         self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
@@ -163,7 +146,7 @@ class Ledger:
             energy = self._fold_gpu(journal, gpu, activities, machine.first)
             holdings[uuid] = gpu_holdings(gpu, self._gpus[uuid].owners, activities)
             self._book_energy(journal, gpu, energy, holdings[uuid], increases)
-            unwatched += [part.span for part in energy.parts if self._is_gap(part.span)]
+            unwatched += [part.span for part in energy.parts if self._rules.is_gap(part.span)]
             read_gpus |= {uuid} if energy.parts else set()
         if unwatched:
             journal.gap(GPUS, max(unwatched, key=lambda span: span.length_seconds))
@@ -173,104 +156,6 @@ class Ledger:
         self._fold_host(journal, readings, has_caught_up=bool(unwatched), read_gpus=read_gpus)
         journal.cursor(MACHINE_KEY, self._machine.stored())
         return journal.posting()
-
-    def _without_twins(self, journal: Journal, readings: Sequence[Reading]) -> list[Reading]:
-        """Leave out an engine whose process was read under another name in this tick: it counts only once."""
-        kept: list[Reading] = []
-        names: dict[str, str] = {}
-        for reading in readings:
-            process = reading.epoch.signals.get("process") if isinstance(reading, EngineReading) else None
-            if process is not None and isinstance(reading, EngineReading):
-                first = names.setdefault(process, reading.engine)
-                if first != reading.engine:
-                    if reading.engine not in self._twins:
-                        self._twins.add(reading.engine)
-                        journal.event(narration.engine_twin(reading.engine, first))
-                    continue
-            kept.append(reading)
-        return kept
-
-    def _is_gap(self, span: Span) -> bool:
-        return span.length_seconds > self._rules.gap_after_seconds
-
-    # --- engines -------------------------------------------------------------------------------------------
-
-    def _fold_engine(
-        self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
-    ) -> EngineIncrease:
-        name = reading.engine
-        before = self._engines.get(name)
-        known = self._models.get(name, frozenset())
-        increase = engine_increase(
-            before,
-            reading,
-            watching_since=watching_since,
-            known_models=known,
-            others=[cursor for engine, cursor in self._engines.items() if engine not in engines],
-        )
-        if increase.renamed_from is not None:
-            # Its counters go on under the new name: were it to come back under the old one, so do they.
-            del self._engines[increase.renamed_from]
-            journal.cursor(engine_key(increase.renamed_from), {})
-            journal.event(narration.engine_renamed(name, increase.renamed_from))
-        if increase.folded:
-            journal.event(narration.models_folded(name, increase.folded))
-        self._engines[name] = increase.cursor
-        journal.cursor(engine_key(name), increase.cursor.stored())
-        span = increase.span
-        if span is None:
-            journal.event(narration.first_sight(name, increase.cursor))
-            return increase
-        if before is not None and increase.restarted:
-            journal.restart(name)
-            journal.event(narration.engine_restart(name, before.moment, increase))
-        if before is not None and self._is_gap(span):
-            journal.gap(name, span)
-        journal.tokens(name, increase, span, estimated=self._is_gap(span))
-        if before is not None and not increase.restarted and not self._is_gap(span):
-            journal.requests(name, engine_use(before, reading, span.length_seconds), span)
-        return increase
-
-    def _fold_clients(
-        self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
-    ) -> None:
-        name = reading.engine
-        increase = client_increase(
-            self._clients.get(name),
-            reading,
-            watching_since=watching_since,
-            others=[cursor for engine, cursor in self._clients.items() if engine not in engines],
-        )
-        if increase.renamed_from is not None:
-            del self._clients[increase.renamed_from]
-            journal.cursor(client_key(increase.renamed_from), {})
-        self._clients[name] = increase.cursor
-        journal.cursor(client_key(name), increase.cursor.stored())
-        if increase.span is not None:
-            journal.clients(name, increase, increase.span, estimated=self._is_gap(increase.span))
-
-    def _activity(
-        self, engine: str, readings: Sequence[Reading], increases: Mapping[str, EngineIncrease]
-    ) -> Activity:
-        reading = next((r for r in readings if isinstance(r, EngineReading) and r.engine == engine), None)
-        if reading is None:
-            return SILENT
-        increase = increases[engine]
-        return Activity(
-            was_active=increase.moved or bool(reading.requests_running) or increase.ran_before,
-            weight=sum(
-                self._rules.weights.weight(model.input_tokens, model.output_tokens)
-                for model in increase.models.values()
-            ),
-            listener_pid=reading.listener_pid,
-        )
-
-    def _model_shares(self, engine: str, increases: Mapping[str, EngineIncrease]) -> Mapping[str, float]:
-        if engine == UNALLOCATED:
-            return {DEFAULT_MODEL: 1.0}
-        increase = increases.get(engine)
-        moved = {} if increase is None else increase.models
-        return model_shares(moved, self._engines.get(engine), self._rules.weights)
 
     # --- GPUs ----------------------------------------------------------------------------------------------
 
@@ -320,13 +205,15 @@ class Ledger:
         holdings: Sequence[Holding],
         increases: Mapping[str, EngineIncrease],
     ) -> None:
-        shares = {holding.engine: self._model_shares(holding.engine, increases) for holding in holdings}
+        shares = {
+            holding.engine: self._engines.model_shares(holding.engine, increases) for holding in holdings
+        }
         for part in increase.parts:
-            journal.energy(gpu, part, holdings, shares, estimated=self._is_gap(part.span))
+            journal.energy(gpu, part, holdings, shares, estimated=self._rules.is_gap(part.span))
 
     def _book_utilization(self, journal: Journal, before: Moment, gpus: Iterable[GpuReading]) -> None:
         span = span_between(before, journal.moment)
-        if self._is_gap(span):
+        if self._rules.is_gap(span):
             return  # the samples at hand say nothing about time in which nobody looked
         for gpu in gpus:
             journal.utilization(gpu, span)
@@ -372,13 +259,13 @@ class Ledger:
         increases: Mapping[str, EngineIncrease],
     ) -> None:
         span = span_between(before, journal.moment)
-        unwatched = self._is_gap(span)
+        unwatched = self._rules.is_gap(span)
         if unwatched:
             journal.gap(AGENT, span)
         if span.stepped_seconds:
             journal.event(narration.clock_stepped(span))
         shared = self._time_shares(holdings, activities)
-        shares = {engine: self._model_shares(engine, increases) for engine, _ in shared}
+        shares = {engine: self._engines.model_shares(engine, increases) for engine, _ in shared}
         off, up = split_at_boot(span, before, journal.moment)
         for part, is_down in ((off, True), (up, False)):
             if part is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from evenwatt.ledger.attribution import TokenWeights
 from evenwatt.ledger.host import HostRules
+from evenwatt.ledger.spans import Span
 
 __all__ = ["LedgerRules"]
 
@@ -33,3 +34,7 @@ class LedgerRules:
     cross_check_seconds: float = 300.0
     cross_check_tolerance_ratio: float = 0.1
     cross_check_busy_ratio: float = 0.5
+
+    def is_gap(self, span: Span) -> bool:
+        """Return whether nobody watched in a span."""
+        return span.length_seconds > self.gap_after_seconds
