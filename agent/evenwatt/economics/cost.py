@@ -19,6 +19,7 @@ from evenwatt.economics.running import (
     other_cost_per_second,
     setup_cost_per_second,
 )
+from evenwatt.economics.sums import known_sum, whole_sum
 from evenwatt.economics.tariffs import Tariff, energy_cost
 from evenwatt.economics.tokens import Tokens
 from evenwatt.model import State
@@ -108,17 +109,17 @@ class Costs:
     @property
     def time(self) -> float | None:
         """What accrues with time alone: hardware, labour, other; None where one is not known."""
-        return _whole_sum(self.hardware, self.labour, self.other)
+        return whole_sum((self.hardware, self.labour, self.other))
 
     @property
     def known(self) -> float | None:
         """What is known of it, so that parts add up to the whole; the components tell what that is."""
-        return _known_sum((self.hardware, self.energy, self.labour, self.other))
+        return known_sum((self.hardware, self.energy, self.labour, self.other))
 
     @property
     def full(self) -> float | None:
         """All components; None where one is not known, because a part is not the whole."""
-        return _whole_sum(self.hardware, self.energy, self.labour, self.other)
+        return whole_sum((self.hardware, self.energy, self.labour, self.other))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +140,10 @@ def summed_costs(parts: Iterable[Costs]) -> Costs:
     """Return the sum by component, the way the ledger adds: unknown only where no part is known."""
     parts = tuple(parts)
     return Costs(
-        hardware=_known_sum(part.hardware for part in parts),
-        energy=_known_sum(part.energy for part in parts),
-        labour=_known_sum(part.labour for part in parts),
-        other=_known_sum(part.other for part in parts),
+        hardware=known_sum(part.hardware for part in parts),
+        energy=known_sum(part.energy for part in parts),
+        labour=known_sum(part.labour for part in parts),
+        other=known_sum(part.other for part in parts),
     )
 
 
@@ -161,7 +162,7 @@ def minute_costs(book: PriceBook, *, utc_seconds: float, uses: Mapping[State, St
     return MinuteCosts(
         costs=summed_costs(by_state.values()),
         idle={state: _idle_cost(by_state[state]) for state in _IDLE_STATES if state in uses},
-        unpriced_joules=_known_sum(
+        unpriced_joules=known_sum(
             use.joules for state, use in uses.items() if by_state[state].energy is None and use.joules
         ),
     )
@@ -237,13 +238,3 @@ def _labour_cost_per_second(book: PriceBook, utc_seconds: float) -> float:
 def _idle_cost(costs: Costs) -> float | None:
     # Joules may be read apart from the seconds they belong to: their lack must not take the time's part.
     return None if costs.hardware is None else costs.known
-
-
-def _known_sum(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-def _whole_sum(*values: float | None) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase
+from evenwatt.economics.sums import known_sum
 from evenwatt.sinks.tables import plain_console, print_table
 from evenwatt.sinks.words import UNKNOWN, WHOLE_RATIO, clean, duration, number, percent
 from evenwatt.snapshot import ALL
@@ -207,9 +208,9 @@ def _bound(capacity: Mapping[str, Any] | None, sign: str, shown: str) -> str:
 
 def _total_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for row in document["totals"]:
-        joules = _sum_of_known(row[f"{state}_joules"] for state in ("active", "idle_loaded", "idle_empty"))
+        joules = known_sum(row[f"{state}_joules"] for state in ("active", "idle_loaded", "idle_empty"))
         costs = [row.get(f"{name}_cost") for name in ("hardware", "energy", "labour", "other")]
-        idle = _sum_of_known(row.get(f"{name}_cost") for name in ("idle_loaded", "idle_empty"))
+        idle = known_sum(row.get(f"{name}_cost") for name in ("idle_loaded", "idle_empty"))
         yield (
             _owner(row),
             number(row["input_tokens"], 0),
@@ -277,11 +278,6 @@ def _owner(row: Mapping[str, Any]) -> str:
         return "whole machine"
     model = f" / {row['model']}" if row["model"] not in {"", ALL} else ""
     return f"{row['engine']}{model}"
-
-
-def _sum_of_known(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def _gibibytes(value: int | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from evenwatt.economics.sums import whole_sum
 from evenwatt.model import GpuReading
 
 __all__ = ["CalibrationView", "HostView", "machine_watts"]
@@ -53,5 +54,4 @@ def machine_watts(gpus: Iterable[GpuReading], host: HostView) -> float | None:
     """
     watts = [gpu.power_watts for gpu in gpus]
     watts += [] if host.host_watts is None else [host.host_watts]
-    known = [value for value in watts if value is not None]
-    return sum(known) if known and len(known) == len(watts) else None
+    return whole_sum(watts) if watts else None

@@ -15,6 +15,7 @@ from evenwatt.economics.breakeven import (
     purchase_of,
 )
 from evenwatt.economics.cost import Costs, PriceBook
+from evenwatt.economics.sums import whole_sum
 from evenwatt.snapshot.windows import ReferenceView, WindowRow, WindowView, window_sums
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -105,9 +106,7 @@ class _Outlook:
 
 
 def _running_cost(costs: Costs) -> float | None:
-    parts = (costs.energy, costs.labour, costs.other)
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+    return whole_sum((costs.energy, costs.labour, costs.other))
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -14,6 +14,7 @@ from evenwatt.economics.effective import (
     cost_per_mtok,
     phase_costs_per_mtok,
 )
+from evenwatt.economics.sums import known_sum, whole_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import Usage
 from evenwatt.ledger.entries import add_rows
@@ -228,16 +229,14 @@ def window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
     """Return what was summed up, as the line of cost against load takes it."""
     idle_seconds = (usage.idle_loaded_seconds or 0.0) + (usage.idle_empty_seconds or 0.0)
     joules = [usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules]
-    idle_joules = [value for value in joules[1:] if value is not None]
-    known = [value for value in joules if value is not None]
     return WindowSums(
         costs=money.whole_costs,
         tokens=tokens,
         seconds=idle_seconds + (usage.active_seconds or 0.0),
         down_seconds=usage.down_seconds or 0.0,
         idle_seconds=idle_seconds,
-        joules=sum(known) if known else None,
-        idle_joules=sum(idle_joules) if idle_joules else None,
+        joules=known_sum(joules),
+        idle_joules=known_sum(joules[1:]),
     )
 
 
@@ -251,8 +250,8 @@ def _references(
     for reference in sorted({name for *key, name in sums.api if tuple(key) in served}):
         bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
         if all(bills[key].tokens == tokens for key, tokens in served.items()):
-            no_cache = _whole_sum([bill.no_cache for bill in bills.values()])
-            comparable = _whole_sum([comparable_bill(bills[key], tokens) for key, tokens in served.items()])
+            no_cache = whole_sum(bill.no_cache for bill in bills.values())
+            comparable = whole_sum(comparable_bill(bills[key], tokens) for key, tokens in served.items())
             views.append(_reference_view(reference, no_cache, comparable, window, line))
     return tuple(views)
 
@@ -273,8 +272,3 @@ def _reference_view(
 def comparable_bill(bill: ApiBill, tokens: float) -> float | None:
     """Return the bill with the observed cache hits where the engine told them all, else without any."""
     return bill.observed_cache if bill.observed_tokens == tokens else bill.no_cache
-
-
-def _whole_sum(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
