@@ -10,11 +10,25 @@ import pytest
 import typer
 
 from evenwatt.cli import app
+from evenwatt.config import parse_settings
 from evenwatt.sinks.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+
+YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+"""A piece of YAML in a page."""
+
+OTHERS = ("scrape_configs:", "rule_files:", "groups:", "- alert:")
+"""How pieces begin that are for Prometheus, not for the agent."""
+
+SNIPPETS = [
+    pytest.param(snippet, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
+    for number, snippet in enumerate(YAML.findall(page.read_text()), 1)
+    if not snippet.startswith(OTHERS)
+]
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 """The file that a link of a page leads to."""
@@ -86,6 +100,17 @@ def test_the_example_configuration_passes_its_check():
     check = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
 
     assert check.returncode == 0, check.stdout + check.stderr
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_configuration_in_documents_can_be_taken_as_it_stands(snippet, monkeypatch):
+    """Each piece of configuration in a page passes by itself the check that a file does."""
+    for name in re.findall(r"(?<!\$)\$\{(\w+)\}", snippet):
+        monkeypatch.setenv(name, "http://127.0.0.1:8000")
+
+    settings = parse_settings(snippet.encode(), "config.yaml")
+
+    assert settings.model_fields_set
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
