@@ -39,7 +39,10 @@ def meter_read(config: ConfigOption = None) -> None:
 def meter_calibrate(
     config: ConfigOption = None,
     last_hours: Annotated[
-        float, typer.Option("--last-hours", min=0.2, max=720, help="How much of the history to compare.")
+        float,
+        typer.Option(
+            "--last-hours", metavar="HOURS", min=0.2, max=720, help="How much of the history to compare."
+        ),
     ] = 24.0,
 ) -> None:
     """Compare the GPU sensors with a wall meter over the agent's last hours, and keep the factor.

@@ -45,7 +45,11 @@ def report(
     month: Annotated[str | None, typer.Option(metavar="MONTH", help="A whole month, as 2026-10.")] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="Left out: by the ending of --output, else for the terminal."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="terminal, markdown, html or json. Left out: by the ending of --output, else terminal.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
