@@ -304,7 +304,7 @@ def test_all_that_is_wrong_is_told_at_once():
         "--preset",
         "--reference",
     ]
-    assert "expected INPUT:OUTPUT, such as 3:1" in told[0]
+    assert "expected INPUT:OUTPUT, such as 3:1" in told[1]
     assert "rtx-4090" in told[4]
     assert "gpt-4o-mini" in told[5]
 
