@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import typer
@@ -17,17 +18,17 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
 
-YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
-"""A piece of YAML in a page."""
+YAML = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+"""A piece of YAML in a page, also within a list."""
 
 OTHERS = ("scrape_configs:", "rule_files:", "groups:", "- alert:")
 """How pieces begin that are for Prometheus, not for the agent."""
 
 SNIPPETS = [
-    pytest.param(snippet, id=f"{page.relative_to(ROOT)}-{number}")
+    pytest.param(dedent(snippet), id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
     for number, snippet in enumerate(YAML.findall(page.read_text()), 1)
-    if not snippet.startswith(OTHERS)
+    if not dedent(snippet).startswith(OTHERS)
 ]
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -103,10 +104,11 @@ def test_the_example_configuration_passes_its_check():
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
-def test_configuration_in_documents_can_be_taken_as_it_stands(snippet, monkeypatch):
+def test_configuration_in_documents_can_be_taken_as_it_stands(snippet, tmp_path, monkeypatch):
     """Each piece of configuration in a page passes by itself the check that a file does."""
-    for name in re.findall(r"(?<!\$)\$\{(\w+)\}", snippet):
-        monkeypatch.setenv(name, "http://127.0.0.1:8000")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name in re.findall(r"credential:([\w-]+)", snippet):
+        (tmp_path / name).write_text("secret")
 
     settings = parse_settings(snippet.encode(), "config.yaml")
 
