@@ -23,6 +23,7 @@ from evenwatt.config import load  # noqa: E402
 from evenwatt.service.report.gathering import gathered_report  # noqa: E402
 from evenwatt.service.report.window import AskedWindow  # noqa: E402
 from evenwatt.sinks.history import history_beside  # noqa: E402
+from evenwatt.sinks.history.schema import LEVELS  # noqa: E402
 from evenwatt.sinks.report.html import render_html  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
@@ -55,9 +56,9 @@ def simulated_page(folder: Path) -> str:
     with closing(sqlite3.connect(history)) as database:
         for short, long in NAMES.items():
             words = words.replace(f"name: {short},", f'name: "{long}",')
-            for level in ("minute", "hour", "total"):
+            for level, _ in LEVELS:
                 database.execute(f"UPDATE {level}_api SET reference = ? WHERE reference = ?", (long, short))
-        for level in ("minute", "hour", "total"):
+        for level, _ in LEVELS:
             database.execute(f"DELETE FROM {level}_api WHERE reference = 'three'")
         database.commit()
     words = "\n".join(line for line in words.splitlines() if "name: three" not in line)

@@ -7,6 +7,7 @@ EvenwattError
 │   └── SourceContractError    an answer that is not what this kind of source says
 ├── HistoryError           the history cannot be opened or written
 │   └── HistoryInUse           another agent holds it
+├── OptionError            what was typed means nothing, or cannot hold together
 ├── ReportError            a report that was asked for cannot be made
 ├── CalibrationRefused     a load run is not begun, or found nothing
 └── AgentUnreachable       a command found no running agent to talk to
@@ -19,6 +20,7 @@ __all__ = [
     "EvenwattError",
     "HistoryError",
     "HistoryInUse",
+    "OptionError",
     "ReportError",
     "SourceContractError",
     "SourceError",
@@ -76,6 +78,10 @@ class CalibrationRefused(EvenwattError):
 
 class AgentUnreachable(EvenwattError):
     """No running agent answered at the address of the configuration."""
+
+
+class OptionError(EvenwattError):
+    """What was typed means nothing; the message names the option and what it takes."""
 
 
 class ReportError(EvenwattError):

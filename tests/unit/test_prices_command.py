@@ -107,11 +107,11 @@ accepted in %s
 USD per Mtok      input   cached   output    write  batch in batch out
 anthropic:claude-haiku-4-5
   always              1      0.1        5     1.25       0.5       2.5
-    genai-prices 0.2.3, accepted 2026-11-20 by itself
+    genai-prices 0.2.3, accepted 2026-11-20 automatically
 acme:large
   always              2      0.2       10        -         -         -
     > 200,000         4        -       15        -
-    genai-prices 0.2.3, accepted 2026-11-20 by itself
+    genai-prices 0.2.3, accepted 2026-11-20 automatically
   offered 2026-11-20: acme:large: input 2 -> 3, cached input 0.2 -> 0.3, output 10 -> 15, long-context tiers \
 USD per Mtok, from 2026-11-17 (genai-prices 0.2.3)
   until then it counts nothing: evenwatt prices accept acme:large
@@ -169,7 +169,7 @@ def test_the_list_for_programs_holds_every_record(kept):
 
 COMPARED = """\
 mix measured in the last 7 days: 50.0% computed input, 30.0% cached input, 20.0% output
-EUR per Mtok                 no cache   with hits            batch   with hits
+EUR per Mtok                 no cache   with hits            batch   batch, hits
 negotiated *                   0.4000      0.4000   no batch price
 anthropic:claude-haiku-4-5     0.9000      0.7650           0.4500      0.3825
 acme:large                     1.8000      1.5300   no batch price
@@ -238,7 +238,9 @@ def test_accepting_says_what_changed_and_settles_the_offer(kept):
     assert unfolded(accepted.stdout).startswith("accepted: acme:large: input 2 -> 3,")
     assert again.stdout == "nothing waits to be accepted\n"
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert unknown.stderr == ("evenwatt: nothing waits to be accepted of acme:large; there waits: nothing\n")
+    assert unknown.stderr == (
+        "evenwatt: nothing waits to be accepted of acme:large, nor of any other reference\n"
+    )
     with closing(History(history, currency="EUR")) as opened:
         last = [row for row in opened.prices() if row.reference == "acme:large"][-1]
         assert (last.input_usd_per_mtok, last.accepted_by) == (3.0, "person")

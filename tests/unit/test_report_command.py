@@ -73,26 +73,28 @@ def test_a_terminal_reads_the_verdict(config):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("code", "arguments", "said"),
     [
-        (("--window", "soon"), "--window: got 'soon', expected hours or days such as 24h or 30d"),
-        (("--output", "report.pdf"), "--output: got report.pdf, expected a name that ends in .md, .html"),
+        (2, ("--window", "soon"), "--window: got 'soon', expected hours or days such as 24h or 30d"),
+        (2, ("--output", "report.pdf"), "--output: got report.pdf, expected a name that ends in .md, .html"),
+        (2, ("--json", "--format", "html"), "--json and --format html exclude each other"),
         (
+            1,
             ("--output", "/nowhere/report.md"),
             "/nowhere/report.md: cannot be written (No such file or directory)",
         ),
-        (("--json", "--format", "html"), "--json and --format html exclude each other"),
         (
+            1,
             ("--history", "/nowhere/history.db"),
             "/nowhere/history.db: there is no history yet; start the agent",
         ),
-        (("--month", "2020-01"), "2020-01 is before the history begins"),
+        (1, ("--month", "2020-01"), "2020-01 is before the history begins"),
     ],
 )
-def test_faults_are_one_sentence(config, arguments, said):
-    """A fault that a user can mend has no traceback, and exit code 1."""
+def test_faults_are_one_sentence(config, code, arguments, said):
+    """A fault that a user can mend has no traceback; one in what was typed has exit code 2."""
     told = report("-c", config, *arguments)
 
-    assert told.returncode == 1
+    assert told.returncode == code
     assert told.stderr.startswith(f"evenwatt: {said}")
     assert "Traceback" not in told.stderr

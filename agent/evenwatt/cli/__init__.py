@@ -20,12 +20,13 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     proxy,  # noqa: F401
 )
 from evenwatt.cli.app import app
-from evenwatt.errors import ConfigError, EvenwattError
+from evenwatt.errors import ConfigError, EvenwattError, OptionError
 
 __all__ = ["app", "main"]
 
 EXIT_FAILED = 1
-EXIT_CONFIG = 2
+EXIT_WRONGLY_ASKED = 2
+"""The configuration or an option is wrong, as with the options that the library refuses itself."""
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
         app()
     except ConfigError as error:
         print("\n".join(error.faults), file=sys.stderr)
-        sys.exit(EXIT_CONFIG)
+        sys.exit(EXIT_WRONGLY_ASKED)
     except EvenwattError as error:
         print(f"evenwatt: {error}", file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+        sys.exit(EXIT_WRONGLY_ASKED if isinstance(error, OptionError) else EXIT_FAILED)

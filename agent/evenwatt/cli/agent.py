@@ -56,6 +56,7 @@ def run(
         is_stopping=lambda: control.stopping,
     ) as agent:
         _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
+        _tell_what_to_type(config)
         ending = agent.run(control, after_tick=_Summary())
     if ending is Ending.STOPPED:
         return
@@ -87,6 +88,7 @@ def demo(
     with demo_agent(settings, config_path=config, replay=replay, history_path=history) as agent:
         _log.warning("SIMULATED: nothing that this agent shows was measured")
         _log.info("evenwatt %s at %s, history in %s", __version__, agent.address, agent.history_path)
+        _tell_what_to_type(config)
         agent.run(control, after_tick=_Summary())
 
 
@@ -104,6 +106,12 @@ class _Summary:
         if self._is_watched and minute != self._minute:
             self._minute = minute
             _log.info("%s", agent.summary())
+
+
+def _tell_what_to_type(config: Path | None) -> None:
+    if sys.stderr.isatty():
+        named = "" if config is None else f" --config {config}"
+        _log.info("to see it, in another terminal: evenwatt status%s; Ctrl-C ends it", named)
 
 
 def log_to_stderr() -> None:

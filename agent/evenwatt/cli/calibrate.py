@@ -18,12 +18,20 @@ _INTERRUPTED = 130
 
 @app.command()
 def calibrate(
-    engine: Annotated[str | None, typer.Argument(help="Its name; left out where there is but one.")] = None,
+    engine: Annotated[
+        str | None, typer.Argument(metavar="ENGINE", help="Its name; left out where there is but one.")
+    ] = None,
     config: ConfigOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
-    seconds: Annotated[float, typer.Option(min=5, max=3_600, help="All of it, at most.")] = 120.0,
-    max_concurrency: Annotated[int, typer.Option(min=1, max=1_024, help="Requests at once, at most.")] = 64,
-    max_requests: Annotated[int, typer.Option(min=10, max=1_000_000, help="Requests, at most.")] = 2_000,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", min=5, max=3_600, help="All of it, at most.")
+    ] = 120.0,
+    max_concurrency: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=1_024, help="Requests at once, at most.")
+    ] = 64,
+    max_requests: Annotated[
+        int, typer.Option(metavar="NUMBER", min=10, max=1_000_000, help="Requests, at most.")
+    ] = 2_000,
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which to ask, of an engine that serves several.")
     ] = None,

@@ -1,6 +1,7 @@
 """`evenwatt init`: a first configuration."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +9,11 @@ from typing import Annotated
 import typer
 
 from evenwatt.cli.app import app
-from evenwatt.errors import EvenwattError
+from evenwatt.errors import EvenwattError, OptionError
 
 __all__ = ["init"]
+
+_CODE = re.compile("[A-Z]{3}")
 
 
 @app.command()
@@ -26,27 +29,41 @@ def init(
         bool,
         typer.Option("--force", help="Replace a file that is there; it is kept as FILE.before."),
     ] = False,
-    currency: Annotated[str | None, typer.Option(help="ISO 4217 code of all money, such as EUR.")] = None,
-    usd_rate: Annotated[float | None, typer.Option(help="What one USD is worth in it.")] = None,
-    price_per_kwh: Annotated[float | None, typer.Option(help="Electricity, taxes and fees included.")] = None,
-    purchase_price: Annotated[float | None, typer.Option(help="Of the whole machine, where bought.")] = None,
-    rent_per_hour: Annotated[float | None, typer.Option(help="Of the whole machine, where rented.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="ISO 4217 code of all money, such as EUR.")
+    ] = None,
+    usd_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="What one USD is worth in it.")
+    ] = None,
+    price_per_kwh: Annotated[
+        float | None, typer.Option(metavar="PRICE", help="Electricity, taxes and fees included.")
+    ] = None,
+    purchase_price: Annotated[
+        float | None, typer.Option(metavar="PRICE", help="Of the whole machine, where bought.")
+    ] = None,
+    rent_per_hour: Annotated[
+        float | None, typer.Option(metavar="PRICE", help="Of the whole machine, where rented.")
+    ] = None,
 ) -> None:
     """Look around, ask only for what cannot be known here (prices), and write a commented configuration."""
     from evenwatt.config import parse_settings
     from evenwatt.service.initial import Answers, configuration_text, look_around
 
+    if purchase_price is not None and rent_per_hour is not None:
+        raise OptionError("--purchase-price: given together with --rent-per-hour; keep one of them")
+    asks = not yes and sys.stdin.isatty()
+    if usd_rate is None and not asks and currency not in {None, "USD"} and _CODE.fullmatch(currency or ""):
+        raise OptionError(f"--usd-rate: missing; with --currency {currency}, say what one USD is worth in it")
     path = output or _usual_path()
     if path.exists() and not force:
         raise EvenwattError(f"{path} is there already; change it by hand, or replace it with --force")
     there = look_around()
     print(f"GPUs: {', '.join(there.gpus) or there.without_gpus}")
     print(f"engines: {', '.join(f'{e.kind} at {e.url}' for e in there.engines) or 'none answers now'}")
-    asks = not yes and sys.stdin.isatty()
     if asks:
-        currency = currency or typer.prompt("Currency of all money (ISO code)", default="USD")
+        currency = currency or _currency()
         if usd_rate is None and currency != "USD":
-            usd_rate = typer.prompt(f"What one USD is worth in {currency}", type=float)
+            usd_rate = _number(f"What one USD is worth in {currency}", may_be_empty=False)
         if price_per_kwh is None:
             price_per_kwh = _number(f"Electricity, {currency} per kWh, taxes and fees included")
         if purchase_price is None and rent_per_hour is None:
@@ -63,19 +80,30 @@ def init(
     text = configuration_text(there, answers)
     parse_settings(text.encode(), "the new configuration")
     _write(path, text)
-    print(f"written: {path}\nnext: evenwatt check-config, then evenwatt run")
+    named = "" if path == _usual_path() else f" --config {path}"
+    print(f"written: {path}\nnext: evenwatt check-config{named}, then evenwatt run{named}")
 
 
-def _number(question: str) -> float | None:
-    """Ask for a number; an empty answer leaves it open."""
+def _currency() -> str:
+    """Ask for a currency until the answer is the code of one."""
     while True:
-        answer = typer.prompt(f"{question} (empty: not known)", default="", show_default=False).strip()
-        if not answer:
+        answer = str(typer.prompt("Currency of all money (ISO 4217 code)", default="USD")).strip().upper()
+        if _CODE.fullmatch(answer):
+            return answer
+        print(f"got {answer!r}, expected three letters such as EUR")
+
+
+def _number(question: str, *, may_be_empty: bool = True) -> float | None:
+    """Ask for a number; an empty answer leaves it open where it may."""
+    empty = " (empty: not known)" if may_be_empty else ""
+    while True:
+        answer = str(typer.prompt(f"{question}{empty}", default="", show_default=False)).strip()
+        if not answer and may_be_empty:
             return None
         try:
             return float(answer)
         except ValueError:
-            print(f"got {answer!r}, expected a number such as 0.31, or nothing")
+            print(f"got {answer!r}, expected a number such as 0.31{', or nothing' if may_be_empty else ''}")
 
 
 def _usual_path() -> Path:

@@ -21,18 +21,28 @@ def meter_read(config: ConfigOption = None) -> None:
     from evenwatt.service.host.meters import read_meters
 
     settings = load(config)
+    works = False
     for line in read_meters(settings):
+        works = works or line.fault is None
         says = "does not move" if line.watts is None else f"{line.watts:,.1f} W"
         print(f"{line.source:<11} {line.covers:<6} {line.meter}")
         print(f"            {says if line.fault is None else line.fault}")
     print(f"host_power.source is {settings.host_power.source}")
+    if not works:
+        print(
+            "None works: energy is that of the GPUs alone. A smart plug, or a figure of your own, is written"
+        )
+        print("under host_power: docs/how-to.md, docs/configuration.md")
 
 
 @meter_app.command("calibrate")
 def meter_calibrate(
     config: ConfigOption = None,
     last_hours: Annotated[
-        float, typer.Option("--last-hours", min=0.2, max=720, help="How much of the history to compare.")
+        float,
+        typer.Option(
+            "--last-hours", metavar="HOURS", min=0.2, max=720, help="How much of the history to compare."
+        ),
     ] = 24.0,
 ) -> None:
     """Compare the GPU sensors with a wall meter over the agent's last hours, and keep the factor.

@@ -23,20 +23,32 @@ def plan(
     list_presets: Annotated[bool, typer.Option("--list-presets", help="Show the machines known.")] = False,
     capacity: Annotated[
         str | None,
-        _text("--capacity", "TOK/S", "Computed input and output that it sustains at the mix."),
+        _text(
+            "--capacity",
+            "TOK/S",
+            "Computed input and output that it sustains at the mix; default: of the preset, else 1000.",
+        ),
     ] = None,
-    purchase_price: Annotated[str | None, _text("--purchase-price", "PRICE", "Of the whole machine.")] = None,
+    purchase_price: Annotated[
+        str | None,
+        _text(
+            "--purchase-price",
+            "PRICE",
+            "Of the whole machine; all money is in the currency of the file, default USD.",
+        ),
+    ] = None,
     residual_value: Annotated[
-        str | None, _text("--residual-value", "PRICE", "At the end of its life.")
+        str | None, _text("--residual-value", "PRICE", "At the end of its life; default 0.")
     ] = None,
     lifetime_years: Annotated[
-        str | None, _text("--lifetime-years", "YEARS", "Over which the price is spread.")
+        str | None, _text("--lifetime-years", "YEARS", "Over which the price is spread; default 3.")
     ] = None,
     maintenance_per_year: Annotated[
-        str | None, _text("--maintenance-per-year", "SHARE", "Of the price, each year: 0.03.")
+        str | None,
+        _text("--maintenance-per-year", "SHARE", "Of the price, each year, such as 0.03; default 0."),
     ] = None,
     rent_per_hour: Annotated[
-        str | None, _text("--rent-per-hour", "PRICE", "Every hour, used or not.")
+        str | None, _text("--rent-per-hour", "PRICE", "Instead of a price: for every hour, used or not.")
     ] = None,
     fte: Annotated[
         str | None, _text("--fte", "SHARE", "Of a full-time position; with --salary-per-year.")
@@ -45,21 +57,25 @@ def plan(
         str | None, _text("--salary-per-year", "MONEY", "Of one full-time position.")
     ] = None,
     other_per_month: Annotated[
-        str | None, _text("--other-per-month", "MONEY", "Colocation and other fixed costs.")
+        str | None, _text("--other-per-month", "MONEY", "Colocation and other fixed costs; default 0.")
     ] = None,
     price_per_kwh: Annotated[
-        str | None, _text("--price-per-kwh", "PRICE", "Taxes and fees included.")
+        str | None, _text("--price-per-kwh", "PRICE", "Taxes and fees included; default 0.30.")
     ] = None,
-    pue: Annotated[str | None, _text("--pue", "RATIO", "Drawn by the building for each watt.")] = None,
+    pue: Annotated[
+        str | None, _text("--pue", "RATIO", "Watts of the building for each of the machine; default 1.0.")
+    ] = None,
     idle_watts: Annotated[
-        str | None, _text("--idle-watts", "WATTS", "Drawn with no request running.")
+        str | None, _text("--idle-watts", "WATTS", "Drawn with no request running; default: of the preset.")
     ] = None,
-    full_watts: Annotated[str | None, _text("--full-watts", "WATTS", "Drawn at full load.")] = None,
+    full_watts: Annotated[
+        str | None, _text("--full-watts", "WATTS", "Drawn at full load; default: of the preset.")
+    ] = None,
     tokens_per_day: Annotated[
-        str | None, _text("--tokens-per-day", "TOKENS", "All of them, cached ones too.")
+        str | None, _text("--tokens-per-day", "TOKENS", "All of them, cached ones too; default: no volume.")
     ] = None,
     tasks_per_day: Annotated[
-        str | None, _text("--tasks-per-day", "TASKS", "Instead: with the tokens of a task.")
+        str | None, _text("--tasks-per-day", "TASKS", "Instead of tokens: with those of a task.")
     ] = None,
     input_per_task: Annotated[str | None, _text("--input-per-task", "TOKENS", "All input of a task.")] = None,
     cached_per_task: Annotated[
@@ -68,12 +84,14 @@ def plan(
     output_per_task: Annotated[
         str | None, _text("--output-per-task", "TOKENS", "All output of a task.")
     ] = None,
-    mix: Annotated[str | None, _text("--mix", "IN:OUT", "Input to output, such as 3:1 or 30/70.")] = None,
+    mix: Annotated[
+        str | None, _text("--mix", "IN:OUT", "Input to output, such as 30/70; default 3:1.")
+    ] = None,
     input_share: Annotated[
-        str | None, _text("--input-share", "SHARE", "Instead: input of all tokens.")
+        str | None, _text("--input-share", "SHARE", "Instead of --mix: input of all tokens, 0 to 1.")
     ] = None,
     cached_share: Annotated[
-        str | None, _text("--cached-share", "SHARE", "Of the input, what the cache serves.")
+        str | None, _text("--cached-share", "SHARE", "Of the input, what the cache serves; default 0.")
     ] = None,
     reference: Annotated[
         list[str] | None,
@@ -81,8 +99,12 @@ def plan(
             "--reference", "API", "provider:model, or NAME=INPUT/OUTPUT[/CACHED] in USD per Mtok; repeatable."
         ),
     ] = None,
-    month_hours: Annotated[str | None, _text("--month-hours", "730|720", "Of a month.")] = None,
-    loads: Annotated[str | None, _text("--loads", "L,L,...", "Of the table, above 0 and at most 1.")] = None,
+    month_hours: Annotated[
+        str | None, _text("--month-hours", "730|720", "Hours in a month; default 730.")
+    ] = None,
+    loads: Annotated[
+        str | None, _text("--loads", "L,L,...", "Rows of the table, above 0 and at most 1; default: eleven.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole plan, for programs.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The curve, for a spreadsheet.")] = False,
 ) -> None:

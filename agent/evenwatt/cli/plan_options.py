@@ -75,6 +75,13 @@ _INSTEAD_OF: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 """What of the file an option takes the place of."""
 
+_EXCLUSIVE = (
+    ("--rent-per-hour", "--purchase-price"),
+    ("--tasks-per-day", "--tokens-per-day"),
+    ("--mix", "--input-share"),
+)
+"""Options that say the same in two ways; where both are given, the first is told and left out."""
+
 _OPTION_OF_KEY = {"plan.preset": "--preset", "references": "--reference"}
 
 
@@ -125,10 +132,13 @@ def told_by_option(
 
 
 def _overrides(options: Mapping[str, str], faults: list[str]) -> Iterator[Override]:
+    twice = {one: other for one, other in _EXCLUSIVE if one in options and other in options}
+    faults.extend(f"{one}: given together with {other}; keep one of them" for one, other in twice.items())
+    options = {option: value for option, value in options.items() if option not in twice}
     for option, value in options.items():
-        if option in _KEYS and not (option == "--rent-per-hour" and "--purchase-price" in options):
+        if option in _KEYS:
             yield Override(option=option, path=_KEYS[option], value=value)
-    if "--rent-per-hour" in options and "--purchase-price" not in options:
+    if "--rent-per-hour" in options:
         yield Override(option="--rent-per-hour", path=("hardware", "mode"), value="rented_always_on")
     if "--other-per-month" in options:
         cost = {"name": "other", "per_month": options["--other-per-month"]}
@@ -142,17 +152,6 @@ def _overrides(options: Mapping[str, str], faults: list[str]) -> Iterator[Overri
             faults.append(f"--mix: got {options['--mix']}, expected INPUT:OUTPUT, such as 3:1 or 30/70")
         else:
             yield Override(option="--mix", path=("plan", "input_share"), value=share)
-    faults.extend(_given_twice(options))
-
-
-def _given_twice(options: Mapping[str, str]) -> Iterator[str]:
-    for one, other in (
-        ("--rent-per-hour", "--purchase-price"),
-        ("--tasks-per-day", "--tokens-per-day"),
-        ("--mix", "--input-share"),
-    ):
-        if one in options and other in options:
-            yield f"{one}: given together with {other}; keep one of them"
 
 
 def _unknown_names(options: Mapping[str, str], references: Sequence[str]) -> Iterator[str]:

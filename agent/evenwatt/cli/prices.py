@@ -68,7 +68,9 @@ def prices_compare(
 
 @prices_app.command("search")
 def prices_search(
-    words: Annotated[list[str], typer.Argument(help="Parts of the id or the name: haiku, qwen3 32b.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD", help="Parts of the id or the name: haiku, qwen3 32b.")
+    ],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,7 +120,7 @@ def prices_refresh(
 @prices_app.command("accept")
 def prices_accept(
     references: Annotated[
-        list[str] | None, typer.Argument(metavar="[REFERENCE]...", help="Left out: all that waits.")
+        list[str] | None, typer.Argument(metavar="REFERENCE", help="Left out: all that waits.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evenwatt.cli.app import ConfigOption, app
-from evenwatt.errors import ReportError
+from evenwatt.errors import OptionError, ReportError
 
 if TYPE_CHECKING:
     from evenwatt.snapshot.report.values import Report
@@ -45,7 +45,11 @@ def report(
     month: Annotated[str | None, typer.Option(metavar="MONTH", help="A whole month, as 2026-10.")] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="Left out: by the ending of --output, else for the terminal."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="terminal, markdown, html or json. Left out: by the ending of --output, else terminal.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
@@ -80,7 +84,7 @@ def report(
 
 def _format(form: Format | None, *, as_json: bool, output: Path | None) -> Format:
     if as_json and form not in {None, Format.JSON}:
-        raise ReportError(f"--json and --format {form} exclude each other; give one of them")
+        raise OptionError(f"--json and --format {form} exclude each other; give one of them")
     if as_json or form is not None:
         chosen = Format.JSON if as_json else form
     elif output is None:
@@ -88,7 +92,7 @@ def _format(form: Format | None, *, as_json: bool, output: Path | None) -> Forma
     else:
         chosen = _SUFFIXES.get(output.suffix.lower())
     if chosen is None or (chosen is Format.TERMINAL and output is not None):
-        raise ReportError(
+        raise OptionError(
             f"--output: got {output}, expected a name that ends in {', '.join(_SUFFIXES)}, or one of "
             "--format markdown, html and json beside it"
         )

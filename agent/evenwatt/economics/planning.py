@@ -141,7 +141,8 @@ class BreakEven:
         price_per_mtok: The API's, at the mix.
         load: From which on our own tokens are cheaper.
         mtok_per_month: The same as a volume.
-        keep_or_switch_load: The same once the machine is paid for; None where none is bought.
+        keep_or_switch_load: The same once the machine is paid for; None where none is bought, or where
+            electricity is not known, which is most of what is left to pay.
         ratio: API bill over own cost at the demand; None without one.
         payback_months: At the demand; None without one, and where nothing is bought.
     """
@@ -256,7 +257,11 @@ def break_even_against(machine: Machine, price_per_mtok: float, demand: Demand |
         price_per_mtok=price_per_mtok,
         load=break_even_load(line, price_per_mtok),
         mtok_per_month=break_even_mtok_per_month(line, price_per_mtok, month_hours=machine.month_hours),
-        keep_or_switch_load=None if purchase is None else _keep_or_switch_load(machine, line, price_per_mtok),
+        keep_or_switch_load=(
+            None
+            if purchase is None or machine.power is None
+            else _keep_or_switch_load(machine, line, price_per_mtok)
+        ),
         ratio=None if demand is None else _ratio(machine, demand, price_per_mtok),
         payback_months=(
             None

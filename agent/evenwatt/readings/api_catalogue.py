@@ -101,8 +101,10 @@ class Catalogue:
             if known is None:
                 ids = [p.id for p in self.snapshot.providers]
                 raise self._unknown(f"provider {provider!r}", provider, ids) from exc
-            ids = [candidate.id for candidate in known.models]
-            raise self._unknown(f"model {model!r} of {known.id}", model, ids) from exc
+            models = {candidate.id: candidate for candidate in known.models}
+            if model in models:  # the library finds names as APIs answer them; some of its own ids are none
+                return known, models[model]
+            raise self._unknown(f"model {model!r} of {known.id}", model, list(models)) from exc
 
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> SourceContractError:
         nearest = get_close_matches(name.lower(), known, n=_NAMED_ALTERNATIVES, cutoff=0.5)

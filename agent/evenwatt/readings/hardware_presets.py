@@ -116,7 +116,9 @@ def machine_preset(name: str) -> MachinePreset:
     if found is not None:
         return found
     names = [preset.name for preset in machine_presets()]
-    nearest = get_close_matches(_typed(name), names, n=_NAMED_ALTERNATIVES, cutoff=0.5)
+    begun = [each for each in names if each.startswith(_typed(name) or " ")]
+    similar = get_close_matches(_typed(name), names, n=_NAMED_ALTERNATIVES, cutoff=0.5)
+    nearest = list(dict.fromkeys((*begun, *similar)))[: max(_NAMED_ALTERNATIVES, len(begun))]
     hint = f"; the nearest are {', '.join(nearest)}" if nearest else ""
     raise SourceContractError(f"got {name}, expected a name from evenwatt plan --list-presets{hint}")
 

@@ -61,11 +61,15 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, _HOST_COLUMNS, _host_rows(document))
     _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
+    has_outlook = False
     for title, window in _different_windows(document["windows"]):
         _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
-        _print_table(console, _OUTLOOK_COLUMNS, _outlook_rows(window))
+        outlook = list(_outlook_rows(window))
+        has_outlook = has_outlook or bool(outlook)
+        _print_table(console, _OUTLOOK_COLUMNS, outlook)
     if document["windows"]:
         console.print(_LEGEND, style="dim")
+    if has_outlook:
         console.print(_OUTLOOK_LEGEND, style="dim")
     for note in document["notes"]:
         console.print(f"note: {clean(note['text'])}")

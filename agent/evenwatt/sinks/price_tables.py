@@ -22,7 +22,7 @@ _LIST_LEGEND = (
 )
 _ACCEPTED_BY = {
     "configuration": "as written",
-    "catalogue": "by itself",
+    "catalogue": "automatically",
     "person": "by a person",
 }
 _COMPARE_LEGEND = (
@@ -75,7 +75,7 @@ def print_comparison(document: Mapping[str, Any]) -> None:
     )
     if document["cache_write_surcharge"]:
         console.print("with cache hits, computed input is billed at the price of writing it to the cache")
-    columns = (f"{document['currency']} per Mtok", "no cache", "with hits", "batch", "with hits")
+    columns = (f"{document['currency']} per Mtok", "no cache", "with hits", "batch", "batch, hits")
     is_one_bound = mix["cached_share"] is None
     kept = (0, 1, 3) if is_one_bound else (0, 1, 2, 3, 4)
     rows = (_compared_row(row) for row in document["references"])

@@ -297,14 +297,14 @@ def test_all_that_is_wrong_is_told_at_once():
     )
 
     assert [fault.partition(":")[0] for fault in told] == [
-        "--mix",
         "--rent-per-hour",
+        "--mix",
         "--loads",
         "--tokens-per-day",
         "--preset",
         "--reference",
     ]
-    assert "expected INPUT:OUTPUT, such as 3:1" in told[0]
+    assert "expected INPUT:OUTPUT, such as 3:1" in told[1]
     assert "rtx-4090" in told[4]
     assert "gpt-4o-mini" in told[5]
 
@@ -318,7 +318,10 @@ def test_all_that_is_wrong_is_told_at_once():
         (("--reference", "a=1", "--reference", "a=2"), "--reference: got a, the same as an earlier one"),
         (("--json", "--csv"), "--csv: given together with --json"),
         (("--tasks-per-day", "3"), "--tasks-per-day: needs the tokens_per_task"),
-        (("--tokens-per-day", "1", "--tasks-per-day", "1"), "--tasks-per-day: given together"),
+        (
+            ("--tokens-per-day", "1", "--tasks-per-day", "1"),
+            "--tasks-per-day: given together with --tokens-per-day; keep one of them",
+        ),
         (("--config", "/nowhere.yaml"), "/nowhere.yaml: there is no such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -383,3 +386,16 @@ def test_wrong_options_end_with_2_and_no_traceback():
 
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr == "--loads: got 7, expected a number above 0 and at most 1\n"
+
+
+def test_a_volume_that_is_said_twice_is_told_once():
+    """The option is named that is left out, not the key of a file that nobody wrote."""
+    told = faults("--tokens-per-day", "1", "--tasks-per-day", "1")
+
+    assert told == ("--tasks-per-day: given together with --tokens-per-day; keep one of them",)
+
+
+def test_a_card_is_not_yet_a_machine():
+    """The price of a card alone is no price of what it runs in, and the plan says so."""
+    assert "hardware" in assumed(document("--preset", "rtx-4090"))
+    assert "hardware" not in assumed(document("--preset", "rtx-4090", "--purchase-price", "2800"))

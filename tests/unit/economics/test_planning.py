@@ -176,3 +176,11 @@ def test_a_plan_has_one_price_for_all_hours():
     assert price_per_kwh_at(flat, 9_999 * DAY) == pytest.approx(0.2)
     assert mean_tariff(tariff, -1.0) is None
     assert mean_tariff(None, 0.0) is None
+
+
+def test_once_paid_for_a_machine_of_unknown_power_tells_nothing():
+    """Without the electricity there is next to nothing left to compare: that is no break-even at any load."""
+    found = break_even_against(replace(MACHINE, power=None), 2.0)
+
+    assert found.keep_or_switch_load is None
+    assert found.load == pytest.approx(1.1 / 2.0)

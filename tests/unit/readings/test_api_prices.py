@@ -15,6 +15,7 @@ import pytest
 from evenwatt.economics.api import RateTier, ReferencePrice, api_cost, reference_price_from_usd
 from evenwatt.economics.tokens import Tokens
 from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.readings.api_catalogue import bundled_catalogue
 from evenwatt.readings.api_prices import (
     RateRequest,
     Rates,
@@ -205,6 +206,15 @@ def test_unknown_names_are_refused_with_the_nearest_ids(provider, model, said):
 
     for part in said:
         assert part in str(raised.value)
+
+
+def test_every_id_of_the_catalogue_has_its_rates():
+    """What `evenwatt prices search` shows can be written as a reference, also where no API answers by it."""
+    catalogue = bundled_catalogue()
+
+    for name, _ in catalogue.ids():
+        provider, _, model = name.partition(":")
+        assert catalogue.rates(provider, model, NOVEMBER).catalogue_model
 
 
 def test_child_answers_as_the_catalogue_does():

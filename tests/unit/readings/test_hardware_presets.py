@@ -103,3 +103,13 @@ def test_the_card_of_the_demo_is_no_machine_to_plan_with():
 def test_rents_are_those_of_their_source(name, rent):
     """Published cost of a GPU-hour, by who has it."""
     assert machine_preset(name).rent_usd_per_hour == rent
+
+
+def test_the_beginning_of_a_name_tells_all_that_begin_so():
+    """Whoever types what the card is called in short sees every form of it."""
+    with pytest.raises(SourceContractError) as caught:
+        machine_preset("h100")
+
+    begun = [preset.name for preset in machine_presets() if preset.name.startswith("h100")]
+    assert len(begun) > 1
+    assert all(name in str(caught.value) for name in begun)

@@ -92,7 +92,8 @@ def test_command_writes_a_file_that_loads_and_keeps_the_one_before(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--currency", "EUR"), "usd_rate"),
+        (("--currency", "EUR"), "--usd-rate: missing; with --currency EUR"),
+        (("--purchase-price", "2800", "--rent-per-hour", "3"), "--purchase-price: given together with"),
         (("--price-per-kwh", "-1"), "price_per_kwh"),
         (("--currency", "euro"), "ISO 4217"),
     ],

@@ -48,10 +48,8 @@ def accept_offers(settings: Settings, references: Sequence[str]) -> list[dict[st
         waiting = {offer.row.reference: offer for offer in standing.offers}
         unknown = [name for name in references if name not in waiting]
         if unknown:
-            raise HistoryError(
-                f"nothing waits to be accepted of {', '.join(unknown)}; there waits: "
-                f"{', '.join(waiting) or 'nothing'}"
-            )
+            others = f"; there waits: {', '.join(waiting)}" if waiting else ", nor of any other reference"
+            raise HistoryError(f"nothing waits to be accepted of {', '.join(unknown)}{others}")
         chosen = [waiting[name] for name in references or waiting]
         decision = accepted_offers(chosen, standing, written=written_prices(settings))
         _settle(history, decision)

@@ -44,7 +44,7 @@ def process_finding() -> Finding:
     return Finding(
         link="processes",
         health=Health.WEAK,
-        text=f"the processes behind {len(unseen)} listening ports cannot be seen by this user ({ports}); an "
+        text=f"this user cannot see the process that listens at port {ports}; an "
         "engine there is known by its page alone, and its GPUs are found only where it is the only engine",
         mend="run the agent as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or write `engines:` with "
         "their `gpus:`",

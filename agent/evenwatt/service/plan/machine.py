@@ -110,6 +110,12 @@ class _Choice:
         if preset.rent_usd_per_hour is not None:
             return Rented(rent_per_hour=preset.rent_usd_per_hour * rate)
         keys = self._settings.hardware
+        if preset.kind == "card":
+            self._assume(
+                "hardware",
+                "The machine is assumed to be the card alone: the rest of a machine costs and draws more.",
+                "--purchase-price PRICE --idle-watts WATTS --full-watts WATTS",
+            )
         return Owned(
             purchase_price=(preset.purchase_price_usd or 0.0) * rate,
             lifetime_years=self._written("hardware", "lifetime_years", preset.lifetime_years),

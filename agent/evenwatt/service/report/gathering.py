@@ -47,7 +47,8 @@ def gathered_report(
         now_utc_seconds: The present, after which no window reaches.
 
     Raises:
-        ReportError: The window means nothing, or the history holds nothing of it.
+        OptionError: The window means nothing.
+        ReportError: The history holds nothing of it.
         HistoryError: It cannot be read.
     """
     extent = history_extent(reader)

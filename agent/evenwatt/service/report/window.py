@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
-from evenwatt.errors import ReportError
+from evenwatt.errors import OptionError, ReportError
 from evenwatt.snapshot.report.values import ReportWindow
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
@@ -52,7 +52,8 @@ def report_window(
         extent: Where the history begins and ends.
 
     Raises:
-        ReportError: The words mean no span, or one of which the history holds nothing.
+        OptionError: The words mean no span.
+        ReportError: The history holds nothing of it.
     """
     now = int(now_utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
     label, start, end = _span(asked, now, zone, extent)
@@ -84,7 +85,7 @@ def in_words(label: str) -> str:
 def _span(asked: AskedWindow, now: int, zone: tzinfo, extent: tuple[int, int]) -> tuple[str, int, int]:
     has_dates = asked.first is not None or asked.last is not None
     if sum((asked.window is not None, has_dates, asked.month is not None)) > 1:
-        raise ReportError("--window, --month and --from/--to exclude each other; give one of them")
+        raise OptionError("--window, --month and --from/--to exclude each other; give one of them")
     if asked.month is not None:
         return _month_span(asked.month, zone)
     if has_dates:
@@ -101,7 +102,7 @@ def _named_span(window: str, now: int, zone: tzinfo, extent: tuple[int, int]) ->
         return window, _midnight(first, zone), now
     match = _LENGTH.fullmatch(window)
     if match is None:
-        raise ReportError(f"--window: got {window!r}, expected {_WINDOWS}")
+        raise OptionError(f"--window: got {window!r}, expected {_WINDOWS}")
     seconds = int(match[1]) * (SECONDS_PER_HOUR if match[2] == "h" else SECONDS_PER_DAY)
     return window, now - seconds, now
 
@@ -109,7 +110,7 @@ def _named_span(window: str, now: int, zone: tzinfo, extent: tuple[int, int]) ->
 def _month_span(text: str, zone: tzinfo) -> tuple[str, int, int]:
     match = _MONTH.fullmatch(text)
     if match is None or int(match[1]) not in _YEARS:
-        raise ReportError(f"--month: got {text!r}, expected a year and a month, such as 2026-10")
+        raise OptionError(f"--month: got {text!r}, expected a year and a month, such as 2026-10")
     year, month = int(match[1]), int(match[2])
     after = (year + 1, 1) if month == _DECEMBER else (year, month + 1)
     return text, _midnight(date(year, month, 1), zone), _midnight(date(*after, 1), zone)
@@ -117,13 +118,13 @@ def _month_span(text: str, zone: tzinfo) -> tuple[str, int, int]:
 
 def _dates_span(asked: AskedWindow, now: int, zone: tzinfo) -> tuple[str, int, int]:
     if asked.first is None:
-        raise ReportError("--to needs --from: the first day of the window")
+        raise OptionError("--to needs --from: the first day of the window")
     first = _date("--from", asked.first)
     if asked.last is None:
         return f"{first} to now", _midnight(first, zone), now
     last = _date("--to", asked.last)
     if last < first:
-        raise ReportError(f"--to: got {last}, expected a day that is not before --from ({first})")
+        raise OptionError(f"--to: got {last}, expected a day that is not before --from ({first})")
     return f"{first} to {last}", _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
 
 
@@ -133,7 +134,7 @@ def _date(option: str, text: str) -> date:
     except ValueError:
         found = None
     if found is None or found.year not in _YEARS:
-        raise ReportError(f"{option}: got {text!r}, expected a date such as 2026-10-01")
+        raise OptionError(f"{option}: got {text!r}, expected a date such as 2026-10-01")
     return found
 
 

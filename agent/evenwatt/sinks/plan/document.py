@@ -85,7 +85,6 @@ def _reference(view: PlanView, reference: PlannedReference) -> dict[str, Any]:
 
 
 def _break_even(view: PlanView, found: BreakEven) -> dict[str, Any]:
-    keep = found.keep_or_switch_load
     return {
         "price_per_mtok": found.price_per_mtok,
         "outcome": "never" if math.isinf(found.load) else "from load",
@@ -93,10 +92,16 @@ def _break_even(view: PlanView, found: BreakEven) -> dict[str, Any]:
         "mtok_per_month": _finite(found.mtok_per_month),
         "payback": _payback_outcome(view, found),
         "payback_months": _finite(found.payback_months),
-        "keep_or_switch": "nothing bought" if keep is None else "never" if math.isinf(keep) else "from load",
-        "keep_or_switch_load": _finite(keep),
+        "keep_or_switch": _keep_outcome(view, found.keep_or_switch_load),
+        "keep_or_switch_load": _finite(found.keep_or_switch_load),
         "ratio": found.ratio,
     }
+
+
+def _keep_outcome(view: PlanView, load: float | None) -> str:
+    if load is None:
+        return "electricity not known" if view.power is None else "nothing bought"
+    return "never" if math.isinf(load) else "from load"
 
 
 def _payback_outcome(view: PlanView, found: BreakEven) -> str:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from evenwatt.errors import ReportError
+from evenwatt.errors import OptionError, ReportError
 from evenwatt.service.report.window import AskedWindow, in_words, report_window
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -69,14 +69,27 @@ def test_december_is_followed_by_january():
         ({"first": "2026-02-30"}, "--from: got '2026-02-30'"),
         ({"first": "2026-10-02", "last": "2026-10-01"}, "not before --from (2026-10-02)"),
         ({"first": "9999-12-31"}, "--from: got '9999-12-31'"),
-        ({"month": "2026-12"}, "2026-12 has not begun yet; it is 2026-11-25 12:30 CET"),
-        ({"month": "2026-08"}, "before the history begins (2026-09-15 00:00 CEST)"),
     ],
 )
 def test_words_that_mean_nothing(asked, said):
     """Each fault says what was found and what is expected."""
-    with pytest.raises(ReportError) as caught:
+    with pytest.raises(OptionError) as caught:
         window(**asked)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("month", "said"),
+    [
+        ("2026-12", "2026-12 has not begun yet; it is 2026-11-25 12:30 CET"),
+        ("2026-08", "before the history begins (2026-09-15 00:00 CEST)"),
+    ],
+)
+def test_windows_of_which_nothing_is_known(month, said):
+    """A month that is asked for rightly can still be one without a history."""
+    with pytest.raises(ReportError) as caught:
+        window(month=month)
 
     assert said in str(caught.value)
 
