@@ -31,10 +31,10 @@ def hours_sum(hours: Iterable[HourRow]) -> HourRow:
 
 
 def row_costs(row: HourRow) -> Costs:
-    """Return the costs of a row; hardware only where its price was known for all of it."""
+    """Return the costs of a row; hardware and energy only where their prices were known for all of it."""
     return Costs(
         hardware=None if row.unpriced_seconds else row.hardware_cost,
-        energy=row.energy_cost,
+        energy=None if row.unpriced_joules else row.energy_cost,
         labour=row.labour_cost,
         other=row.other_cost,
     )
