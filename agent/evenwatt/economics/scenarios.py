@@ -201,7 +201,7 @@ def gpus_changed(fleet: FleetUse, *, added: int) -> Scenario:
 
     Each GPU carries an equal part of the GPUs' hardware cost and idle power, and of the capacity:
     cost = C + added / n x (hardware + idle electricity), load = L x n / (n + added). One more is new,
-    whatever those that are there cost by now. Idle power is drawn evenly, and so has the price of all hours alike.
+    whatever those that are there cost by now. Idle power is drawn evenly: its price is the mean of all hours.
     """
     name = ScenarioName.ONE_GPU_MORE if added > 0 else ScenarioName.ONE_GPU_LESS
     reason = _why_no_gpu_change(fleet, added)

@@ -70,8 +70,8 @@ def _on_electricity(head: ReportHead, machine: Machine, owning: Owning, book: Pr
         stale = stale_seconds(book.tariff, head.first_utc_seconds, head.window.end_utc_seconds)
     if stale >= SECONDS_PER_MINUTE:
         yield (
-            f"For {stale / SECONDS_PER_HOUR:,.1f} h of the window the electricity feed gave no price: the last "
-            "known one was used, and is stale."
+            f"For {stale / SECONDS_PER_HOUR:,.1f} h of the window the electricity feed gave no price: the "
+            "last known one was used, and is stale."
         )
 
 
