@@ -178,6 +178,7 @@ def _report(
                 currency=found.currency,
                 simulated=found.simulated,
                 coverage_ratio=head.coverage_ratio,
+                watched_seconds=head.accounted_seconds * (1 - head.estimated_ratio),
                 tokens=totals.tokens.total_tokens,
                 costs=totals.costs,
                 own_cost_per_mtok=totals.cost_per_mtok.full_total,

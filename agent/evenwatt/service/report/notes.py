@@ -108,9 +108,13 @@ def _on_time(head: ReportHead) -> Iterator[str]:
         )
     if head.restarts:
         yield (
-            f"Engines restarted {head.restarts} times; what they served between the last look and a restart "
-            "is not known, and not counted."
+            f"Engines restarted {_times(head.restarts)}; what they served between the last look and a "
+            "restart is not known, and not counted."
         )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _on_cost(totals: ReportTotals) -> Iterator[str]:
