@@ -137,8 +137,9 @@ def _on_host(totals: ReportTotals, meters: Mapping[str, MeterUse]) -> Iterator[s
         if totals.kwh is not None:
             yield "Energy is that of the GPUs alone; what the rest of the machine drew was not measured."
         return
-    parts = " and ".join(f"{name} ({joules / JOULES_PER_KWH:,.2f} kWh)" for name, joules in told.items())
-    yield f"What the machine drew beside its GPUs comes from {parts}."
+    amounts = [f" ({joules / JOULES_PER_KWH:,.2f} kWh)" if len(told) > 1 else "" for joules in told.values()]
+    parts = " and ".join(f"{name}{amount}" for name, amount in zip(told, amounts, strict=True))
+    yield f"What the machine drew beside its GPUs is told by {parts}."
 
 
 def _on_load(head: ReportHead, machine: Machine) -> Iterator[str]:
@@ -179,11 +180,3 @@ def _on_comparisons(machine: Machine, sums: Sums) -> Iterator[str]:
                 f"{reference} is not compared with the whole machine: only {priced / total:.0%} of the "
                 "tokens were priced at it."
             )
-    silent = {
-        key[0] for key in served if served[key] and tokens_of(sums.usage[key]).cached_input_tokens is None
-    }
-    if silent:
-        yield (
-            f"No cache hits are told by {' and '.join(sorted(silent))}: for these tokens both bounds of an "
-            "API's price are the one without cache."
-        )
