@@ -66,11 +66,18 @@ def _load_notes(report: Report) -> Iterator[str]:
     if report.curve is None:
         return
     line = report.curve.line
-    yield (
-        f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency} without load and "
-        f"{per_mtok(line.fixed_cost_per_hour + line.load_cost_per_hour)} at full load, "
-        f"which is {number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
-    )
+    if report.idle_power.used == "none":
+        yield (
+            f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency}; full load is "
+            f"{number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window. Power without load is "
+            "not known, so that electricity counts as the same at any load."
+        )
+    else:
+        yield (
+            f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency} without load and "
+            f"{per_mtok(line.fixed_cost_per_hour + line.load_cost_per_hour)} at full load, "
+            f"which is {number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
+        )
     if report.curve.is_load_upper_bound:
         yield "The capacity is only the most that was ever seen: the true load is lower, or equal."
 

@@ -135,8 +135,8 @@ def _states(report: Report) -> Table:
                     STATES[share.state],
                     number(share.seconds / SECONDS_PER_HOUR, 1),
                     percent(_share(share.seconds, seconds)),
-                    kwh(share.kwh),
-                    number(share.watts, 0),
+                    kwh(share.kwh) if share.seconds else "",
+                    number(share.watts, 0) if share.seconds else "",
                     money(share.cost),
                     percent(_share(share.cost, totals.costs.full)),
                 )

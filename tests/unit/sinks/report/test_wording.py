@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from evenwatt.economics.sensitivity import Input
-from evenwatt.sinks.report.comparing import api_section
+from evenwatt.sinks.report.comparing import api_section, load_section
 from evenwatt.sinks.report.deciding import change_section, decision_section
 from evenwatt.sinks.report.overview import figures
 from evenwatt.sinks.report.spending import money_section
@@ -100,3 +100,26 @@ def test_what_load_drew_is_not_told_where_idle_power_is_not_known():
 
     assert any("without a single token" in lead for lead in money_section(example).leads)
     assert money_section(unknown).leads == ()
+
+
+def test_an_hour_costs_the_same_where_idle_power_is_not_known():
+    """No difference is told between no load and full load where none was seen."""
+    example = report()
+    unknown = replace(example, idle_power=replace(example.idle_power, used="none"))
+    note = load_section(unknown).notes[0]
+
+    assert note.startswith("An hour costs")
+    assert "without load and" not in note
+    assert "the same at any load" in note
+
+
+def test_a_state_that_never_was_has_no_energy_to_know():
+    """An idle state without time shows nothing, where a state that was not measured shows a hyphen."""
+    example = report()
+    states = tuple(
+        replace(share, seconds=0.0, kwh=None, watts=None, cost=0.0) if number else share
+        for number, share in enumerate(example.totals.states)
+    )
+    section = money_section(replace(example, totals=replace(example.totals, states=states)))
+
+    assert [row.cells[3] for row in section.tables[1].rows] == ["186.22", "", ""]
