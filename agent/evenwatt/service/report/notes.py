@@ -54,7 +54,7 @@ def site_notes(
     return (
         *_on_electricity(head, machine, owning, book),
         *_on_prices(head, book, zone),
-        *_on_setup(head, book.setup, zone),
+        *(_on_setup(head, book.setup, zone) if machine.sums.costs.labour else ()),
     )
 
 
@@ -62,8 +62,8 @@ def _on_electricity(head: ReportHead, machine: Machine, owning: Owning, book: Pr
     paid, even = machine.price_per_kwh, owning.even_price_per_kwh
     if paid and even and abs(paid / even - 1) >= _EVEN:
         yield (
-            f"A kWh cost {paid:.4g} {head.currency} on average, by when it was drawn; drawn evenly at the "
-            f"prices as they are known now it would be {even:.4g}."
+            f"A kWh cost {paid:.4f} {head.currency} on average, by when it was drawn; drawn evenly at the "
+            f"prices as they are known now it would be {even:.4f}."
         )
     stale = 0.0
     if book.tariff is not None and head.first_utc_seconds is not None:

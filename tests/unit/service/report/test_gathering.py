@@ -4,6 +4,7 @@ import math
 import random
 import re
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import pytest
 
 from evenwatt.config import parse_settings
 from evenwatt.economics.cost import PriceBook
+from evenwatt.economics.running import SetupCost
 from evenwatt.economics.scenarios import ScenarioName
 from evenwatt.economics.sensitivity import Input
 from evenwatt.errors import ReportError
@@ -530,7 +532,20 @@ def test_parts_have_lives_of_their_own(history):
     assert more.saved_cost == pytest.approx(-(1.5 / 30 + 120 * 20 * 10 / 12 * 1e-7), rel=1e-3)
     assert "what 2 gpus did when new" in more.assumes[0]
     assert any(note.startswith("Server: written off since 2020-12-31") for note in found.head.notes)
-    assert any(note.startswith("Labour holds the set-up cost of 1,460.00 EUR") for note in found.head.notes)
+
+
+def test_a_set_up_cost_that_was_metered_is_noted(history):
+    """Labour that holds what was paid once says so; a setting that came after the metering does not."""
+    setup = SetupCost(cost=1_460, spread_months=12, begins_utc_seconds=HOUR - 86_400.0)
+    config = f"{SETTINGS}setup: {{cost: 1460, spread_months: 12, begins: 2027-01-14}}"
+    history.write(tick({(HOUR, "chat", "small"): served()}))
+    before = report(history, now=HOUR + 60, config=config).head.notes
+    history.write(tick({(HOUR + MINUTE, "chat", "small"): served()}, book=replace(BOOK, setup=setup)))
+    after = report(history, now=HOUR + 120, config=config).head.notes
+
+    expected = "Labour holds the set-up cost of 1,460.00 EUR, spread over 12 months from 2027-01-14 on."
+    assert expected not in before
+    assert expected in after
 
 
 def test_energy_without_a_price_is_no_free_energy(history):
