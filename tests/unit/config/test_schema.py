@@ -321,7 +321,7 @@ def test_values_that_cannot_hold_together_are_refused(text, key, words):
     (fault,) = faults_in(text)
     line, _, told = fault.partition(": ")
 
-    assert line in {"1", "3"}
+    assert 1 <= int(line) <= text.count("\n") + 1
     assert told.startswith(f"{key}: {words}")
 
 
