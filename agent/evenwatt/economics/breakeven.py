@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 from evenwatt.economics.cost import Costs
-from evenwatt.economics.ownership import Hardware, owned_parts
+from evenwatt.economics.ownership import Hardware, bought_by, written_off
 from evenwatt.economics.running import MONTH_HOURS
 from evenwatt.economics.tokens import Tokens
 from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR, TOKENS_PER_MTOK
@@ -191,14 +191,20 @@ def payback_months(
     return purchase_price / saving_per_month if saving_per_month > 0 else math.inf
 
 
-def purchase_of(hardware: Hardware | None) -> Purchase | None:
-    """Return what has to be paid back; None where nothing was bought, or its price is out of the question."""
-    parts = owned_parts(hardware)
+def purchase_of(hardware: Hardware | None, utc_seconds: float) -> Purchase | None:
+    """Return what has to be paid back at a moment; None where nothing was bought, or its price is left out.
+
+    A part that is written off was paid for all the same, and its maintenance is no cost any more; one that is
+    yet to be bought is no part of it.
+    """
+    parts = bought_by(hardware, utc_seconds)
     if not parts:
         return None
+    ended = written_off(hardware, utc_seconds)
+    kept = [part for part in parts if part not in ended]
     return Purchase(
         price=sum(part.purchase_price for part in parts),
-        maintenance_per_hour=sum(part.maintenance_per_year * part.purchase_price for part in parts)
+        maintenance_per_hour=sum(part.maintenance_per_year * part.purchase_price for part in kept)
         / HOURS_PER_YEAR,
     )
 

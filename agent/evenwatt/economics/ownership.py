@@ -18,9 +18,12 @@ __all__ = [
     "OwnedParts",
     "Rented",
     "Sunk",
+    "bought_by",
+    "cost_when_new_per_hour",
     "end_of_life_utc_seconds",
     "hardware_cost",
     "hardware_cost_per_second",
+    "owned_cost_between",
     "owned_parts",
     "rent_per_hour_of_month",
     "written_off",
@@ -94,6 +97,15 @@ def owned_parts(hardware: Hardware | None) -> tuple[Owned, ...]:
     return (hardware,) if isinstance(hardware, Owned) else ()
 
 
+def bought_by(hardware: Hardware | None, utc_seconds: float) -> tuple[Owned, ...]:
+    """Return the parts that were there by a moment, the written off ones too; without a date, since ever."""
+    return tuple(
+        part
+        for part in owned_parts(hardware)
+        if part.purchased_utc_seconds is None or part.purchased_utc_seconds <= utc_seconds
+    )
+
+
 def written_off(hardware: Hardware | None, utc_seconds: float) -> tuple[Owned, ...]:
     """Return the parts whose life is over at a moment, so that they cost nothing any more."""
     return tuple(part for part in owned_parts(hardware) if _is_written_off(part, utc_seconds))
@@ -112,6 +124,21 @@ def hardware_cost_per_second(hardware: Hardware, utc_seconds: float) -> float:
         return hardware.rent_per_hour / SECONDS_PER_HOUR
     per_hour = sum(_owned_cost_per_hour(part, utc_seconds) for part in owned_parts(hardware))
     return per_hour / SECONDS_PER_HOUR
+
+
+def owned_cost_between(part: Owned, start_utc_seconds: float, end_utc_seconds: float) -> float:
+    """Return what a part costs over a stretch, of which only what lies within its life counts."""
+    begin, until = start_utc_seconds, end_utc_seconds
+    end_of_life = end_of_life_utc_seconds(part)
+    if part.purchased_utc_seconds is not None and end_of_life is not None:
+        begin, until = max(begin, part.purchased_utc_seconds), min(until, end_of_life)
+    return cost_when_new_per_hour(part) * max(until - begin, 0.0) / SECONDS_PER_HOUR
+
+
+def cost_when_new_per_hour(part: Owned) -> float:
+    """Return what an hour of a part costs within its life: (P - R) / (8760 Y) + m P / 8760."""
+    depreciation = (part.purchase_price - part.residual_value) / (HOURS_PER_YEAR * part.lifetime_years)
+    return depreciation + part.maintenance_per_year * part.purchase_price / HOURS_PER_YEAR
 
 
 def hardware_cost(
@@ -145,5 +172,4 @@ def _owned_cost_per_hour(owned: Owned, utc_seconds: float) -> float:
         age_seconds = utc_seconds - owned.purchased_utc_seconds
         if not 0 <= age_seconds < _lifetime_seconds(owned):
             return 0.0
-    depreciation = (owned.purchase_price - owned.residual_value) / (HOURS_PER_YEAR * owned.lifetime_years)
-    return depreciation + owned.maintenance_per_year * owned.purchase_price / HOURS_PER_YEAR
+    return cost_when_new_per_hour(owned)

@@ -252,7 +252,7 @@ def break_even_against(machine: Machine, price_per_mtok: float, demand: Demand |
         demand: What the machine is planned for; where it takes several machines, all of them are paid for.
     """
     line = machine_line(machine)
-    purchase = purchase_of(machine.book.hardware)
+    purchase = purchase_of(machine.book.hardware, machine.utc_seconds)
     return BreakEven(
         price_per_mtok=price_per_mtok,
         load=break_even_load(line, price_per_mtok),

@@ -12,6 +12,7 @@ from evenwatt.units import JOULES_PER_KWH, TOKENS_PER_MTOK
 
 __all__ = [
     "FleetUse",
+    "GpuHardware",
     "QuietHours",
     "Scenario",
     "ScenarioName",
@@ -60,6 +61,21 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuHardware:
+    """What the GPUs alone cost as hardware, where their owner tells them apart.
+
+    Attributes:
+        names: What the owner calls these parts.
+        cost: Over the window, as it was metered; 0 once they are written off.
+        cost_when_new: Over a window within their lives: what as many new ones would cost.
+    """
+
+    names: tuple[str, ...]
+    cost: float
+    cost_when_new: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetUse:
     """What the machine did in the window.
 
@@ -71,7 +87,9 @@ class FleetUse:
         gpu_idle_watts: What all GPUs together draw without load; None: not known.
         up_seconds: For how long it was on.
         price_per_kwh: That was paid on average, overheads included.
+        even_price_per_kwh: The same for power that is drawn evenly all the time; None: not known.
         load_ratio: None where no capacity is known.
+        gpu_hardware: None where the GPUs are not told apart: then all hardware counts as theirs.
     """
 
     costs: Costs
@@ -81,7 +99,9 @@ class FleetUse:
     gpu_idle_watts: float | None = None
     up_seconds: float = 0.0
     price_per_kwh: float | None = None
+    even_price_per_kwh: float | None = None
     load_ratio: float | None = None
+    gpu_hardware: GpuHardware | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +199,9 @@ def unloading(fleet: FleetUse, loaded: StatePower, empty: StatePower) -> Scenari
 def gpus_changed(fleet: FleetUse, *, added: int) -> Scenario:
     """Return what one GPU more (1) or less (-1) would have done at the same tokens.
 
-    Each GPU carries an equal part of the hardware cost and of the GPUs' idle power, and of the capacity:
-    cost = C + added / n x (hardware + idle electricity), load = L x n / (n + added).
+    Each GPU carries an equal part of the GPUs' hardware cost and idle power, and of the capacity:
+    cost = C + added / n x (hardware + idle electricity), load = L x n / (n + added). One more is new,
+    whatever those that are there cost by now. Idle power is drawn evenly: its price is the mean of all hours.
     """
     name = ScenarioName.ONE_GPU_MORE if added > 0 else ScenarioName.ONE_GPU_LESS
     reason = _why_no_gpu_change(fleet, added)
@@ -189,7 +210,8 @@ def gpus_changed(fleet: FleetUse, *, added: int) -> Scenario:
     gpus = fleet.gpus or 1
     idle_watts = (fleet.gpu_idle_watts or 0.0) * added / gpus
     kwh = idle_watts * fleet.up_seconds / JOULES_PER_KWH
-    cost = (fleet.costs.hardware or 0.0) * added / gpus + kwh * (fleet.price_per_kwh or 0.0)
+    price_per_kwh = fleet.even_price_per_kwh or fleet.price_per_kwh or 0.0
+    cost = _gpu_cost(fleet, added) * added / gpus + kwh * price_per_kwh
     return _saving(
         name,
         fleet,
@@ -197,10 +219,27 @@ def gpus_changed(fleet: FleetUse, *, added: int) -> Scenario:
         saved_cost=-cost,
         load_ratio=None if fleet.load_ratio is None else fleet.load_ratio * gpus / (gpus + added),
         assumes=(
-            f"All of the hardware cost is the GPUs': 1/{gpus} of it each; a GPU alone may cost less.",
+            _whose_hardware(fleet, gpus, added),
             "Tokens stay as they were, capacity goes with the number of GPUs, and the models still fit.",
         ),
     )
+
+
+def _gpu_cost(fleet: FleetUse, added: int) -> float:
+    told = fleet.gpu_hardware
+    if told is None:
+        return fleet.costs.hardware or 0.0
+    return told.cost_when_new if added > 0 else told.cost
+
+
+def _whose_hardware(fleet: FleetUse, gpus: int, added: int) -> str:
+    told = fleet.gpu_hardware
+    if told is None:
+        return f"All of the hardware cost is the GPUs': 1/{gpus} of it each; a GPU alone may cost less."
+    parts = " and ".join(told.names)
+    if added > 0:
+        return f"It costs 1/{gpus} of what {parts} did when new; the rest of the hardware stays as it is."
+    return f"The GPUs are {parts}, and 1/{gpus} of their hardware cost each; the rest stays as it is."
 
 
 def _why_no_gpu_change(fleet: FleetUse, added: int) -> str | None:

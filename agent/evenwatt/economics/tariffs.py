@@ -23,6 +23,7 @@ __all__ = [
     "is_stale_at",
     "mean_price_per_kwh",
     "price_per_kwh_at",
+    "stale_seconds",
 ]
 
 _UNKNOWN: BandStep = (None, None)
@@ -125,6 +126,18 @@ def is_stale_at(tariff: Tariff, utc_seconds: float) -> bool:
     feed = tariff.feed
     begun = 0 if feed is None else bisect_right(feed.starts_utc_seconds, utc_seconds)
     return bool(begun) and feed is not None and utc_seconds >= feed.ends_utc_seconds[begun - 1]
+
+
+def stale_seconds(tariff: Tariff, start_utc_seconds: float, end_utc_seconds: float) -> float:
+    """Return for how long within a stretch the feed's last known price stood in for one that is missing."""
+    feed = tariff.feed
+    if feed is None or not feed.starts_utc_seconds:
+        return 0.0
+    ends = (*feed.starts_utc_seconds[1:], math.inf)
+    return math.fsum(
+        max(min(until, end_utc_seconds) - max(ended, start_utc_seconds), 0.0)
+        for ended, until in zip(feed.ends_utc_seconds, ends, strict=True)
+    )
 
 
 def mean_price_per_kwh(tariff: Tariff, start_utc_seconds: float, end_utc_seconds: float) -> float | None:

@@ -307,9 +307,9 @@ class Agent:
         if self._accounts.health.up:
             with suppress(HistoryError):
                 self._capacity.follow(self._history, now_utc_seconds=now, kinds=self._roster.kinds)
-        self._capacities = self._capacity.capacities(
-            self._roster.told_capacities, self._roster.models, now_utc_seconds=now
-        )
+        told = self._roster.told_capacities
+        self._capacity.remember_simulated(told)
+        self._capacities = self._capacity.capacities(told, self._roster.models, now_utc_seconds=now)
 
     def _rebuild_book(self) -> None:
         self._book = price_book(

@@ -27,6 +27,8 @@ CALIBRATION = "capacity"
 _SETTLED_SECONDS = 120
 """A minute is taken in this long after it began: a slow engine's last reading of it is booked by then."""
 
+_RATES = ("tokens_per_second", "prefill_tokens_per_second", "decode_tokens_per_second")
+
 _MOST_SECONDS = SECONDS_PER_DAY // 4
 """How much of a long history is taken in at once; empty stretches are passed over."""
 
@@ -46,6 +48,10 @@ class CapacityKeeper:
         # By engine and the one model that it served; None: whatever it served.
         self._records: dict[tuple[str, str | None], RateRecord] = {
             (record["engine"], record["model"]): stored_record(record) for record in stored.get("records", ())
+        }
+        self._simulated: dict[str, Capacity] = {
+            engine: Capacity(**rates, source=CapacitySource.SIMULATED)
+            for engine, rates in stored.get("simulated", {}).items()
         }
         self._calibrations: tuple[CalibrationRow, ...] = ()
         self._worked_out: dict[tuple[str, tuple[str, ...]], tuple[Capacity | None, ...]] = {}
@@ -77,6 +83,21 @@ class CapacityKeeper:
         self._until = until
         self._is_changed = True
 
+    def remember_simulated(self, told: Mapping[str, Capacity]) -> None:
+        """Keep what simulated engines say of themselves, for whoever looks at their history without them.
+
+        Args:
+            told: By engine; what is not simulated is left to who told it.
+        """
+        simulated = {
+            engine: capacity
+            for engine, capacity in told.items()
+            if capacity.source is CapacitySource.SIMULATED
+        }
+        if simulated and simulated != self._simulated:
+            self._simulated = simulated
+            self._is_changed = True
+
     def recall(self, history: HistoryReader) -> None:
         """See what was calibrated, without taking in minutes: for a look beside the agent, which does that.
 
@@ -94,7 +115,13 @@ class CapacityKeeper:
             {"engine": engine, "model": model, **record.stored()}
             for (engine, model), record in self._records.items()
         ]
-        return {self.CURSOR: {"until": self._until, "records": records}}
+        cursor: dict[str, object] = {"until": self._until, "records": records}
+        if self._simulated:
+            cursor["simulated"] = {
+                engine: {rate: getattr(capacity, rate) for rate in _RATES}
+                for engine, capacity in self._simulated.items()
+            }
+        return {self.CURSOR: cursor}
 
     def capacities(
         self,
@@ -116,7 +143,7 @@ class CapacityKeeper:
             if measured is None:
                 measured = self._measured(engine, served, now_utc_seconds)
                 self._worked_out[engine, served] = measured
-            best[engine] = best_capacity(told.get(engine), *measured)
+            best[engine] = best_capacity(told.get(engine), self._simulated.get(engine), *measured)
         return {engine: capacity for engine, capacity in best.items() if capacity is not None}
 
     def _take_in(self, minutes: Iterable[ServedMinute], kinds: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "aligned",
     "clean",
     "duration",
+    "kwh",
     "money",
     "mtok",
     "number",
@@ -87,6 +88,13 @@ def mtok(tokens: float | None) -> str:
     if 0 < millions < _LEAST_MONEY / 2:
         return "< 0.01"
     return number(millions, 2 if millions < 1_000 else 0)  # noqa: PLR2004 -- a thousand needs no decimals
+
+
+def kwh(value: float | None) -> str:
+    """Return energy with two decimals; what is not zero is never shown as zero."""
+    if value is not None and 0 < value < _LEAST_MONEY / 2:
+        return "< 0.01"
+    return number(value, 2)
 
 
 def duration(seconds: float) -> str:

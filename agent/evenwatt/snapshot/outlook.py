@@ -36,7 +36,7 @@ def with_outlook(view: WindowView, book: PriceBook) -> WindowView:
     outlook = _Outlook(
         months=seconds / (book.month_hours * SECONDS_PER_HOUR),
         month_hours=book.month_hours,
-        purchase=purchase_of(book.hardware),
+        purchase=purchase_of(book.hardware, view.start_utc_seconds + view.seconds),
         machine_hardware_cost=None if machine is None else machine.money.whole_costs.hardware,
     )
     return replace(view, rows=tuple(outlook.row(row) for row in view.rows))

@@ -41,7 +41,6 @@ class PlanView:
         price_per_kwh: Mean over the hours, without PUE; None: not known.
         mtok_per_hour: All tokens at full load.
         curve: At the loads that were asked for, in their order.
-        picture: The same at many loads, for drawing.
         idle_hour: What an hour costs with no request.
         full_hour: What an hour costs at full load.
         idle_month: The same for a month.
@@ -68,7 +67,6 @@ class PlanView:
     mtok_per_hour: float
     most_mtok_per_month: float
     curve: tuple[CurvePoint, ...]
-    picture: tuple[CurvePoint, ...]
     idle_hour: Costs
     full_hour: Costs
     idle_month: Costs

@@ -87,7 +87,7 @@ def test_the_verdict_comes_first():
     assert text.startswith(
         "At 28.9% load (1,521 Mtok a month) a million tokens cost 1.536 USD, not less than flat"
     )
-    assert "USD per Mtok against load" in text
+    assert "USD per Mtok, logarithmic, against load" in text
     assert "planned" in text
 
 

@@ -14,9 +14,11 @@ from evenwatt.economics.breakeven import (
     cost_per_mtok_at_load,
     keep_or_switch_costs,
     payback_months,
+    purchase_of,
     token_load,
 )
 from evenwatt.economics.cost import Costs
+from evenwatt.economics.ownership import Owned, OwnedParts
 from evenwatt.economics.tokens import Tokens
 
 LINE = CostLine(fixed_cost_per_hour=1.0, load_cost_per_hour=0.5, mtok_per_hour=5.0)
@@ -173,3 +175,32 @@ def test_keep_or_switch_leaves_the_hardware_out():
     costs = keep_or_switch_costs(Costs(hardware=None, energy=3.0, labour=2.0, other=1.0))
 
     assert costs.full == pytest.approx(6.0)
+
+
+YEAR_SECONDS = 8_760 * 3_600.0
+
+
+@pytest.mark.parametrize(
+    ("years", "price", "maintenance"), [(0.5, 8_760, 1.0), (2.5, 26_280, 1.5), (3.5, 26_280, 0.5)]
+)
+def test_what_was_bought_by_a_moment_has_to_be_paid_back(years, price, maintenance):
+    """A server for 3 years, and GPUs after one year: the server's maintenance ends with its life."""
+    server = Owned(
+        purchase_price=8_760, lifetime_years=3, maintenance_per_year=1.0, purchased_utc_seconds=0.0
+    )
+    gpus = Owned(
+        purchase_price=17_520,
+        lifetime_years=3,
+        maintenance_per_year=0.25,
+        purchased_utc_seconds=YEAR_SECONDS,
+    )
+    found = purchase_of(OwnedParts(parts=(server, gpus)), years * YEAR_SECONDS)
+
+    assert (found.price, found.maintenance_per_hour) == (price, pytest.approx(maintenance))
+
+
+def test_what_is_yet_to_be_bought_is_nothing_to_pay_back():
+    """Before the first purchase there is none."""
+    later = Owned(purchase_price=1, lifetime_years=1, purchased_utc_seconds=10.0)
+
+    assert purchase_of(later, 5.0) is None

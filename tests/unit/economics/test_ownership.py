@@ -7,9 +7,11 @@ from evenwatt.economics.ownership import (
     OwnedParts,
     Rented,
     Sunk,
+    bought_by,
     end_of_life_utc_seconds,
     hardware_cost,
     hardware_cost_per_second,
+    owned_cost_between,
     owned_parts,
     rent_per_hour_of_month,
     written_off,
@@ -124,3 +126,29 @@ def test_what_was_bought_is_told_part_by_part(hardware, expected):
 def test_what_has_no_date_is_never_written_off():
     """Without the day of the purchase there is no end."""
     assert written_off(Owned(purchase_price=1, lifetime_years=1), BOUGHT) == ()
+
+
+def test_a_part_that_is_to_come_was_not_bought():
+    """A year after the server there are no GPUs yet; what is written off was bought all the same."""
+    hardware = OwnedParts(parts=(SERVER, GPUS))
+
+    assert bought_by(hardware, BOUGHT + YEAR_SECONDS) == (SERVER,)
+    assert bought_by(hardware, BOUGHT + 90 * YEAR_SECONDS) == (SERVER, GPUS)
+    assert bought_by(Sunk(), BOUGHT) == ()
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [(-100, 0, 0), (-100, 100, 100), (50, 80, 30), (2 * YEAR_SECONDS - 10, 2 * YEAR_SECONDS + 10, 10)],
+    ids=["before", "from the purchase on", "within", "until the end"],
+)
+def test_a_stretch_costs_what_lies_within_the_life(begin, end, expected):
+    """One a second, for as long as the part lives."""
+    assert owned_cost_between(ONE_A_SECOND, BOUGHT + begin, BOUGHT + end) == pytest.approx(expected)
+
+
+def test_a_part_without_a_date_costs_all_of_a_stretch():
+    """What has neither beginning nor end costs throughout."""
+    ageless = Owned(purchase_price=YEAR_SECONDS, lifetime_years=1)
+
+    assert owned_cost_between(ageless, 0.0, 60.0) == pytest.approx(60)

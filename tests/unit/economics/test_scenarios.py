@@ -7,6 +7,7 @@ import pytest
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.scenarios import (
     FleetUse,
+    GpuHardware,
     QuietHours,
     ScenarioName,
     StatePower,
@@ -136,3 +137,23 @@ def test_without_tokens_there_is_no_unit_cost():
 
     assert found.saved_cost == 1.0
     assert found.cost_per_mtok is None
+
+
+WRITTEN_OFF = GpuHardware(names=("gpus",), cost=0.0, cost_when_new=6.0)
+
+
+def test_a_new_gpu_costs_what_those_written_off_did_when_new():
+    """Four that cost 6 when new: a fifth takes 1.5 and 1 kWh of idling; one less saves the kWh alone."""
+    fleet = replace(FLEET, gpu_hardware=WRITTEN_OFF)
+    more, less = gpus_changed(fleet, added=1), gpus_changed(fleet, added=-1)
+
+    assert more.saved_cost == pytest.approx(-(1.5 + 0.5))
+    assert less.saved_cost == pytest.approx(0.5)
+    assert "1/4 of what gpus did when new" in more.assumes[0]
+
+
+def test_idle_power_of_a_gpu_pays_the_mean_of_all_hours():
+    """At night a kWh costs 0.1: what idles day and night pays 0.3, whatever the load paid on average."""
+    fleet = replace(FLEET, gpu_hardware=WRITTEN_OFF, even_price_per_kwh=0.3)
+
+    assert gpus_changed(fleet, added=-1).saved_cost == pytest.approx(0.3)

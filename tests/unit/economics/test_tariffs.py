@@ -15,6 +15,7 @@ from evenwatt.economics.tariffs import (
     is_stale_at,
     mean_price_per_kwh,
     price_per_kwh_at,
+    stale_seconds,
 )
 
 KWH = 3_600_000
@@ -155,3 +156,17 @@ def test_no_mean_where_a_part_has_no_price():
 
     assert mean_price_per_kwh(tariff, CHANGE - HOUR, CHANGE + HOUR) is None
     assert mean_price_per_kwh(tariff, CHANGE, CHANGE + HOUR) == pytest.approx(0.38)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"), [(0, 200, 0), (0, 1_000, 400), (250, 320, 50), (700, 900, 200)]
+)
+def test_a_feed_is_stale_from_the_end_of_a_price_to_the_next(begin, end, expected):
+    """Prices for 100 to 200 and for 300 to 700: the first stands in until 300, the second after 700."""
+    feed = FeedPrices(
+        starts_utc_seconds=[100.0, 300.0], ends_utc_seconds=[200.0, 700.0], prices_per_kwh=[0.1, 0.2]
+    )
+    tariff = Tariff(prices=(), feed=feed)
+
+    assert stale_seconds(tariff, begin, end) == expected
+    assert stale_seconds(flat_tariff(0.3), begin, end) == 0

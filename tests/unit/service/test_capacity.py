@@ -200,6 +200,28 @@ def test_commands_know_what_the_agent_knows(history):
     assert configured["chat"].tokens_per_second == 7.0
 
 
+def test_a_report_beside_a_demo_knows_what_is_simulated(history):
+    """What a simulated engine says of itself is kept, and stays marked; what is configured is not."""
+    keeper = CapacityKeeper({})
+    simulated = Capacity(
+        tokens_per_second=670.0, decode_tokens_per_second=90.0, source=CapacitySource.SIMULATED
+    )
+    keeper.remember_simulated({"chat": simulated, "code": CAPACITY})
+    history.write(tick({}, cursors=keeper.changed()))
+
+    with history_beside(history.path) as beside:
+        known_beside = report_capacities(
+            settings_of(""),
+            beside,
+            beside.cursors(),
+            [("chat", "small"), ("code", "coder")],
+            now_utc_seconds=HOUR + 60.0,
+        )
+
+    assert known_beside == {"chat": simulated}
+    assert keeper.changed() == {}
+
+
 def test_a_long_history_is_taken_in_day_by_day(history):
     """No tick waits for two weeks of minutes; days without any are passed over."""
     for days, rate in ((3, 50), (1, 80)):

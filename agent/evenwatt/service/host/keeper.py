@@ -20,6 +20,7 @@ from evenwatt.readings.host.meter import Meter
 from evenwatt.readings.host.rapl import RaplMeter
 from evenwatt.readings.host.source import HostSource
 from evenwatt.readings.source import Source
+from evenwatt.service.host.assumptions import host_assumptions
 from evenwatt.service.workers import Crew
 from evenwatt.sinks.history import CalibrationRow
 from evenwatt.snapshot import CalibrationView, HostView
@@ -243,22 +244,12 @@ class HostKeeper:
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
         """What is left out of the energy because nobody wrote where it is measured."""
-        written = self._settings.host_power
-        if written.source != "auto" or self._is_simulated:
+        is_silent = self._reading is None and self._search is None
+        if self._is_simulated or is_silent:
             return ()
-        is_rest_told = bool(written.model_fields_set & {"rest_watts", "supply_efficiency"})
-        if self._reading is None and self._search is not None:
-            text = "Energy is that of the GPUs alone: nothing here tells what the machine draws beside them."
-            line = "host_power: {source: fixed, watts: WATTS}"
-        elif self._reading is not None and self._reading.covers is Coverage.CPU and not is_rest_told:
-            text = (
-                "Beside the GPUs, only processors and memory are measured: board, fans, disks and the losses "
-                "of the power supply are assumed to be nothing."
-            )
-            line = "host_power: {source: rapl, rest_watts: WATTS, supply_efficiency: 0.92}"
-        else:
-            return ()
-        return (Assumption(setting="host_power", text=text, line_to_write=line),)
+        return host_assumptions(
+            self._settings.host_power, None if self._reading is None else self._reading.covers
+        )
 
     @property
     def _without_search(self) -> str:

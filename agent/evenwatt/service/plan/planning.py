@@ -34,8 +34,6 @@ from evenwatt.units import HOURS_PER_YEAR, TOKENS_PER_MTOK
 
 __all__ = ["plan_view"]
 
-_PICTURED_LOADS = tuple(percent / 100 for percent in range(1, 101))
-
 
 def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
     """Return what a machine on paper costs by its load, and from where on it is cheaper than the references.
@@ -69,7 +67,6 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
         mtok_per_hour=machine.mtok_per_hour,
         most_mtok_per_month=most_mtok_per_month(machine),
         curve=cost_curve(machine, settings.plan.loads),
-        picture=cost_curve(machine, _PICTURED_LOADS),
         idle_hour=idle_hour,
         full_hour=full_hour,
         idle_month=scaled_costs(idle_hour, machine.month_hours),

@@ -8,29 +8,33 @@ from typing import Any
 from evenwatt import __version__
 from evenwatt.config import Settings
 from evenwatt.economics.cost import PriceBook
-from evenwatt.economics.ownership import Owned, Rented
+from evenwatt.economics.ownership import Rented
 from evenwatt.errors import ReportError
 from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
+from evenwatt.ledger.host_cursor import HOST_KEY
+from evenwatt.model import Assumption, Coverage
+from evenwatt.service.host.assumptions import host_assumptions
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.report.batch import with_batch_bills
 from evenwatt.service.report.capacities import report_capacities
-from evenwatt.service.report.notes import notes_on
+from evenwatt.service.report.notes import notes_on, site_notes
+from evenwatt.service.report.owning import owning_of
 from evenwatt.service.report.window import AskedWindow, in_words, report_window
 from evenwatt.sinks.history import HistoryReader
 from evenwatt.sinks.history.queries import HistorySpan, history_extent, history_settings
-from evenwatt.snapshot import WindowView, window_view
+from evenwatt.snapshot import WindowView, window_view, with_outlook
 from evenwatt.snapshot.report.calendar import by_hour_of_week, days_of, week_of
-from evenwatt.snapshot.report.comparing import Machine, Owning, comparisons_of, curve_of, machine_of
+from evenwatt.snapshot.report.comparing import Machine, comparisons_of, curve_of, machine_of
 from evenwatt.snapshot.report.comparison import Comparison
 from evenwatt.snapshot.report.hours import HourRow, ModelHours
 from evenwatt.snapshot.report.localtime import LocalTime, local_time
+from evenwatt.snapshot.report.owning import Owning
 from evenwatt.snapshot.report.totalling import rows_of, totals_of
 from evenwatt.snapshot.report.values import EngineCapacity, Report, ReportHead, ReportWindow
 from evenwatt.snapshot.report.verdict import VerdictFacts, verdict_on
 from evenwatt.snapshot.report.whatif import decision_on, quiet_hours, scenarios_of
 from evenwatt.snapshot.sums import Sums, tokens_of
 from evenwatt.snapshot.windows import ALL
-from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 __all__ = ["gathered_report"]
 
@@ -60,8 +64,15 @@ def gathered_report(
         raise ReportError(
             f"the minutes of {window.label} are not kept any more; ask for a window of whole hours"
         )
-    found = _Found.of(settings, reader, window, span, now_utc_seconds)
-    book = price_book(settings, reader.prices(), found.gpu_names)
+    found = _Found.of(settings, reader, window, span, now_utc_seconds, first_utc_seconds=extent[0])
+    book = price_book(
+        settings,
+        reader.prices(),
+        found.gpu_names,
+        electricity=reader.electricity_prices(span.start),
+    )
+    if settings.currency == found.currency:
+        found = replace(found, view=with_outlook(found.view, book))
     owning = _owning(settings, found, book)
     machine = machine_of(found.sums, found.view, found.hours)
     comparisons = with_batch_bills(
@@ -72,7 +83,9 @@ def gathered_report(
         served=found.sums.usage,
         book=book,
     )
-    head = _head(settings, found, extent, now_utc_seconds)
+    head = _head(settings, found, now_utc_seconds)
+    if settings.currency == found.currency:
+        head = replace(head, notes=site_notes(head, machine, owning, book, settings.timezone))
     return _report(found, head, book, owning, machine, comparisons)
 
 
@@ -94,6 +107,8 @@ class _Found:
     currency: str
     simulated: bool
     gpu_names: tuple[str, ...]
+    host_assumptions: tuple[Assumption, ...]
+    first_utc_seconds: float
 
     @classmethod
     def of(
@@ -103,6 +118,8 @@ class _Found:
         window: ReportWindow,
         span: HistorySpan,
         now_utc_seconds: float,
+        *,
+        first_utc_seconds: float,
     ) -> "_Found":
         """Read the window."""
         local = local_time(settings.timezone, span.start, span.end)
@@ -110,6 +127,7 @@ class _Found:
         hours, is_approximate = span.hours(local)
         gpus, gpu_joules = span.gpus()
         held, cursors = history_settings(reader), reader.cursors()
+        simulated = held.get("readings") == "simulated"
         return cls(
             window=replace(window, start_utc_seconds=float(span.start), end_utc_seconds=float(span.end)),
             is_snapped=span.is_snapped,
@@ -135,8 +153,10 @@ class _Found:
                 ),
             ),
             currency=held.get("currency", settings.currency),
-            simulated=held.get("readings") == "simulated",
+            simulated=simulated,
             gpu_names=_gpu_names(cursors),
+            host_assumptions=() if simulated else _host_assumptions(settings, cursors, sums),
+            first_utc_seconds=float(first_utc_seconds),
         )
 
 
@@ -152,13 +172,14 @@ def _report(
     totals = totals_of(found.sums, found.view, gpu_joules=found.gpu_joules)
     rented = isinstance(book.hardware, Rented) and book.hardware.is_active_only
     return Report(
-        head=replace(head, notes=notes_on(head, totals, machine, found.sums, book)),
+        head=replace(head, notes=(*notes_on(head, totals, machine, found.sums), *head.notes)),
         verdict=verdict_on(
             VerdictFacts(
                 window=in_words(found.window.label),
                 currency=found.currency,
                 simulated=found.simulated,
                 coverage_ratio=head.coverage_ratio,
+                watched_seconds=head.accounted_seconds * (1 - head.estimated_ratio),
                 tokens=totals.tokens.total_tokens,
                 costs=totals.costs,
                 own_cost_per_mtok=totals.cost_per_mtok.full_total,
@@ -193,7 +214,7 @@ def _report(
     )
 
 
-def _head(settings: Settings, found: _Found, extent: tuple[int, int], now: float) -> ReportHead:
+def _head(settings: Settings, found: _Found, now: float) -> ReportHead:
     host = found.sums.host
     accounted = host.seconds or 0.0
     return ReportHead(
@@ -210,8 +231,8 @@ def _head(settings: Settings, found: _Found, extent: tuple[int, int], now: float
         down_seconds=host.down_seconds or 0.0,
         gaps=found.events.get("gap", 0),
         restarts=found.events.get("engine_restart", 0),
-        first_utc_seconds=max(float(extent[0]), found.window.start_utc_seconds),
-        assumptions=all_assumptions(settings, found.gpu_names),
+        first_utc_seconds=max(found.first_utc_seconds, found.window.start_utc_seconds),
+        assumptions=(*all_assumptions(settings, found.gpu_names), *found.host_assumptions),
         capacities=tuple(_capacities(found.view)),
     )
 
@@ -232,15 +253,14 @@ def _capacities(view: WindowView) -> Iterator[EngineCapacity]:
 
 
 def _owning(settings: Settings, found: _Found, book: PriceBook) -> Owning:
-    """Return how the machine is had; a purchase price in another currency than the history's is none."""
-    hardware, months = book.hardware, float(settings.month_hours)
-    if not isinstance(hardware, Owned) or settings.currency != found.currency:
-        return Owning(month_hours=months)
-    hours = (found.sums.host.seconds or 0.0) / SECONDS_PER_HOUR
-    return Owning(
-        purchase_price=hardware.purchase_price,
-        maintenance_cost=hardware.maintenance_per_year * hardware.purchase_price / HOURS_PER_YEAR * hours,
-        month_hours=months,
+    """Return how the machine is had; prices in another currency than the history's are none."""
+    if settings.currency != found.currency:
+        return Owning(month_hours=float(settings.month_hours))
+    return owning_of(
+        book,
+        start_utc_seconds=max(found.window.start_utc_seconds, found.first_utc_seconds),
+        end_utc_seconds=found.window.end_utc_seconds,
+        accounted_seconds=found.sums.host.seconds or 0.0,
     )
 
 
@@ -253,6 +273,16 @@ def _load_at(machine: Machine) -> Callable[[HourRow], float | None]:
         return lambda _: None
     per_token = load * seconds / computed
     return lambda row: per_token * row.computed_tokens / row.seconds if row.seconds else None
+
+
+def _host_assumptions(
+    settings: Settings, cursors: Mapping[str, Mapping[str, Any]], sums: Sums
+) -> tuple[Assumption, ...]:
+    """Return what is left out of the energy, by what the source of host power that was last read measures."""
+    cursor = cursors.get(HOST_KEY)
+    if cursor is None and sums.meters:
+        return ()
+    return host_assumptions(settings.host_power, None if cursor is None else Coverage(str(cursor["covers"])))
 
 
 def _gpu_names(cursors: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

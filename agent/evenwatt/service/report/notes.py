@@ -1,36 +1,99 @@
 """What a reader of a report must know beside its numbers, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime, tzinfo
 
 from evenwatt.economics.cost import PriceBook
-from evenwatt.economics.ownership import Owned, end_of_life_utc_seconds
+from evenwatt.economics.running import SetupCost
+from evenwatt.economics.tariffs import stale_seconds
+from evenwatt.ledger import MeterUse
 from evenwatt.model import UNALLOCATED
+from evenwatt.service.notes import price_notes
 from evenwatt.snapshot.report.comparing import Machine
+from evenwatt.snapshot.report.owning import Owning
 from evenwatt.snapshot.report.values import ReportHead, ReportTotals
 from evenwatt.snapshot.sums import Sums, tokens_of
-from evenwatt.units import SECONDS_PER_HOUR
+from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["notes_on"]
+__all__ = ["notes_on", "site_notes"]
+
+_EVEN = 0.005
+"""Prices that differ by less are the same."""
 
 
-def notes_on(
-    head: ReportHead, totals: ReportTotals, machine: Machine, sums: Sums, book: PriceBook
-) -> tuple[str, ...]:
-    """Return the notes on a report.
+def notes_on(head: ReportHead, totals: ReportTotals, machine: Machine, sums: Sums) -> tuple[str, ...]:
+    """Return the notes on the numbers of a report.
 
     Args:
         head: What its numbers stand on.
         totals: Its totals.
         machine: The machine as one.
         sums: What the history adds up to.
-        book: The prices of the site.
     """
     return (
         *_on_time(head),
-        *_on_cost(head, totals, book),
+        *_on_cost(totals),
+        *_on_host(totals, sums.meters),
         *_on_load(head, machine),
         *_on_comparisons(machine, sums),
     )
+
+
+def site_notes(
+    head: ReportHead, machine: Machine, owning: Owning, book: PriceBook, zone: tzinfo
+) -> tuple[str, ...]:
+    """Return the notes on the prices of the site: what is written off, stale, or paid once.
+
+    Args:
+        head: What the report stands on.
+        machine: The machine as one.
+        owning: How it is had and supplied.
+        book: In the currency of the report.
+        zone: In which days are told.
+    """
+    return (
+        *_on_electricity(head, machine, owning, book),
+        *_on_prices(head, book, zone),
+        *(_on_setup(head, book.setup, zone) if machine.sums.costs.labour else ()),
+    )
+
+
+def _on_electricity(head: ReportHead, machine: Machine, owning: Owning, book: PriceBook) -> Iterator[str]:
+    paid, even = machine.price_per_kwh, owning.even_price_per_kwh
+    if paid and even and abs(paid / even - 1) >= _EVEN:
+        yield (
+            f"A kWh cost {paid:.4f} {head.currency} on average, by when it was drawn; drawn evenly at the "
+            f"prices as they are known now it would be {even:.4f}."
+        )
+    stale = 0.0
+    if book.tariff is not None and head.first_utc_seconds is not None:
+        stale = stale_seconds(book.tariff, head.first_utc_seconds, head.window.end_utc_seconds)
+    if stale >= SECONDS_PER_MINUTE:
+        yield (
+            f"For {stale / SECONDS_PER_HOUR:,.1f} h of the window the electricity feed gave no price: the "
+            "last known one was used, and is stale."
+        )
+
+
+def _on_prices(head: ReportHead, book: PriceBook, zone: tzinfo) -> Iterator[str]:
+    """Yield what holds of prices where the window ends; of electricity only where it ends now."""
+    end = head.window.end_utc_seconds
+    is_now = head.generated_utc_seconds - end < SECONDS_PER_HOUR
+    for note in price_notes(book, end, zone):
+        if note.subject == "hardware" or is_now:
+            yield f"{note.text[0].upper()}{note.text[1:]}."
+
+
+def _on_setup(head: ReportHead, setup: SetupCost | None, zone: tzinfo) -> Iterator[str]:
+    if setup is None or setup.begins_utc_seconds >= head.window.end_utc_seconds:
+        return
+    spread_seconds = setup.spread_months * head.month_hours * SECONDS_PER_HOUR
+    if setup.begins_utc_seconds + spread_seconds > head.window.start_utc_seconds:
+        begun = datetime.fromtimestamp(setup.begins_utc_seconds, zone).date().isoformat()
+        yield (
+            f"Labour holds the set-up cost of {setup.cost:,.2f} {head.currency}, spread over "
+            f"{setup.spread_months:g} months from {begun} on."
+        )
 
 
 def _on_time(head: ReportHead) -> Iterator[str]:
@@ -45,23 +108,38 @@ def _on_time(head: ReportHead) -> Iterator[str]:
         )
     if head.restarts:
         yield (
-            f"Engines restarted {head.restarts} times; what they served between the last look and a restart "
-            "is not known, and not counted."
+            f"Engines restarted {_times(head.restarts)}; what they served between the last look and a "
+            "restart is not known, and not counted."
         )
 
 
-def _on_cost(head: ReportHead, totals: ReportTotals, book: PriceBook) -> Iterator[str]:
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _on_cost(totals: ReportTotals) -> Iterator[str]:
     if totals.unpriced_seconds:
         hours = totals.unpriced_seconds / SECONDS_PER_HOUR
         yield (
             f"For {hours:,.1f} h no hardware price was known when they were metered, so there is no full "
             "cost of the window; a part is not the whole."
         )
-    if totals.kwh is not None and totals.host_kwh is None:
-        yield "Energy is that of the GPUs alone; what the rest of the machine drew was not measured."
-    end = end_of_life_utc_seconds(book.hardware) if isinstance(book.hardware, Owned) else None
-    if end is not None and end < head.window.end_utc_seconds:
-        yield "The hardware is written off; from then on it costs nothing here."
+    if totals.unpriced_kwh:
+        yield (
+            f"For {totals.unpriced_kwh:,.2f} kWh no electricity price was known when they were metered, so "
+            "there is no full cost of the window; a part is not the whole."
+        )
+
+
+def _on_host(totals: ReportTotals, meters: Mapping[str, MeterUse]) -> Iterator[str]:
+    told = {name: use.energy_joules for name, use in sorted(meters.items()) if use.energy_joules is not None}
+    if not told:
+        if totals.kwh is not None:
+            yield "Energy is that of the GPUs alone; what the rest of the machine drew was not measured."
+        return
+    amounts = [f" ({joules / JOULES_PER_KWH:,.2f} kWh)" if len(told) > 1 else "" for joules in told.values()]
+    parts = " and ".join(f"{name}{amount}" for name, amount in zip(told, amounts, strict=True))
+    yield f"What the machine drew beside its GPUs is told by {parts}."
 
 
 def _on_load(head: ReportHead, machine: Machine) -> Iterator[str]:
@@ -102,5 +180,3 @@ def _on_comparisons(machine: Machine, sums: Sums) -> Iterator[str]:
                 f"{reference} is not compared with the whole machine: only {priced / total:.0%} of the "
                 "tokens were priced at it."
             )
-    if machine.sums.tokens.cached_input_tokens is None:
-        yield "The engines do not tell their cache hits: both bounds of an API's price are the one without."

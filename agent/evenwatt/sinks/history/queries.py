@@ -37,6 +37,7 @@ _HOUR_VALUES: Final = ", ".join(
         *(f"sum({column})" for column in ("hardware_cost", "energy_cost", "labour_cost", "other_cost")),
         _known_sum("idle_loaded_cost", "idle_empty_cost"),
         "sum(unpriced_seconds)",
+        "sum(unpriced_joules)",
     )
 )
 """The columns of an `HourRow` that come from usage."""

@@ -7,7 +7,8 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from evenwatt.economics.planning import BreakEven
-from evenwatt.sinks.plan.chart import ASCII, UNICODE, Chart, Mark, drawn
+from evenwatt.sinks.curve.geometry import curve_of
+from evenwatt.sinks.curve.terminal import LABEL_DISTANCE, curve_lines
 from evenwatt.sinks.plan.words import load_words, money, verdict, volume_words
 from evenwatt.sinks.tables import plain_console, print_table
 from evenwatt.sinks.words import UNKNOWN, clean
@@ -23,8 +24,7 @@ _Lettered = Sequence[tuple[str, PlannedReference]]
 
 _COMPONENTS = ("hardware", "energy", "labour", "other")
 _NARROWEST_CHART = 50
-_WIDEST_CHART = 110
-_CHART_ROWS = 15
+_WIDEST_CHART = 100
 
 
 def print_plan(view: PlanView) -> None:
@@ -75,28 +75,33 @@ def _beaten(cost_per_mtok: float, lettered: _Lettered) -> str:
 def _print_chart(console: "Console", view: PlanView, lettered: _Lettered) -> None:
     if console.width < _NARROWEST_CHART:
         return
-    chart = Chart(
-        curve=[(point.load, point.costs_per_mtok.known or 0.0) for point in view.picture],
-        marks=[
-            Mark(letter=letter, price=reference.cached.price_per_mtok, even_load=reference.cached.load)
+    idle, full = view.idle_hour.known or 0.0, view.full_hour.known or 0.0
+    curve = curve_of(
+        fixed_cost_per_hour=idle,
+        load_cost_per_hour=full - idle,
+        mtok_per_hour=view.mtok_per_hour,
+        observed=_planned_point(view),
+        prices=[
+            (f"{letter} {clean(reference.name)}", reference.cached.price_per_mtok, reference.cached.load)
             for letter, reference in lettered
         ],
-        planned=_planned_point(view),
+        label_distance=LABEL_DISTANCE,
     )
-    is_unicode = (console.encoding or "").lower().startswith("utf")
-    lines = drawn(
-        chart, width=min(console.width - 4, _WIDEST_CHART), height=_CHART_ROWS, is_unicode=is_unicode
-    )
-    if not lines:
+    if curve is None:
         return
-    glyphs = UNICODE if is_unicode else ASCII
-    planned = "" if chart.planned is None else f", {glyphs.planned} as planned"
-    console.print(
-        f"{view.currency} per Mtok against load, and each API price ({glyphs.even} where they meet{planned})"
+    plot, legend = curve_lines(
+        curve,
+        currency=view.currency,
+        observed="as planned",
+        encoding=console.encoding,
+        width=min(console.width, _WIDEST_CHART),
     )
-    for line in lines:
-        console.print(line, style="cyan", no_wrap=True, crop=True)
-    console.print()
+    for line in plot:
+        console.print(line, no_wrap=True, crop=True)
+    for line in legend:
+        console.print(line)
+    if plot:
+        console.print()
 
 
 def _planned_point(view: PlanView) -> tuple[float, float] | None:

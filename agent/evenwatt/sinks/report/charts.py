@@ -7,7 +7,7 @@ legible. Templates write the marks; nothing here knows of SVG.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evenwatt.sinks.report.axes import Axis, linear_axis
+from evenwatt.sinks.curve.axes import Axis, linear_axis
 from evenwatt.sinks.report.calendar import DaySpan, day_spans, day_words, span_words
 from evenwatt.sinks.report.overview import missing_costs
 from evenwatt.sinks.report.parts import name_cell

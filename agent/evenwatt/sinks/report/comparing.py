@@ -66,11 +66,18 @@ def _load_notes(report: Report) -> Iterator[str]:
     if report.curve is None:
         return
     line = report.curve.line
-    yield (
-        f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency} without load and "
-        f"{per_mtok(line.fixed_cost_per_hour + line.load_cost_per_hour)} at full load, "
-        f"which is {number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
-    )
+    if report.idle_power.used == "none":
+        yield (
+            f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency}; full load is "
+            f"{number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window. Power without load is "
+            "not known, so that electricity counts as the same at any load."
+        )
+    else:
+        yield (
+            f"An hour costs {per_mtok(line.fixed_cost_per_hour)} {report.head.currency} without load and "
+            f"{per_mtok(line.fixed_cost_per_hour + line.load_cost_per_hour)} at full load, "
+            f"which is {number(line.mtok_per_hour, 3)} Mtok an hour at the mix of this window."
+        )
     if report.curve.is_load_upper_bound:
         yield "The capacity is only the most that was ever seen: the true load is lower, or equal."
 
@@ -254,13 +261,23 @@ def _bills(report: Report) -> Table:
 
 
 def _api_notes(report: Report) -> Iterator[str]:
-    if all(item.is_observed_cache for item in report.comparisons):
+    serving = {row.engine for row in report.rows if row.tokens.total_tokens}
+    silent = {
+        row.engine
+        for row in report.rows
+        if row.tokens.total_tokens and row.tokens.cached_input_tokens is None
+    }
+    is_told = any(item.is_observed_cache for item in report.comparisons) or silent < serving
+    if is_told:
         yield (
             "With cache hits: our own hits stand for the API's, the most that its cache could take off. "
             "Without: as if it hit nothing. The true bill lies between."
         )
-    else:
-        yield "The engines do not tell their cache hits: both bounds are without cache."
+    if silent and is_told:
+        names = " and ".join(name_cell(engine) for engine in sorted(silent))
+        yield f"No cache hits are told by {names}: its tokens are without cache in both bounds."
+    elif not is_told:
+        yield "No engine tells its cache hits: both bounds are without cache."
     yield "API / own: below 1 the API was cheaper. Saved: below zero, serving here cost more."
     if any(item.price_per_mtok_batch is not None for item in report.comparisons):
         yield "Batch: for requests that can wait for hours. None: no batch price is known of that API."

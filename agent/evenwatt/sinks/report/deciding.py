@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from evenwatt.economics.scenarios import Scenario, ScenarioName
 from evenwatt.economics.sensitivity import Input, Sensitivity
+from evenwatt.sinks.report.overview import is_a_day
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
 from evenwatt.sinks.report.spending import owner_words
-from evenwatt.sinks.words import UNKNOWN, clean, money, number, per_mtok, percent
-from evenwatt.snapshot.report.comparison import IdlePower
+from evenwatt.sinks.words import UNKNOWN, clean, duration, money, number, per_mtok, percent
+from evenwatt.snapshot.report.comparison import Comparison, IdlePower
 from evenwatt.snapshot.report.traffic import ModelShape, Shape
 from evenwatt.snapshot.report.values import Report
 
@@ -62,7 +63,7 @@ def change_section(report: Report) -> Section:
 
 def _change_leads(report: Report) -> Iterator[str]:
     for item in report.comparisons:
-        reachable = [found for found in item.sensitivities if _is_reachable(found)]
+        reachable = [found for found in _known(item) if math.isfinite(found.break_even_factor)]
         if reachable:
             ways = " or ".join(_way(found, report.head.currency) for found in reachable[:2])
             yield f"Against {name_cell(item.reference)} both would cost the same at {ways}."
@@ -71,12 +72,16 @@ def _change_leads(report: Report) -> Iterator[str]:
 
 
 def _way(found: Sensitivity, currency: str) -> str:
+    if found.value is None:
+        factor = found.break_even_factor
+        return f"{number(factor, 2)} times the load" if factor >= 1 else f"{percent(factor)} of the load"
     what = _WAYS[found.input].format(value=_value(found, found.break_even_value), currency=currency)
     return f"{what} (now {_value(found, found.value)})"
 
 
-def _is_reachable(found: Sensitivity) -> bool:
-    return math.isfinite(found.break_even_factor)
+def _known(item: Comparison) -> list[Sensitivity]:
+    """Return inputs of which something can be said: where only the effect is known, that is the load's."""
+    return [found for found in item.sensitivities if found.value is not None or found.input is Input.LOAD]
 
 
 def _value(found: Sensitivity, value: float | None) -> str:
@@ -122,7 +127,7 @@ def _sensitivities(report: Report) -> Iterator[Table]:
                             _change(found.break_even_factor),
                         )
                     )
-                    for found in item.sensitivities
+                    for found in _known(item)
                 ),
             )
 
@@ -215,7 +220,7 @@ def _monthly(report: Report) -> Table:
     own = money(decision.own_cost_per_month)
     rows.append(Row(cells=("this machine", own, own), stress=Stress.TOTAL))
     return Table(
-        title=f"A month like this window, {report.head.currency}",
+        title=f"A month like this window{_extrapolated(report)}, {report.head.currency}",
         columns=(
             Column(title="Where", kind=Kind.NAME),
             Column(title="with cache hits"),
@@ -223,6 +228,12 @@ def _monthly(report: Report) -> Table:
         ),
         rows=tuple(rows),
     )
+
+
+def _extrapolated(report: Report) -> str:
+    """Return a warning where a month is told from so little that it holds no night, or no day."""
+    seconds = report.head.accounted_seconds
+    return "" if is_a_day(report.head) else f", extrapolated from {duration(seconds)}"
 
 
 def _shapes(report: Report) -> Iterator[Table]:

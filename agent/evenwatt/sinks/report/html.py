@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evenwatt.sinks.curve.geometry import Curve
 from evenwatt.sinks.report.calendar import WEEKDAYS
 from evenwatt.sinks.report.charts import (
     ApiBars,
@@ -17,7 +18,6 @@ from evenwatt.sinks.report.charts import (
     day_bars,
     splits,
 )
-from evenwatt.sinks.report.curve import Curve
 from evenwatt.sinks.report.heat import HeatCell, heat_cells
 from evenwatt.sinks.report.parts import Kind, Row, Table
 from evenwatt.sinks.report.plotted import report_curve

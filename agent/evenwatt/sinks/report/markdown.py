@@ -75,7 +75,7 @@ def _section(report: Report, section: Section) -> Iterator[str]:
 def _sketch(report: Report, name: str) -> Iterator[str]:
     if name == "money" and len(report.days) > 1:
         yield from _fenced(day_lines(report))
-    if name == "traffic" and report.week.peak is not None:
+    if name == "traffic" and report.week.has_tokens:
         yield from _fenced(week_lines(report.week, wide=2))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from evenwatt.sinks.report.calendar import moment_words, window_words
 from evenwatt.sinks.report.parts import Figure, name_cell
 from evenwatt.sinks.words import money, mtok, per_mtok, percent
-from evenwatt.snapshot.report.values import Report
+from evenwatt.snapshot.report.values import Report, ReportHead
+from evenwatt.units import SECONDS_PER_DAY
 
-__all__ = ["SIMULATED", "colophon", "figures", "masthead", "missing_costs"]
+__all__ = ["SIMULATED", "colophon", "figures", "is_a_day", "masthead", "missing_costs"]
 
 SIMULATED = "SIMULATED: nothing below was measured."
 
@@ -25,6 +26,11 @@ def colophon(report: Report) -> str:
     head = report.head
     made = moment_words(head.generated_utc_seconds, head.window.zone_name)
     return f"Made by evenwatt {head.version} on {made}. Money in {head.currency}."
+
+
+def is_a_day(head: ReportHead) -> bool:
+    """Return whether a day at least is accounted for: less says nothing of a month."""
+    return head.accounted_seconds >= SECONDS_PER_DAY
 
 
 def figures(report: Report) -> tuple[Figure, ...]:
@@ -85,7 +91,7 @@ def _full_cost(report: Report) -> Figure:
     if costs.full is None:
         known = "" if costs.known is None else f"; what is known of it: {money(costs.known)}"
         return Figure(label=label, value=None, note=f"{' and '.join(missing_costs(report))} not known{known}")
-    monthly = report.decision.own_cost_per_month
+    monthly = report.decision.own_cost_per_month if is_a_day(report.head) else None
     return Figure(
         label=label,
         value=money(costs.full),

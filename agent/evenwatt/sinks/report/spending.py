@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from evenwatt.model import UNALLOCATED, State
 from evenwatt.sinks.report.calendar import day_spans, span_words
-from evenwatt.sinks.report.overview import missing_costs
+from evenwatt.sinks.report.overview import is_a_day, missing_costs
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
-from evenwatt.sinks.words import UNKNOWN, money, mtok, number, per_mtok, percent
+from evenwatt.sinks.words import UNKNOWN, kwh, money, mtok, number, per_mtok, percent
 from evenwatt.snapshot.report.values import Report, ReportRow
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -69,7 +69,7 @@ def _each(cost: float | None, tokens: float) -> str:
 def _leads(report: Report) -> Iterator[str]:
     costs, currency = report.totals.costs, report.head.currency
     fixed, variable = report.decision.fixed_cost, report.decision.variable_cost
-    if costs.full and fixed is not None and variable is not None:
+    if costs.full and fixed is not None and variable is not None and report.idle_power.used != "none":
         yield (
             f"{money(fixed)} {currency} of {money(costs.full)} would have accrued without a single token; "
             f"{money(variable)} is electricity that the load drew on top."
@@ -81,13 +81,14 @@ def _leads(report: Report) -> Iterator[str]:
 
 def _components(report: Report) -> Table:
     totals, currency = report.totals, report.head.currency
-    monthly = report.decision.month_share
+    monthly = report.decision.month_share if is_a_day(report.head) else 0.0
 
     def row(title: str, cost: float | None, stress: Stress = Stress.PLAIN) -> Row:
         month = None if cost is None or not monthly else cost / monthly
         share = percent(_share(cost, totals.costs.full))
         each = _each(cost, totals.tokens.total_tokens)
-        return Row(cells=(title, money(cost), share, each, money(month)), stress=stress)
+        cells = (title, money(cost), share, each, *((money(month),) if monthly else ()))
+        return Row(cells=cells, stress=stress)
 
     charged = [(name, title) for name, title in COMPONENTS if name not in _uncharged(report)]
     rows = [row(title, getattr(totals.costs, name)) for name, title in charged]
@@ -102,7 +103,7 @@ def _components(report: Report) -> Table:
             Column(title=f"cost, {currency}"),
             Column(title="share"),
             Column(title=f"per Mtok, {currency}"),
-            Column(title=f"a month, {currency}"),
+            *((Column(title=f"a month, {currency}"),) if monthly else ()),
         ),
         rows=tuple(rows),
     )
@@ -134,8 +135,8 @@ def _states(report: Report) -> Table:
                     STATES[share.state],
                     number(share.seconds / SECONDS_PER_HOUR, 1),
                     percent(_share(share.seconds, seconds)),
-                    number(share.kwh, 2),
-                    number(share.watts, 0),
+                    kwh(share.kwh) if share.seconds else "",
+                    number(share.watts, 0) if share.seconds else "",
                     money(share.cost),
                     percent(_share(share.cost, totals.costs.full)),
                 )
@@ -189,13 +190,15 @@ def _notes(report: Report) -> Iterator[str]:
     if totals.unpriced_seconds:
         hours = number(totals.unpriced_seconds / SECONDS_PER_HOUR, 1)
         yield f"For {hours} h of the machine's time no hardware price was known."
+    if totals.unpriced_kwh:
+        yield f"For {kwh(totals.unpriced_kwh)} kWh no electricity price was known."
     if totals.kwh is not None:
         rest = (
             "GPUs alone; the rest of the machine is not measured"
             if totals.host_kwh is None
-            else f"GPUs {number(totals.gpu_kwh, 2)}, rest of the machine {number(totals.host_kwh, 2)}"
+            else f"GPUs {kwh(totals.gpu_kwh)}, rest of the machine {kwh(totals.host_kwh)}"
         )
-        yield f"Energy that was priced: {number(totals.kwh, 2)} kWh ({rest})."
+        yield f"Energy that was measured: {kwh(totals.kwh)} kWh ({rest})."
     else:
         yield "Energy was not measured."
     if totals.input_cost_per_mtok is not None and totals.output_cost_per_mtok is not None:
@@ -235,7 +238,7 @@ def _model_row(row: ReportRow) -> Row:
             "" if unused else mtok(tokens.input_tokens),
             "" if unused else mtok(tokens.cached_input_tokens),
             "" if unused else mtok(tokens.output_tokens),
-            number(row.kwh, 2),
+            kwh(row.kwh),
             money(row.costs.full),
             money(row.idle_cost),
             percent(row.cost_share),

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from evenwatt.sinks.curve.terminal import LABEL_DISTANCE, curve_lines
 from evenwatt.sinks.report.overview import SIMULATED
 from evenwatt.sinks.report.parts import Kind, Section, Stress, Table, narrowed
-from evenwatt.sinks.report.plotted import curve_lines
+from evenwatt.sinks.report.plotted import report_curve
 from evenwatt.sinks.report.sketch import SHADES, day_lines, week_lines
 from evenwatt.sinks.report.story import Story, story
 from evenwatt.sinks.words import UNKNOWN, aligned
@@ -99,21 +100,33 @@ class _Printer:
             self._line()
 
     def _picture(self, report: Report, name: str) -> None:
-        if name == "load" and report.curve is not None:
-            plot, legend = curve_lines(report, width=min(self._console.width, _MOST_TEXT))
-            self._block(plot)
-            for line in legend:
-                self._line(line)
-            self._line()
+        if name == "load":
+            self._curve(report)
         if name == "money" and len(report.days) > 1:
             self._block(day_lines(report))
-        if name == "traffic" and report.week.peak is not None:
+        if name == "traffic" and report.week.has_tokens:
             wide = 4 if self._is_wide else 3
             unwatched = any(cell.tokens_per_hour is None for cell in report.week.cells)
             blank = "  blank: not in the history" if unwatched else ""
             self._block(
                 [*week_lines(report.week, wide=wide), "", f"none {SHADES[0]}  {SHADES[1:]} peak{blank}"]
             )
+
+    def _curve(self, report: Report) -> None:
+        curve = report_curve(report, label_distance=LABEL_DISTANCE)
+        if curve is None:
+            return
+        plot, legend = curve_lines(
+            curve,
+            currency=report.head.currency,
+            observed="this window",
+            encoding=self._console.encoding,
+            width=min(self._console.width, _MOST_TEXT),
+        )
+        self._block(plot)
+        for line in legend:
+            self._line(line)
+        self._line()
 
     def _block(self, lines: Iterator[str] | list[str]) -> None:
         for line in lines:

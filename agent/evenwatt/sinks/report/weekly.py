@@ -47,10 +47,12 @@ def _leads(report: Report) -> Iterator[str]:
         explained = percent(traffic.explained_by_hour_ratio)
         yield _SHAPE_LEADS[traffic.shape].format(explained=explained)
     peak = report.week.peak
-    if peak is None:
+    if peak is not None:
+        yield _peak_words(peak)
+    elif report.totals.tokens.total_tokens:
+        yield "Which hour is busiest shows once each hour of the day was seen."
+    else:
         yield "No token was served."
-        return
-    yield _peak_words(peak)
 
 
 def _peak_words(peak: PeakToTrough) -> str:
@@ -91,7 +93,7 @@ def _hours(report: Report) -> Table:
 
 def _notes(report: Report) -> Iterator[str]:
     peak, zone = report.week.peak, report.head.window.zone_name
-    if peak is not None:
+    if peak is not None and peak.busiest_utc_seconds is not None:
         yield (
             f"The busiest single hour began {moment_words(peak.busiest_utc_seconds, zone)}: "
             f"{mtok(peak.busiest_tokens)} Mtok, {number(peak.busiest_over_mean, 1)} times the mean hour."

@@ -17,6 +17,9 @@ __all__ = ["HoursOfWeek", "by_hour_of_week", "days_of", "hours_sum", "row_costs"
 HoursOfWeek = Mapping[int, Sequence[HourRow]]
 """Single hours by their local hour of the week, 0 to 167; Monday 0 h first."""
 
+WHOLE_HOUR = 0.99
+"""The share of an hour that has to be accounted for; less was cut by an end of the span."""
+
 Load = Callable[[HourRow], float | None]
 """The machine's token load over a row's accounted time."""
 
@@ -31,10 +34,10 @@ def hours_sum(hours: Iterable[HourRow]) -> HourRow:
 
 
 def row_costs(row: HourRow) -> Costs:
-    """Return the costs of a row; hardware only where its price was known for all of it."""
+    """Return the costs of a row; hardware and energy only where their prices were known for all of it."""
     return Costs(
         hardware=None if row.unpriced_seconds else row.hardware_cost,
-        energy=row.energy_cost,
+        energy=None if row.unpriced_joules else row.energy_cost,
         labour=row.labour_cost,
         other=row.other_cost,
     )
@@ -131,20 +134,21 @@ def _peak_to_trough(hours: Sequence[HourRow], by_hour: Sequence[HourOfDay]) -> P
     tokens = sum(row.total_tokens for row in hours)
     passed = sum(row.seconds or 0.0 for row in hours) / SECONDS_PER_HOUR
     means = [(item.tokens_per_hour, item.hour) for item in by_hour if item.tokens_per_hour is not None]
-    if not tokens or not passed:
+    if not tokens or not passed or len(means) < len(by_hour):
         return None
     trough, trough_hour = min(means)
     peak, peak_hour = max(means, key=lambda mean: (mean[0], -mean[1]))
-    busiest = max(hours, key=lambda row: (row.total_tokens, -row.utc_seconds))
+    whole = [row for row in hours if (row.seconds or 0.0) >= WHOLE_HOUR * SECONDS_PER_HOUR]
+    busiest = max(whole, key=lambda row: (row.total_tokens, -row.utc_seconds), default=None)
     return PeakToTrough(
         peak_hour=peak_hour,
         peak_tokens_per_hour=peak,
         trough_hour=trough_hour,
         trough_tokens_per_hour=trough,
         ratio=peak / trough if trough else math.inf,
-        busiest_utc_seconds=float(busiest.utc_seconds),
-        busiest_tokens=float(busiest.total_tokens),
-        busiest_over_mean=busiest.total_tokens / (tokens / passed),
+        busiest_utc_seconds=None if busiest is None else float(busiest.utc_seconds),
+        busiest_tokens=None if busiest is None else float(busiest.total_tokens),
+        busiest_over_mean=None if busiest is None else busiest.total_tokens / (tokens / passed),
     )
 
 

@@ -25,32 +25,18 @@ from evenwatt.economics.sensitivity import Facts, Sensitivity, sensitivities
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.report.comparison import Comparison, CostCurve, CurvePoint, IdlePower
 from evenwatt.snapshot.report.hours import HourRow
+from evenwatt.snapshot.report.owning import Owning
 from evenwatt.snapshot.report.totalling import machine_money, machine_usage
 from evenwatt.snapshot.sums import ApiBill, Sums, tokens_of
 from evenwatt.snapshot.windows import ALL, LoadLine, WindowRow, WindowView, comparable_bill, window_sums
 from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
-__all__ = ["Machine", "Owning", "comparisons_of", "curve_of", "machine_of", "month_share", "power_points"]
+__all__ = ["Machine", "comparisons_of", "curve_of", "machine_of", "month_share", "power_points"]
 
 LEAST_IDLE_SECONDS = 600.0
 """Idle time that is shorter tells more of starting and stopping than of idling."""
 
 WHOLE_HOUR = 0.99
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owning:
-    """How the machine is had, as far as a comparison needs it.
-
-    Attributes:
-        purchase_price: None where nothing was bought.
-        maintenance_cost: Over the window; the part of the hardware cost that ends with the use.
-        month_hours: Hours of a month.
-    """
-
-    purchase_price: float | None = None
-    maintenance_cost: float = 0.0
-    month_hours: float = 730.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ class HourRow(NamedTuple):
         seconds: Accounted for.
         joules: Drawn, in all states.
         unpriced_seconds: Time without a known hardware price.
+        unpriced_joules: Energy without a known electricity price.
     """
 
     utc_seconds: int
@@ -32,6 +33,7 @@ class HourRow(NamedTuple):
     other_cost: float | None
     idle_cost: float | None
     unpriced_seconds: float | None
+    unpriced_joules: float | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -49,6 +49,7 @@ def totals_of(sums: Sums, view: WindowView, *, gpu_joules: float | None) -> Repo
         host_kwh=_kwh(_known_sum(meter.energy_joules for meter in sums.meters.values())),
         costs=money.whole_costs,
         unpriced_seconds=money.unpriced_seconds,
+        unpriced_kwh=_kwh(money.unpriced_joules),
         cost_per_mtok=_unit_costs(money.whole_costs, tokens),
         states=_states(usage, money),
         input_cost_per_mtok=None if phases is None else phases.input_cost_per_mtok,

@@ -88,7 +88,8 @@ class PeakToTrough:
 
     Attributes:
         ratio: Peak over trough; `math.inf` where the trough is empty.
-        busiest_utc_seconds: When the busiest single hour of the window began.
+        busiest_utc_seconds: When the busiest single hour of the window began, of those that the history holds
+            as a whole; None: it holds none.
         busiest_tokens: In that hour.
         busiest_over_mean: Its tokens over the mean of all hours.
     """
@@ -98,9 +99,9 @@ class PeakToTrough:
     trough_hour: int
     trough_tokens_per_hour: float
     ratio: float
-    busiest_utc_seconds: float
-    busiest_tokens: float
-    busiest_over_mean: float
+    busiest_utc_seconds: float | None = None
+    busiest_tokens: float | None = None
+    busiest_over_mean: float | None = None
 
     @property
     def has_empty_trough(self) -> bool:
@@ -115,7 +116,7 @@ class WeekMap:
     Attributes:
         cells: All 168, Monday 0 h first.
         hours_of_day: All 24.
-        peak: None without tokens.
+        peak: None without tokens, and where not each hour of the day was seen.
         is_approximate: The site's hours do not begin with hours of UTC, and the minutes of the window are not
             kept any more: hours were taken for the local hour in which most of each lies.
     """
@@ -124,6 +125,11 @@ class WeekMap:
     hours_of_day: tuple[HourOfDay, ...]
     peak: PeakToTrough | None
     is_approximate: bool = False
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether any hour of it ever saw a token."""
+        return any(cell.tokens_per_hour for cell in self.cells)
 
     def cell(self, weekday: int, hour: int) -> HourOfWeek:
         """Return the cell of a weekday (0 is Monday) and local hour."""

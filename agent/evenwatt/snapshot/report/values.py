@@ -153,8 +153,9 @@ class ReportTotals:
         kwh: That was priced: GPUs and, where it is measured, the rest of the machine.
         gpu_kwh: As the GPUs counted it.
         host_kwh: Everything that is not GPU; None: not measured, and then `kwh` is of the GPUs alone.
-        costs: By component; hardware is None where its price was not known for all of the window.
+        costs: By component; hardware and energy are None where a price was not known for all of the window.
         unpriced_seconds: The machine's time for which no hardware price was known; None: there was none.
+        unpriced_kwh: The energy for which no electricity price was known; None: there was none.
         states: Active, idle with a model, idle without, in this order.
         input_cost_per_mtok: Cost of prefill over computed input, and below of decode over output: an
             allocation by the time that requests spent in each phase, where the one engine that served tells
@@ -172,6 +173,7 @@ class ReportTotals:
     states: tuple[StateShare, ...]
     input_cost_per_mtok: float | None = None
     output_cost_per_mtok: float | None = None
+    unpriced_kwh: float | None = None
 
     @property
     def idle_cost(self) -> float | None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption
 from evenwatt.snapshot.report.comparison import Comparison
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["Outcome", "Verdict", "VerdictFacts", "verdict_on"]
 
@@ -58,6 +59,7 @@ class VerdictFacts:
 
     Attributes:
         window: As a person says it: `2026-10`, `the last 30d`.
+        watched_seconds: For how long the agent looked, within the window.
         tokens: Of all kinds.
         own_cost_per_mtok: Full.
         load_ratio: None where not known.
@@ -69,6 +71,7 @@ class VerdictFacts:
     currency: str
     simulated: bool
     coverage_ratio: float
+    watched_seconds: float
     tokens: float
     costs: Costs
     own_cost_per_mtok: float | None
@@ -97,16 +100,19 @@ def _judged(facts: VerdictFacts) -> Verdict:
         return _untold(facts)
     cost = f"a million tokens cost {_unit_price(facts.own_cost_per_mtok)} {facts.currency} here"
     against = _against(facts, told)
-    assumed = f" ({_assumed(facts.assumptions)})" if _assumed(facts.assumptions) else ""
+    assumed = f"; {_assumed(facts.assumptions)}" if _assumed(facts.assumptions) else ""
     if facts.coverage_ratio < LEAST_COVERAGE:
         return Verdict(
             outcome=Outcome.UNKNOWN,
             sentence=(
-                f"Too early to judge {facts.window}, of which only {facts.coverage_ratio:.0%} was watched; "
-                f"in that, {cost}, {against}{assumed}."
+                f"Too early to judge {facts.window}, of which only {_span(facts.watched_seconds)} were "
+                f"watched; in that, {cost}, {against}{assumed}."
             ),
         )
-    return Verdict(outcome=_outcome(told), sentence=f"Over {facts.window}, {cost}, {against}{assumed}.")
+    so_far = f" ({_span(facts.watched_seconds)})" if facts.watched_seconds < SECONDS_PER_DAY else ""
+    return Verdict(
+        outcome=_outcome(told), sentence=f"Over {facts.window}{so_far}, {cost}, {against}{assumed}."
+    )
 
 
 def _without_tokens(facts: VerdictFacts) -> str:
@@ -124,7 +130,7 @@ def _without_tokens(facts: VerdictFacts) -> str:
 def _untold(facts: VerdictFacts) -> Verdict:
     line = None
     if facts.costs.energy is None:
-        reason = "no energy was measured or priced"
+        reason = "energy was not measured, or not all of it had a price"
     elif facts.costs.hardware is None:
         reason = "the price of the hardware is not known for all of it"
         line = next((a.line_to_write for a in facts.assumptions if a.setting == "hardware"), None)
@@ -198,7 +204,20 @@ def _assumed(assumptions: Sequence[Assumption]) -> str:
         names.append("hardware")
     if any(a.setting.startswith("electricity") for a in assumptions):
         names.append("electricity")
-    return f"the {' and '.join(names)} price{'s' * (len(names) > 1)} assumed" if names else ""
+    verb = "prices are" if len(names) > 1 else "price is"
+    return f"the {' and '.join(names)} {verb} assumed" if names else ""
+
+
+def _span(seconds: float) -> str:
+    """Return a span in its largest unit of which there are at least two."""
+    for unit, length in (
+        ("days", SECONDS_PER_DAY),
+        ("hours", SECONDS_PER_HOUR),
+        ("minutes", SECONDS_PER_MINUTE),
+    ):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 _LARGE, _SMALL = 100, 0.1

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from evenwatt.economics.scenarios import (
     FleetUse,
+    GpuHardware,
     QuietHours,
     Scenario,
     StatePower,
@@ -13,9 +14,10 @@ from evenwatt.economics.scenarios import (
 )
 from evenwatt.model import State
 from evenwatt.snapshot.report.calendar import HoursOfWeek, hours_sum
-from evenwatt.snapshot.report.comparing import Machine, Owning, month_share
+from evenwatt.snapshot.report.comparing import Machine, month_share
 from evenwatt.snapshot.report.comparison import Comparison, Decision, MonthlyBill
 from evenwatt.snapshot.report.hours import HourRow, ModelHours
+from evenwatt.snapshot.report.owning import Owning
 from evenwatt.snapshot.report.shapes import machine_cells, model_shapes, traffic_shape
 from evenwatt.snapshot.report.values import ReportTotals
 from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR
@@ -78,7 +80,9 @@ def scenarios_of(
         gpu_idle_watts=None if idle_watts is None else idle_watts * gpu_share,
         up_seconds=sums.seconds - sums.down_seconds,
         price_per_kwh=machine.price_per_kwh,
+        even_price_per_kwh=owning.even_price_per_kwh,
         load_ratio=machine.load_ratio,
+        gpu_hardware=_gpu_hardware(totals, owning),
     )
     power = {share.state: share for share in totals.states}
     loaded, empty = (
@@ -134,6 +138,13 @@ def decision_on(
         traffic=traffic_shape(cells, passed),
         models=model_shapes(by_model, passed, tokens),
     )
+
+
+def _gpu_hardware(totals: ReportTotals, owning: Owning) -> GpuHardware | None:
+    parts, cost = owning.gpu_parts, totals.costs.hardware
+    if parts is None or cost is None:
+        return None
+    return GpuHardware(names=parts.names, cost=cost * parts.cost_share, cost_when_new=parts.cost_when_new)
 
 
 def _fixed_cost(machine: Machine) -> float | None:

@@ -2,7 +2,9 @@
 
 import math
 import random
+import re
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -10,6 +12,7 @@ import pytest
 
 from evenwatt.config import parse_settings
 from evenwatt.economics.cost import PriceBook
+from evenwatt.economics.running import SetupCost
 from evenwatt.economics.scenarios import ScenarioName
 from evenwatt.economics.sensitivity import Input
 from evenwatt.errors import ReportError
@@ -101,7 +104,7 @@ def test_comparison_by_hand(history):
     assert item.keep_saved == pytest.approx(1.55 - 0.00072)
     assert found.verdict.outcome is Outcome.CHEAPER
     assert found.verdict.sentence.startswith(
-        "Over the whole history, a million tokens cost 0.0754 EUR here, "
+        "Over the whole history (2 minutes), a million tokens cost 0.0754 EUR here, "
     )
 
 
@@ -147,7 +150,7 @@ def test_a_window_of_part_of_the_history(history):
     assert found.head.coverage_ratio == pytest.approx(120 / 3_600)
     assert found.head.first_utc_seconds == HOUR
     assert found.verdict.outcome is Outcome.UNKNOWN
-    assert "Too early to judge the last 1h, of which only 3% was watched" in found.verdict.sentence
+    assert "Too early to judge the last 1h, of which only 2 minutes were watched" in found.verdict.sentence
     assert any("begins 1 h after" in note for note in found.head.notes)
 
 
@@ -196,7 +199,7 @@ def test_flaws_are_told(history):
     assert head.estimated_ratio == 0.5
     assert head.coverage_ratio == pytest.approx(0.5)
     assert any("50.0% of the time" in note for note in head.notes)
-    assert any("restarted 1 times" in note for note in head.notes)
+    assert any("restarted once" in note for note in head.notes)
 
 
 def test_the_busiest_engine_is_the_load_of_the_machine(history):
@@ -497,3 +500,69 @@ def test_it_renders_as_json(history):
 
     assert "Infinity" not in text
     assert "NaN" not in text
+
+
+PARTS = """hardware:
+  parts:
+    - name: server
+      purchase_price: 8760
+      lifetime_years: 1
+      maintenance_per_year: 0.5
+      purchased: 2020-01-01
+    - name: 2 gpus
+      purchase_price: 17520
+      lifetime_years: 2
+      maintenance_per_year: 0.25
+      purchased: 2026-10-01
+setup: {cost: 1460, spread_months: 12, begins: 2026-10-01}"""
+
+
+def test_parts_have_lives_of_their_own(history):
+    """The server is paid but written off; the GPUs' maintenance of 0.5 an hour runs; a new one is 1.5."""
+    write_busy_and_idle(history)
+    config = SETTINGS.replace(
+        "hardware: {purchase_price: 8760, lifetime_years: 1, maintenance_per_year: 0.5}", PARTS
+    )
+    found = report(history, now=HOUR + 120, config=config)
+    more = next(scenario for scenario in found.scenarios if scenario.name is ScenarioName.ONE_GPU_MORE)
+
+    month = 730 * 30
+    running = (0.00072 + 0.5 / 30) * month
+    assert found.comparisons[0].payback_months == pytest.approx(26_280 / (1.55 * month - running))
+    assert more.saved_cost == pytest.approx(-(1.5 / 30 + 120 * 20 * 10 / 12 * 1e-7), rel=1e-3)
+    assert "what 2 gpus did when new" in more.assumes[0]
+    assert any(note.startswith("Server: written off since 2020-12-31") for note in found.head.notes)
+
+
+def test_a_set_up_cost_that_was_metered_is_noted(history):
+    """Labour that holds what was paid once says so; a setting that came after the metering does not."""
+    setup = SetupCost(cost=1_460, spread_months=12, begins_utc_seconds=HOUR - 86_400.0)
+    config = f"{SETTINGS}setup: {{cost: 1460, spread_months: 12, begins: 2027-01-14}}"
+    history.write(tick({(HOUR, "chat", "small"): served()}))
+    before = report(history, now=HOUR + 60, config=config).head.notes
+    history.write(tick({(HOUR + MINUTE, "chat", "small"): served()}, book=replace(BOOK, setup=setup)))
+    after = report(history, now=HOUR + 120, config=config).head.notes
+
+    expected = "Labour holds the set-up cost of 1,460.00 EUR, spread over 12 months from 2027-01-14 on."
+    assert expected not in before
+    assert expected in after
+
+
+def test_energy_without_a_price_is_no_free_energy(history):
+    """7,200 J for which no price was known: no full cost, and a note of how much."""
+    write_busy_and_idle(history, book=book_with(FLAT, base=PriceBook(hardware=BOOK.hardware)))
+    found = report(history, now=HOUR + 120)
+
+    assert found.totals.unpriced_kwh == pytest.approx(0.002)
+    assert (found.totals.costs.energy, found.totals.costs.full) == (None, None)
+    assert [day.costs.energy for day in found.days] == [None]
+    assert found.verdict.outcome is Outcome.UNKNOWN
+    assert any("0.00 kWh no electricity price was known" in note for note in found.head.notes)
+
+
+def test_who_tells_host_energy_is_told(history):
+    """The meter by its name; without one, that the rest of the machine was not measured."""
+    write_busy_and_idle(history)
+    (told,) = [note for note in report(history, now=HOUR + 120).head.notes if "beside its GPUs" in note]
+
+    assert re.fullmatch(r"What the machine drew beside its GPUs is told by [a-z]+\.", told)

@@ -37,7 +37,6 @@ def view(*references, missing=(), demand=None, cost=None):
         mtok_per_hour=1.0,
         most_mtok_per_month=730.0,
         curve=(),
-        picture=(),
         idle_hour=HOUR,
         full_hour=HOUR,
         idle_month=HOUR,

@@ -81,6 +81,15 @@ def test_a_day_with_unpriced_time_has_no_full_cost():
     assert second.costs.full == 36
 
 
+def test_a_day_with_unpriced_energy_has_no_full_cost():
+    """Electricity that was drawn without a price is not free."""
+    rows, local = week(lambda _, __: 1)
+    first, second, *_ = days_of([rows[0]._replace(unpriced_joules=3.6e6), *rows[1:]], local)
+
+    assert (first.costs.energy, first.costs.full, first.idle_cost) == (None, None, None)
+    assert second.costs.full == 36
+
+
 def test_the_week_places_tokens_in_local_time():
     """Tokens of Tuesday, 9 o'clock, stand there; the hour that comes twice counts as two."""
     found = week_map(*week(lambda day, hour: 500_000 * ((day, hour) == (1, 9))))
@@ -122,6 +131,17 @@ def test_an_empty_trough_is_infinitely_far():
     assert night.ratio == math.inf
     assert night.has_empty_trough
     assert nothing is None
+
+
+def test_a_peak_needs_each_hour_of_the_day():
+    """Of 23 hours nobody can say which of the day is the quietest; an hour in part is not the busiest."""
+    rows, local = week(lambda _, __: 100)
+    cut = rows[0]._replace(seconds=60.0, output_tokens=10_000)
+    peak = week_map([cut, *rows[1:]], local).peak
+
+    assert week_map(rows[:23], local).peak is None
+    assert week_map(rows[:23], local).has_tokens
+    assert (peak.busiest_utc_seconds, peak.busiest_tokens) == (MONDAY + 3_600, 100)
 
 
 def test_load_is_asked_for_each_cell():

@@ -40,6 +40,7 @@ def verdict(*comparisons, **changes):
         "currency": "EUR",
         "simulated": False,
         "coverage_ratio": 1.0,
+        "watched_seconds": 30 * 86_400.0,
         "tokens": 10_000_000,
         "costs": WHOLE,
         "own_cost_per_mtok": 1.0,
@@ -113,7 +114,7 @@ def test_no_tokens_still_cost():
     ("changes", "reason", "line"),
     [
         ({"costs": Costs(energy=3.0)}, "price of the hardware", "hardware: {purchase_price: PRICE}"),
-        ({"costs": Costs(hardware=3.0)}, "no energy was measured", None),
+        ({"costs": Costs(hardware=3.0)}, "energy was not measured, or not all", None),
         ({"costs": Costs(hardware=3.0, energy=1.0)}, "not all of its cost", None),
         (
             {"costs": Costs(hardware=0.0, energy=0.0, labour=0.0, other=0.0), "own_cost_per_mtok": 0.0},
@@ -137,12 +138,22 @@ def test_what_cannot_be_told_says_why(changes, reason, line):
 
 def test_too_little_watched_is_no_verdict():
     """Of a window that was hardly watched, only what was seen is told."""
-    found = verdict(against("api", 25.0), coverage_ratio=0.1)
+    found = verdict(against("api", 25.0), coverage_ratio=0.1, watched_seconds=40.0)
 
     assert found.outcome is Outcome.UNKNOWN
     assert found.sentence.startswith(
-        "Too early to judge the last 30d, of which only 10% was watched; in that, "
+        "Too early to judge the last 30d, of which only 40 seconds were watched; in that, "
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(43, "43 seconds"), (600, "10 minutes"), (7_200, "2 hours"), (86_000, "24 hours")]
+)
+def test_less_than_a_day_is_told(seconds, words):
+    """A verdict on the whole of a short history says how short it is."""
+    found = verdict(against("api", 25.0), window="the whole history", watched_seconds=seconds)
+
+    assert found.sentence.startswith(f"Over the whole history ({words}), a million tokens cost ")
 
 
 def test_assumed_prices_are_named():
@@ -155,8 +166,8 @@ def test_assumed_prices_are_named():
     both = verdict(against("api", 25.0), assumptions=assumptions)
     one = verdict(against("api", 25.0), assumptions=assumptions[:1])
 
-    assert both.sentence.endswith(" (the hardware and electricity prices assumed).")
-    assert one.sentence.endswith(" (the electricity price assumed).")
+    assert both.sentence.endswith("; the hardware and electricity prices are assumed.")
+    assert one.sentence.endswith("; the electricity price is assumed.")
 
 
 def test_simulated_says_so_itself():

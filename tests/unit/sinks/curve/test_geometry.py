@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenwatt.sinks.report.curve import curve_of
+from evenwatt.sinks.curve.geometry import curve_of
 
 
 def drawn(prices=(), *, fixed=3.20, load_cost=0.0, mtok=7.1111, observed=(0.2, 2.25)):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenwatt.sinks.report.axes import linear_axis, log_axis
+from evenwatt.sinks.curve.axes import linear_axis, log_axis
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from evenwatt.sinks.report.axes import Axis, linear_axis, log_axis
+from evenwatt.sinks.curve.axes import Axis, linear_axis, log_axis
 
 __all__ = ["Curve", "CurvePoint", "PriceLine", "curve_of"]
 
