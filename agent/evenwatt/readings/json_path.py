@@ -55,8 +55,8 @@ def value_at(document: Any, path: str, shown: str) -> Any:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
-        names = ", ".join(printable(str(name).encode()) for name in list(value)[:8])
+        names = ", ".join(printable(str(name)) for name in list(value)[:8])
         return f"an object with {names or 'no keys'}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return f"'{printable(str(value)[:_SHOWN_CHARACTERS].encode())}'"
+    return f"'{printable(str(value)[:_SHOWN_CHARACTERS])}'"

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage
+from evenwatt.readings.exposition import printable
 from evenwatt.readings.host.meter import Measurement, energy_joules, is_power_unit, measured, power_watts
 from evenwatt.readings.host.web import Login, WebMeter, json_of
 from evenwatt.readings.json_path import value_at
@@ -43,8 +44,9 @@ class PrometheusMeter(WebMeter):
         result = value_at(document, "data.result", self.address)
         if kind == "scalar":
             return value_at(result, "[1]", self.address)
-        if kind != "vector":
-            raise SourceContractError(f"{self.address}: gives a {kind}, expected one value now")
+        if kind != "vector" or not isinstance(result, list):
+            found = printable(str(kind))
+            raise SourceContractError(f"{self.address}: gives a {found}, expected one value now")
         if not result:
             raise SourceUnavailable(f"{self.address}: gives no series now; is the meter scraped?")
         if len(result) > 1:
