@@ -295,4 +295,4 @@ def test_shown_text_is_one_short_line(raw):
 
     assert len(shown) <= 120
     assert shown == "" or shown.isprintable()
-    assert shown.encode()
+    assert shown.encode().decode() == shown
