@@ -4,7 +4,7 @@ What comes is checked before it is believed: times in order, prices that can be 
 as a price a hundred or a thousand times too high, and is refused with what to change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -125,10 +125,17 @@ def _listed(spec: FeedSpec, document: Any, shown: str) -> tuple[QuotedPrice, ...
             raise SourceContractError(f"{shown} has two prices for {_iso(before)}; expected one")
     last_length = starts[-1] - starts[-2] if len(starts) > 1 else _LAST_LASTS_SECONDS
     nexts = [*starts[1:], starts[-1] + min(last_length, SECONDS_PER_DAY)]
-    return tuple(
+    quotes = tuple(
         _quote(start, next_start if end is None else end, price, shown)
         for (start, end, price), next_start in zip(entries, nexts, strict=True)
+        if price is not None
     )
+    if not quotes:
+        raise SourceContractError(
+            f"{shown} has times without prices; see the path, or whether it is too early"
+        )
+    _check_overlaps(quotes, shown)
+    return quotes
 
 
 def _quote(start: float, end: float, price_per_kwh: float, shown: str) -> QuotedPrice:
@@ -137,13 +144,22 @@ def _quote(start: float, end: float, price_per_kwh: float, shown: str) -> Quoted
     return QuotedPrice(start_utc_seconds=start, end_utc_seconds=end, price_per_kwh=price_per_kwh)
 
 
-def _entries(spec: FeedSpec, document: Any, shown: str) -> Iterator[tuple[float, float | None, float]]:
-    """Yield start, end where it is told, and price of each entry."""
+def _check_overlaps(quotes: Iterable[QuotedPrice], shown: str) -> None:
+    for before, after in pairwise(quotes):
+        if before.end_utc_seconds > after.start_utc_seconds:
+            raise SourceContractError(
+                f"{shown} has two prices for {_iso(after.start_utc_seconds)}, as one that began before ends "
+                f"at {_iso(before.end_utc_seconds)}; expected one"
+            )
+
+
+def _entries(spec: FeedSpec, document: Any, shown: str) -> Iterator[tuple[float, float | None, float | None]]:
+    """Yield start, end where it is told, and price of each entry; null is a price not known yet."""
     for start, end, price in _raw_entries(spec, document, shown):
         yield (
             _utc_seconds(start, shown),
             None if spec.end_path is None else _utc_seconds(end, shown),
-            _price_per_kwh(spec, price, shown),
+            None if price is None else _price_per_kwh(spec, price, shown),
         )
 
 

@@ -140,8 +140,10 @@ def bounded_text(text: str) -> str:
     return f"{text[: _TEXT_CHARACTERS - _DIGEST_CHARACTERS - 1]}~{digest}"
 
 
-def printable(raw: bytes) -> str:
-    """Return the beginning of foreign bytes as one line of 120 characters at most, controls escaped."""
+def printable(raw: bytes | str) -> str:
+    """Return the beginning of foreign text as one line of 120 characters at most, controls escaped."""
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "backslashreplace")  # JSON may escape half a character, which is no text
     text = raw[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
     shown = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -79,7 +79,7 @@ class Answer:
             return self.body
         said = f"{self.url} answered HTTP {self.status}, '{printable(self.body)}'; expected 200"
         if "location" in self.headers:
-            target = printable(shown_url(self.headers["location"]).encode())
+            target = printable(shown_url(self.headers["location"]))
             raise SourceContractError(f"{said}. It points to {target}: configure that address if it is right")
         hint = advice.get(self.status) or _STATUS_ADVICE.get(self.status)
         if hint is None:
@@ -257,9 +257,7 @@ def _decompressed(body: bytes, encoding: str, shown: str) -> bytes:
     if encoding in {"", "identity"}:
         return body
     if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise SourceContractError(
-            f"{shown} is encoded as '{printable(encoding.encode())}', which was not asked for"
-        )
+        raise SourceContractError(f"{shown} is encoded as '{printable(encoding)}', which was not asked for")
     unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
     try:
         plain = unzip.decompress(body, _MOST_BYTES)

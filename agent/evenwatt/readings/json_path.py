@@ -67,12 +67,12 @@ def finite_number(value: Any) -> float | None:
 
 def quoted(value: Any) -> str:
     """Return a value as a fault quotes it: short, and nothing in it that a terminal would obey."""
-    return f"'{printable(str(value)[:_SHOWN_CHARACTERS].encode())}'"
+    return f"'{printable(str(value)[:_SHOWN_CHARACTERS])}'"
 
 
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
-        names = ", ".join(printable(str(name).encode()) for name in list(value)[:8])
+        names = ", ".join(printable(str(name)) for name in list(value)[:8])
         return f"an object with {names or 'no keys'}"
     if isinstance(value, list):
         return f"a list of {len(value)}"

@@ -31,7 +31,7 @@ def value_now(document: Any, place: str) -> Any:
     if kind == "scalar":
         return value_at(result, "[1]", place)
     if kind != "vector" or not isinstance(result, list):
-        found = printable(str(kind).encode())
+        found = printable(str(kind))
         raise SourceContractError(f"{place} answers the query with a {found}; expected one value now")
     if not result:
         raise SourceUnavailable(f"{place} has no series for the query now; is what it asks for scraped?")

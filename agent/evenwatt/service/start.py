@@ -15,6 +15,7 @@ from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import replay_sources
 from evenwatt.readings.simulated import simulated_server
 from evenwatt.service.agent import Agent
+from evenwatt.sinks.history import is_there
 
 __all__ = ["demo_agent", "real_or_simulated_agent", "why_no_gpus"]
 
@@ -48,7 +49,7 @@ def real_or_simulated_agent(
     """
     reason = why_no_gpus(is_stopping)
     has_gpus = reason is None or nvml_installed()
-    named_or_known = settings.engines is not None or settings.history.path.exists()
+    named_or_known = settings.engines is not None or is_there(settings.history.path)
     own_port = frozenset({settings.server.listen.port})
     found = named_or_known or find_engines(own_port)
     if reason is not None:

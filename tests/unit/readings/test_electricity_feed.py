@@ -181,7 +181,9 @@ LIST = {"list_path": "list", "start_path": "at", "price_path": "price"}
             "has the price 300, which would be 300 per kWh; expected from -1 to 5. Check unit",
         ),
         (entries((T0, -40)), "has the price -40, which would be -40 per kWh"),
-        (entries((T0, None)), "has 'None' where a price is expected"),
+        (entries((T0, None)), "has times without prices"),
+        (entries((T0, "\ud800")), r"has '\ud800' where a price is expected"),
+        (entries((T0, 10**400)), "where a price is expected"),
         (entries((T0, True)), "has 'True' where a price is expected"),
         (entries((T0, "1e999")), "has '1e999' where a price is expected"),
         (entries((T0, [1])), "has '[1]' where a price is expected"),
@@ -211,6 +213,24 @@ def test_a_price_that_ends_before_it_begins_is_refused():
 
     with pytest.raises(SourceContractError, match="before it begins"):
         answered(AWATTAR, **swapped)
+
+
+def test_prices_for_one_time_are_refused():
+    """A price of the day beside those of its hours: which of them holds is not said."""
+    day = {"start_timestamp": T0, "end_timestamp": T0 + 86_400, "marketprice": 50.0}
+    hour = {"start_timestamp": T0 + 3_600, "end_timestamp": T0 + 7_200, "marketprice": 60.0}
+
+    with pytest.raises(SourceContractError, match="two prices for Unix time") as error:
+        answered({"data": [day, hour]}, **AWATTAR_SPEC)
+
+    assert f"ends at Unix time {T0 + 86_400}" in str(error.value)
+
+
+def test_a_price_that_is_not_known_yet_is_left_out():
+    """Services write null for what the auction has not told; what is before it ends where that begins."""
+    known = entries((T0, 0.3), (T0 + 3_600, None), (T0 + 7_200, 0.4), (T0 + 10_800, None))
+
+    assert rows(answered(known, **LIST)) == [(0, 3_600, 0.3), (7_200, 10_800, 0.4)]
 
 
 def test_lists_of_different_lengths_are_refused():

@@ -288,10 +288,11 @@ def test_long_names_are_bounded_and_stay_apart(name):
     assert len(name) <= 256 or bounded != bounded_text(f"{name}!")
 
 
-@given(st.binary(max_size=1000))
-def test_shown_bytes_are_one_short_line(raw):
-    """Foreign bytes in a message are printable and at most 120 characters."""
+@given(st.binary(max_size=1000) | st.text(alphabet=st.characters(exclude_categories=())))
+def test_shown_text_is_one_short_line(raw):
+    """Foreign bytes and text in a message are printable, valid UTF-8 and at most 120 characters."""
     shown = printable(raw)
 
     assert len(shown) <= 120
     assert shown == "" or shown.isprintable()
+    assert shown.encode().decode() == shown

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import Coverage, EnergyCounter
+from evenwatt.readings.exposition import printable
 from evenwatt.readings.json_path import finite_number
 from evenwatt.units import JOULES_PER_KWH
 
@@ -102,7 +103,7 @@ def energy_joules(value: Any, unit: str, place: str) -> float:
     Raises:
         SourceContractError: It is no number or no unit of energy, or negative.
     """
-    joules = _number(value, place) * _factor(unit, _JOULES, place)
+    joules = _number(_number(value, place) * _factor(unit, _JOULES, place), place)
     if joules < 0:
         raise SourceContractError(
             f"{place} has counted {joules:,.0f} J, and a counter of consumed energy is never negative; is it "
@@ -126,7 +127,7 @@ def is_power_unit(unit: str) -> bool:
 
 def _factor(unit: str, factors: dict[str, float], place: str) -> float:
     if unit not in factors:
-        raise SourceContractError(f"{place} is in '{unit}', expected one of {', '.join(factors)}")
+        raise SourceContractError(f"{place} is in '{printable(unit)}', expected one of {', '.join(factors)}")
     return factors[unit]
 
 

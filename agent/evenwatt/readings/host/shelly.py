@@ -107,8 +107,9 @@ class ShellyMeter(WebMeter):
         """Return the channel's entry and the unit of its counter."""
         for key, unit in (("emeters", "Wh"), ("meters", "Wmin")):
             listed = status.get(key) if isinstance(status, dict) else None
-            if listed and len(listed) > self._channel:
-                return listed[self._channel], unit
+            entry = listed[self._channel :][:1] if isinstance(listed, list) else []
+            if entry and isinstance(entry[0], dict):
+                return entry[0], unit
         raise SourceContractError(
             f"{shown} lists no meter for channel {self._channel}; check host_power.channel"
         )
@@ -120,7 +121,7 @@ class ShellyMeter(WebMeter):
             )
         for component in _COMPONENTS:
             status = self._called(component.method, deadline_seconds, may_lack=True)
-            if status is not None and component.power_path in status:
+            if isinstance(status, dict) and component.power_path in status:
                 self._component = component
                 return self._read(component, status, deadline_seconds)
         raise SourceContractError(

@@ -29,7 +29,7 @@ from evenwatt.service.api_prices.quotes import (
     rate_requests,
     written_prices,
 )
-from evenwatt.sinks.history import HistoryReader, PriceOffer, PriceRow, history_beside
+from evenwatt.sinks.history import HistoryReader, PriceOffer, PriceRow, history_beside, is_there
 
 __all__ = ["accept_offers", "found_models", "refresh"]
 
@@ -77,7 +77,7 @@ def refresh(settings: Settings, url: str) -> dict[str, Any]:
         "models": sum(1 for _ in catalogue.ids()),
         "faults": list(offered.faults),
     }
-    if settings.history.path.is_file():
+    if is_there(settings.history.path):
         return {**document, "compared_with": "history", "offers": _offer(settings, offered)}
     return {**document, "compared_with": "bundled", "offers": _unlike_bundled(offered, wanted, settings)}
 

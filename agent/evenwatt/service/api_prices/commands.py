@@ -21,7 +21,6 @@ from evenwatt.economics.mixes import (
     price_at_mix,
 )
 from evenwatt.economics.tokens import Tokens
-from evenwatt.errors import HistoryError
 from evenwatt.readings.api_prices import cached_rates
 from evenwatt.service.api_prices.acceptance import (
     Standing,
@@ -41,7 +40,7 @@ from evenwatt.service.api_prices.quotes import (
     written_prices,
 )
 from evenwatt.service.api_prices.words import day_of
-from evenwatt.sinks.history import PriceOffer, PriceRow, effective_prices, history_beside
+from evenwatt.sinks.history import PriceOffer, PriceRow, effective_prices, history_beside, is_there
 from evenwatt.snapshot import Sums, tokens_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
@@ -78,12 +77,7 @@ def known_prices(settings: Settings) -> KnownPrices:
     Raises:
         HistoryError: There is a history, and it cannot be read.
     """
-    path = settings.history.path
-    try:
-        is_there = path.is_file()
-    except OSError as error:
-        raise HistoryError(f"{path}: cannot be looked up ({error.strerror}); see its folder") from error
-    return _accepted(settings) if is_there else _unaccepted(settings)
+    return _accepted(settings) if is_there(settings.history.path) else _unaccepted(settings)
 
 
 def mix_of(text: str) -> Mix:

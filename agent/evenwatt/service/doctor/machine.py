@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from evenwatt.errors import HistoryError
-from evenwatt.sinks.history import history_beside, writer_pid
+from evenwatt.sinks.history import history_beside, is_there, writer_pid
 from evenwatt.snapshot.checks import Finding, Health
 
 __all__ = ["clock_finding", "history_finding", "process_finding"]
@@ -53,6 +53,10 @@ def process_finding() -> Finding:
 
 def history_finding(path: Path) -> Finding:
     """Return whether the history can be written, and whether there is room for it."""
+    try:
+        is_begun = is_there(path)
+    except HistoryError as error:
+        return Finding(link="history", health=Health.BROKEN, text=str(error))
     folder = next((parent for parent in (path, *path.parents) if parent.exists()), path)
     if not os.access(folder, os.W_OK):
         return Finding(
@@ -64,7 +68,7 @@ def history_finding(path: Path) -> Finding:
     free_bytes = shutil.disk_usage(folder).free
     pid = writer_pid(path)
     who = "no agent writes it" if pid is None else f"written by PID {pid}"
-    if not path.exists():
+    if not is_begun:
         return Finding(link="history", health=Health.GOOD, text=f"{path} is begun when the agent starts")
     try:
         with history_beside(path) as history:

@@ -13,7 +13,7 @@ from evenwatt.errors import HistoryError, SourceError
 from evenwatt.model import SourceHealth
 from evenwatt.readings.electricity_feed import QuotedPrice, read_quotes
 from evenwatt.readings.http import HttpClient, shown_url
-from evenwatt.service.electricity.quotes import by_start, feed_prices, lateness, taken_up
+from evenwatt.service.electricity.quotes import by_start, feed_prices, lateness, replaced_starts, taken_up
 from evenwatt.service.electricity.tariffs import feed_spec
 from evenwatt.service.events import Tell
 from evenwatt.sinks.history import ElectricityPriceRow, History
@@ -148,9 +148,9 @@ class ElectricityKeeper:
             return False  # it answers what was asked under other settings; the new feed is read next
         now = clock.utc_seconds()
         news = tuple(taken_up(self._known, quotes.prices, now))
-        for quote in news:
-            self._forget_revised(quote, now)
-            self._known[quote.start_utc_seconds] = quote
+        for start in replaced_starts(self._known, news, now):
+            del self._known[start]
+        self._known.update((quote.start_utc_seconds, quote) for quote in news)
         source = shown_url(feed.url)
         self._unwritten += (_row(quote, source) for quote in news)
         self._prune(now)
@@ -160,15 +160,6 @@ class ElectricityKeeper:
         wait_seconds = _RETRY_SECONDS if error else feed.refresh_minutes * SECONDS_PER_MINUTE
         self._next_read = clock.boot_seconds() + wait_seconds
         return bool(news)
-
-    def _forget_revised(self, quote: QuotedPrice, now: float) -> None:
-        revised = [
-            start
-            for start in self._known
-            if start > now and quote.start_utc_seconds <= start < quote.end_utc_seconds
-        ]
-        for start in revised:
-            del self._known[start]
 
     def _prune(self, now: float) -> None:
         kept = bisect_right(self.prices.starts_utc_seconds, now - _KEPT_SECONDS)

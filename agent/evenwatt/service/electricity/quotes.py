@@ -1,6 +1,7 @@
 """What of a feed's answer is new, and what is known already; pure."""
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.readings.electricity_feed import QuotedPrice
 from evenwatt.units import SECONDS_PER_MINUTE
 
-__all__ = ["by_start", "feed_prices", "lateness", "taken_up"]
+__all__ = ["by_start", "feed_prices", "lateness", "replaced_starts", "taken_up"]
 
 
 def taken_up(
@@ -43,6 +44,21 @@ def _in_force(
             yield replace(quote, start_utc_seconds=minute)
     elif quote.end_utc_seconds > held.end_utc_seconds:
         yield replace(held, end_utc_seconds=quote.end_utc_seconds)
+
+
+def replaced_starts(
+    known: Iterable[float], news: Iterable[QuotedPrice], now_utc_seconds: float
+) -> frozenset[float]:
+    """Return when those prices to come begin in whose place new ones stand."""
+    # Sorted once: of a long answer all prices are new, and the tick waits for this.
+    to_come = sorted(start for start in known if start > now_utc_seconds)
+    return frozenset(
+        start
+        for quote in news
+        for start in to_come[
+            bisect_left(to_come, quote.start_utc_seconds) : bisect_left(to_come, quote.end_utc_seconds)
+        ]
+    )
 
 
 def _covering(known: dict[float, QuotedPrice], utc_seconds: float) -> QuotedPrice | None:

@@ -1,6 +1,7 @@
 """The local history in SQLite."""
 
 from evenwatt.sinks.history.beside import history_beside
+from evenwatt.sinks.history.files import is_there
 from evenwatt.sinks.history.lock import writer_pid
 from evenwatt.sinks.history.prices import PriceOffer, PriceRow, effective_prices
 from evenwatt.sinks.history.reader import CalibrationRow, ElectricityPriceRow, HistoryReader, PowerMinute
@@ -16,5 +17,6 @@ __all__ = [
     "PriceRow",
     "effective_prices",
     "history_beside",
+    "is_there",
     "writer_pid",
 ]

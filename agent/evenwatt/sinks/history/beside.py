@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from evenwatt.errors import HistoryError
+from evenwatt.sinks.history.files import PRIMARY_CODE, is_there
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import missing_steps
 
@@ -16,6 +18,9 @@ __all__ = ["history_beside"]
 
 _LOCKED_SECONDS = 10.0
 """How long a command waits for the agent's tick to be written; far longer than one takes."""
+
+
+_CLOSED_FOLDER: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
 @contextmanager
@@ -30,7 +35,7 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
     Raises:
         HistoryError: There is none, it is of another release, or it cannot be read.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise HistoryError(
             f"{path}: there is no history yet; start the agent (evenwatt run), or see --config"
         )
@@ -50,7 +55,7 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
                 connection.execute("BEGIN")
             missing = missing_steps(connection, path)
         except sqlite3.Error as error:
-            raise HistoryError(f"{path}: cannot be read: {error}") from error
+            raise HistoryError(f"{path}: cannot be read: {error}{_advice(error)}") from error
         if missing:
             raise HistoryError(
                 f"{path}: was written by an older evenwatt; start the agent once, which brings it up to date"
@@ -58,3 +63,13 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
         yield HistoryReader(path, connection)
     finally:
         connection.close()
+
+
+def _advice(error: sqlite3.Error) -> str:
+    """Return what to do where SQLite may not make the files that it reads by, and no agent has."""
+    if getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE not in _CLOSED_FOLDER:
+        return ""
+    return (
+        "; while no agent writes it, reading it takes the right to write in its folder: try again as the "
+        "user that the agent runs as, with sudo, or on a copy in a folder of yours"
+    )

@@ -4,15 +4,16 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from evenwatt.errors import HistoryError
 from evenwatt.sinks.history.schema import bring_up_to_date
 
-__all__ = ["connected", "file_identity", "moved_aside"]
+__all__ = ["PRIMARY_CODE", "connected", "file_identity", "is_there", "moved_aside"]
 
 _LOCKED_SECONDS = 1.0
 """How long a tick waits for another program that holds the database; then it is written with the next one."""
 
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY_CODE = 0xFF
+PRIMARY_CODE = 0xFF
 """The bits of an extended error code that hold the plain one."""
 
 
@@ -33,7 +34,7 @@ def connected(path: Path) -> sqlite3.Connection | None:
             return connection
     except sqlite3.DatabaseError as error:
         connection.close()
-        if error.sqlite_errorcode & _PRIMARY_CODE not in _CORRUPT:
+        if error.sqlite_errorcode & PRIMARY_CODE not in _CORRUPT:
             raise
         return None
     except BaseException:
@@ -50,6 +51,21 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a history.
+
+    Raises:
+        HistoryError: This user may not look, or the path can be none.
+    """
+    try:
+        return path.is_file()
+    except OSError as error:
+        advice = "see history.path"
+        if isinstance(error, PermissionError):
+            advice = "it is for the user that the agent runs as: try again as that user, or with sudo"
+        raise HistoryError(f"{path}: cannot be looked up ({error.strerror}); {advice}") from error
 
 
 def moved_aside(path: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
-from evenwatt.sinks.history.files import connected, file_identity, moved_aside
+from evenwatt.sinks.history.files import connected, file_identity, is_there, moved_aside
 from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.schema import LEVELS
@@ -73,7 +73,7 @@ class History(HistoryReader):
         self._is_open = False
         with self._as_history_error("its folder cannot be made"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists() and not self.path.is_file():
+        if not is_there(self.path) and self.path.exists():
             raise HistoryError(
                 f"{self.path}: is no regular file, and a history is one; set history.path to the path of a "
                 "file in a folder of the agent's own"

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.errors import SourceContractError, SourceError, SourceUnavailable
 from evenwatt.model import Coverage
 from evenwatt.readings.host.digest import DigestLogin
 from evenwatt.readings.host.homeassistant import HomeAssistantMeter
@@ -406,6 +406,69 @@ def test_a_query_with_another_answer_is_told(server, data, kind, words):
     """No series, several, a range, or no number."""
     with pytest.raises(kind, match=words):
         prometheus(server, **data).measure(DEADLINE)
+
+
+# --- what no meter says ------------------------------------------------------------------------------------
+
+NONSENSE = [
+    b"NaN",
+    b"-Infinity",
+    b"1e308",
+    b"9" * 400,
+    b'"\\ud800"',
+    b'"\\u001b[31m"',
+    b'"' + b"x" * 10_000 + b'"',
+    b"null",
+    b"true",
+    b"[]",
+    b"[[1]]",
+    b"{}",
+]
+
+
+def meters_saying(url, value):
+    """Return meters of all kinds, each with the pages on which it says a value where a number should be."""
+    gen1, gen2 = json.dumps(GEN1).encode(), json.dumps(GEN2).encode()
+    answers = b'{"data": {"resultType": "vector", "result": [{"value": [0, %b]}]}}'
+    switch, tasmota = "/rpc/Switch.GetStatus?id=0", "/cm?cmnd=Status%2010"
+    query = PrometheusMeter(url, query="a", unit="kWh")
+    yield ShellyMeter(url), {"/shelly": gen2, switch: value}
+    yield ShellyMeter(url), {"/shelly": gen2, switch: b'{"apower": %b, "aenergy": {"total": 1}}' % value}
+    yield ShellyMeter(url), {"/shelly": gen2, switch: b'{"apower": 1, "aenergy": {"total": %b}}' % value}
+    yield ShellyMeter(url), {"/shelly": gen2, switch: b'{"apower": 1, "aenergy": %b}' % value}
+    yield ShellyMeter(url), {"/shelly": gen1, "/status": value}
+    yield ShellyMeter(url), {"/shelly": gen1, "/status": b'{"meters": %b}' % value}
+    yield ShellyMeter(url), {"/shelly": gen1, "/status": b'{"meters": [%b]}' % value}
+    yield ShellyMeter(url), {"/shelly": gen1, "/status": b'{"meters": [{"power": %b}]}' % value}
+    yield ShellyMeter(url), {"/shelly": value}
+    yield TasmotaMeter(url), {tasmota: b'{"StatusSNS": %b}' % value}
+    yield TasmotaMeter(url), {tasmota: b'{"StatusSNS": {"ENERGY": {"Total": %b, "Power": "x"}}}' % value}
+    yield HomeAssistantMeter(url, entity="a"), {"/api/states/a": value}
+    yield (
+        HomeAssistantMeter(url, entity="a"),
+        {"/api/states/a": b'{"state": %b, "attributes": {"unit_of_measurement": "kWh"}}' % value},
+    )
+    yield (
+        HomeAssistantMeter(url, entity="a"),
+        {"/api/states/a": b'{"state": 1, "attributes": {"unit_of_measurement": %b}}' % value},
+    )
+    yield JsonMeter(url, power=None, energy=Place(path="e", unit="MWh")), {"": b'{"e": %b}' % value}
+    yield query, {"/api/v1/query?query=a": answers % value}
+    yield query, {"/api/v1/query?query=a": b'{"data": {"resultType": "vector", "result": %b}}' % value}
+    yield query, {"/api/v1/query?query=a": b'{"data": {"resultType": %b, "result": []}}' % value}
+
+
+@pytest.mark.parametrize("value", NONSENSE, ids=lambda value: value[:12].decode())
+def test_nonsense_is_refused_in_words(server, value):
+    """Whatever stands where a number should be is told in one short line, by each kind of meter."""
+    for meter, pages in meters_saying(server.url, value):
+        server.pages = {path or "/": (200, {}, body) for path, body in pages.items()}
+        with pytest.raises(SourceError) as error:
+            meter.measure(DEADLINE)
+
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 600
+        meter.close()
 
 
 # --- servers that fail -------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """What of a feed's answer is new."""
 
+import time
+
 import pytest
 
 from evenwatt.readings.electricity_feed import QuotedPrice
-from evenwatt.service.electricity.quotes import by_start, feed_prices, lateness, taken_up
+from evenwatt.service.electricity.quotes import by_start, feed_prices, lateness, replaced_starts, taken_up
 
 NOW = 36_000.0 + 620
 MINUTE = 36_600.0
@@ -58,6 +60,25 @@ def known(*quotes):
 def test_what_is_new_in_an_answer(before, offered, expected):
     """What was billed stands, what is in force changes from this minute on, what is to come is replaced."""
     assert list(taken_up(known(*before), (offered,), NOW)) == expected
+
+
+def test_prices_to_come_give_way_to_those_of_their_time():
+    """An hour replaces the quarters in it; what has begun stands, and so does what is of another time."""
+    quarters = [36_000.0, 36_900.0, 37_800.0, 39_600.0]
+
+    assert replaced_starts(quarters, [quote(36_000, 0.3)], NOW) == {36_900, 37_800}
+    assert replaced_starts(quarters, [], NOW) == frozenset()
+
+
+def test_a_long_answer_is_taken_up_at_once():
+    """A tick waits for this: 20,000 new prices take the place of 20,000 known ones in a moment."""
+    later = [quote(36_000 + 60 * number, 0.3, 36_060 + 60 * number) for number in range(11, 20_011)]
+
+    began = time.process_time()
+    replaced = replaced_starts([each.start_utc_seconds for each in later], later, NOW)
+
+    assert len(replaced) == 20_000
+    assert time.process_time() - began < 2.0
 
 
 def test_prices_come_back_as_they_were_kept():
