@@ -7,12 +7,18 @@ EvenwattError
 │   └── SourceContractError    an answer that is not what this kind of source says
 ├── HistoryError           the history cannot be opened or written
 │   └── HistoryInUse           another agent holds it
-└── AgentUnreachable       a command found no running agent to talk to
+├── AgentUnreachable       a command found no running agent to talk to
+└── EngineError            the engine behind a proxy did not do its part
+    ├── EngineUnreachable      it could not be connected to: nothing was sent
+    └── EngineBroke            it broke off, or does not speak HTTP
 """
 
 __all__ = [
     "AgentUnreachable",
     "ConfigError",
+    "EngineBroke",
+    "EngineError",
+    "EngineUnreachable",
     "EvenwattError",
     "HistoryError",
     "HistoryInUse",
@@ -68,3 +74,23 @@ class HistoryInUse(HistoryError):
 
 class AgentUnreachable(EvenwattError):
     """No running agent answered at the address of the configuration."""
+
+
+class EngineError(EvenwattError):
+    """The engine behind a proxy did not do its part."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine could not be connected to; nothing was sent to it.
+
+    Attributes:
+        is_late: Whether it did not accept in time, and did not refuse.
+    """
+
+    def __init__(self, message: str, *, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.is_late = is_late
+
+
+class EngineBroke(EngineError):
+    """The engine closed the connection before its answer had ended, or answered something that is no HTTP."""

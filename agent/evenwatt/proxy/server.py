@@ -98,16 +98,20 @@ class RunningProxy:
         self._upstream = Upstream(settings.upstream, settings.ca_file)
         self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
         self._page = Page(self._books, settings.upstream)
+        self._stack = AsyncExitStack()
+        self._stack.push_async_callback(totals.close)
+        self._stack.callback(self._upstream.close)
         try:
-            self._runner, self.port = await _listening(
-                _proxy_application(self._forwarder), settings.listen, "listen", settings.drain_seconds
-            )
             self._page_runner, self.metrics_port = await _listening(
                 _page_application(self._page), settings.metrics_listen, "metrics_listen", _SMALL_PAGE_SECONDS
             )
+            self._stack.push_async_callback(self._page_runner.cleanup)
+            self._runner, self.port = await _listening(
+                _proxy_application(self._forwarder), settings.listen, "listen", settings.drain_seconds
+            )
+            self._stack.push_async_callback(self._runner.cleanup)
         except BaseException:
-            await self._upstream.close()
-            await totals.close()
+            await self._stack.aclose()
             raise
         self._first_question = asyncio.create_task(self._forwarder.learn_engine())
         _log.info(
@@ -123,11 +127,8 @@ class RunningProxy:
 
     async def __aexit__(self, *_exception: object) -> None:
         """End; what has finished is written."""
-        await self._runner.cleanup()
         self._first_question.cancel()
-        await self._upstream.close()
-        await self._totals.close()
-        await self._page_runner.cleanup()
+        await self._stack.aclose()
 
     async def drained(self) -> None:
         """Listen no more, and wait for running answers as long as the settings allow."""
