@@ -160,7 +160,8 @@ class RunningProxy:
 
 
 def _proxy_application(forwarder: Forwarder) -> web.Application:
-    # A middleware alone, without routes: every method and path comes to it as the client wrote it.
+    # A middleware before all routes: every method and path comes to it as the client wrote it. The one route
+    # is there because aiohttp builds an error for each request that has none.
     @web.middleware
     async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
         try:
@@ -171,8 +172,13 @@ def _proxy_application(forwarder: Forwarder) -> web.Application:
             return web.Response()
 
     application = web.Application(middlewares=[forward])
+    application.router.add_route("*", "/{path:.*}", _never_called)
     application.on_response_prepare.append(leave_out_added_headers)
     return application
+
+
+async def _never_called(_request: web.Request) -> web.Response:
+    return web.Response(status=500)
 
 
 def _page_application(page: Page) -> web.Application:
