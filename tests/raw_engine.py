@@ -13,7 +13,7 @@ class RawEngine:
         self.answer, self.size, self.closes = answer, size, closes
         self.requests = []
         self.connections = 0
-        self._serving = set()
+        self._serving = {}
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._served, "127.0.0.1", 0)
@@ -21,14 +21,13 @@ class RawEngine:
 
     async def __aexit__(self, *_):
         self._server.close()
-        for serving in self._serving:
-            serving.cancel()
+        for writer in self._serving.values():
+            writer.close()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        await asyncio.sleep(0)
 
     async def _served(self, reader, writer):
         self.connections += 1
-        self._serving.add(asyncio.current_task())
+        self._serving[asyncio.current_task()] = writer
         with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

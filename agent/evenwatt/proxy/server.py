@@ -28,8 +28,6 @@ __all__ = ["RunningProxy", "run_proxies", "serve"]
 
 _log = logging.getLogger("evenwatt.proxy")
 
-_KEEPALIVE_SECONDS = 75.0
-"""How long a client's connection may be idle, or be without a whole head of a request."""
 _BACKLOG = 1024
 _SWITCH_SECONDS = 0.0005
 _SMALL_PAGE_SECONDS = 0.5
@@ -103,11 +101,11 @@ class RunningProxy:
         self._stack.callback(self._upstream.close)
         try:
             self._page_runner, self.metrics_port = await _listening(
-                _page_application(self._page), settings.metrics_listen, "metrics_listen", _SMALL_PAGE_SECONDS
+                _page_application(self._page), settings, "metrics_listen", _SMALL_PAGE_SECONDS
             )
             self._stack.push_async_callback(self._page_runner.cleanup)
             self._runner, self.port = await _listening(
-                _proxy_application(self._forwarder), settings.listen, "listen", settings.drain_seconds
+                _proxy_application(self._forwarder), settings, "listen", settings.drain_seconds
             )
             self._stack.push_async_callback(self._runner.cleanup)
         except BaseException:
@@ -195,13 +193,13 @@ def _page_application(page: Page) -> web.Application:
 
 
 async def _listening(
-    application: web.Application, address: tuple[str, int], key: str, drain_seconds: float
+    application: web.Application, settings: ProxySettings, key: str, drain_seconds: float
 ) -> tuple[web.AppRunner, int]:
     runner = web.AppRunner(
         application,
         handle_signals=False,
         access_log=None,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
+        keepalive_timeout=settings.idle_seconds,
         handler_cancellation=True,
         auto_decompress=False,
         max_line_size=MOST_FIELD_BYTES,
@@ -210,7 +208,7 @@ async def _listening(
         shutdown_timeout=drain_seconds,
     )
     await runner.setup()
-    host, port = address
+    host, port = getattr(settings, key)
     try:
         await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
     except OSError as error:

@@ -77,9 +77,8 @@ def test_answers_without_a_body_stay_without(tmp_path):
         received = through(tmp_path / str(number), RawEngine(b"HTTP/1.1 " + head + b"\r\n"), request())
         assert received.startswith(b"HTTP/1.1 " + head)
         assert received.endswith(b"\r\n\r\n")
-    received = through(
-        tmp_path / "head", RawEngine(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), request("HEAD")
-    )
+    head = RawEngine(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    received = through(tmp_path / "head", head, request("HEAD"))
     assert b"\r\nContent-Length: 5\r\n" in received
     assert received.endswith(b"\r\n\r\n")
 
@@ -93,6 +92,14 @@ def test_the_host_is_the_client_s_or_the_engine_s(tmp_path):
 
     assert b"\r\nHost: h\r\n" in kept.requests[0]
     assert b"\r\nHost: 127.0.0.1:" in own.requests[0]
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /x HTTP/1.1\r\nHo", b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"])
+def test_a_connection_that_says_no_more_is_let_go(tmp_path, said):
+    """Silent from the start, in the middle of a head, or after an answer: it is closed after a while."""
+    received = through(tmp_path, RawEngine(SIZED), said, idle_seconds=0.2)
+
+    assert received.endswith(b"abcde") == said.endswith(b"\r\n\r\n")
 
 
 def test_an_address_in_use_stops_the_start(tmp_path):
