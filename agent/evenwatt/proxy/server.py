@@ -82,9 +82,10 @@ class RunningProxy:
         """Load the totals and listen.
 
         Raises:
-            EvenwattError: An address or the state folder cannot be used.
+            EvenwattError: An address, the state folder or a file of certificates cannot be used.
         """
         settings = self._settings
+        self._upstream = Upstream(settings.upstream, settings.ca_file)
         self._folder = folder = StateFolder(settings.state)
         if folder.set_aside is not None:
             _log.error(
@@ -93,21 +94,20 @@ class RunningProxy:
         totals = self._totals = Totals(folder)
         observations = Observations({owner.model for owner in totals.shown})
         self._books = Books(totals=totals, observations=observations, engine=UNKNOWN_ENGINE)
-        self._upstream = Upstream(settings.upstream, settings.ca_file)
         self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
         self._page = Page(self._books, settings.upstream)
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(totals.close)
         self._stack.callback(self._upstream.close)
         try:
-            self._page_runner, self.metrics_port = await _listening(
-                _page_application(self._page), settings, "metrics_listen", _SMALL_PAGE_SECONDS
-            )
-            self._stack.push_async_callback(self._page_runner.cleanup)
             self._runner, self.port = await _listening(
                 _proxy_application(self._forwarder), settings, "listen", settings.drain_seconds
             )
             self._stack.push_async_callback(self._runner.cleanup)
+            self._page_runner, self.metrics_port = await _listening(
+                _page_application(self._page), settings, "metrics_listen", _SMALL_PAGE_SECONDS
+            )
+            self._stack.push_async_callback(self._page_runner.cleanup)
         except BaseException:
             await self._stack.aclose()
             raise

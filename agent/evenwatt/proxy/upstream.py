@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
-from evenwatt.errors import EngineUnreachable
+from evenwatt.errors import EngineError, EngineUnreachable
 from evenwatt.proxy.engine_connection import EngineAnswer, EngineConnection
 
 __all__ = ["MOST_FIELD_BYTES", "MOST_HEADERS", "Upstream"]
@@ -35,6 +35,9 @@ class Upstream:
     Attributes:
         address: As given.
         host: What a request to it says in its Host header.
+
+    Raises:
+        EngineError: The certificates cannot be read.
     """
 
     def __init__(self, address: str, ca_file: Path | None = None) -> None:
@@ -43,7 +46,7 @@ class Upstream:
         self.host = parts.netloc.rpartition("@")[2]
         self._server = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
         self._base_path = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._tls = _trusting(ca_file) if parts.scheme == "https" else None
         self._loop = asyncio.get_running_loop()
         self._idle: dict[EngineConnection, asyncio.TimerHandle] = {}
 
@@ -136,6 +139,16 @@ class Upstream:
             reason = error.strerror or str(error) or type(error).__name__
             raise EngineUnreachable(f"{self.address} cannot be reached: {reason}. Is it running?") from error
         return transport
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise EngineError(
+            f"ca_file: {ca_file}: no certificates can be read from it ({error.strerror or error}); name a file "
+            "of certificates in PEM form"
+        ) from error
 
 
 def request_head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:

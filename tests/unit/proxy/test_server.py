@@ -114,3 +114,16 @@ def test_an_address_in_use_stops_the_start(tmp_path):
                 return proxy.port
 
     assert asyncio.run(run())
+
+
+def test_certificates_that_cannot_be_read_stop_the_start(tmp_path):
+    """In one sentence, with the key to change."""
+    (tmp_path / "empty.pem").write_text("")
+
+    async def run(name):
+        async with RunningProxy(settings(tmp_path, "https://127.0.0.1:1", ca_file=tmp_path / name)):
+            pass
+
+    for name in ("empty.pem", "missing.pem"):
+        with pytest.raises(EvenwattError, match=rf"ca_file.*{name}.*PEM"):
+            asyncio.run(run(name))
