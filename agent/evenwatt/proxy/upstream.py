@@ -146,8 +146,8 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise EngineError(
-            f"ca_file: {ca_file}: no certificates can be read from it ({error.strerror or error}); name a file "
-            "of certificates in PEM form"
+            f"ca_file: {ca_file}: no certificates can be read from it ({error.strerror or error}); name a "
+            "file of certificates in PEM form"
         ) from error
 
 
