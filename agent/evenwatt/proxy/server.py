@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import disable_created_metrics
 
 from evenwatt.errors import EvenwattError
@@ -46,6 +47,7 @@ def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[P
     _allow_many_connections()
     # The loop must not wait long for a thread that writes totals to let go of the interpreter.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_bad_request)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types there
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(proxies, reread))
@@ -218,6 +220,11 @@ async def _listening(
             "proxy still there? Move it, or give the proxy a free address"
         ) from error
     return runner, runner.addresses[0][1]
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    """Leave requests that are no HTTP out of the log, where every one of them would be a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _stop(stopping: asyncio.Event) -> None:
