@@ -46,9 +46,10 @@ class RequestBody:
     async def ask_for_usage(self, *, running: bool) -> None:
         """Hold the body, and ask for usage in it where it is a stream's and the client did not.
 
-        A body that is too long to be held, compressed or no JSON object goes on as it is.
+        A body that is too long to be held, compressed, a form or no JSON object goes on as it is.
         """
-        if not self.has_any or "Content-Encoding" in self._request.headers:
+        is_form = self._request.content_type.startswith("multipart/")  # sound to be transcribed, for one
+        if not self.has_any or is_form or "Content-Encoding" in self._request.headers:
             return
         if not await self._held_whole():
             return

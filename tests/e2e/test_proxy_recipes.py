@@ -1,4 +1,4 @@
-"""The recipe for nginx in docs/proxy.md, tried with nginx where there is one."""
+"""The recipes of docs/proxy.md, tried: Ollama moved behind the proxy and back, several of them, nginx in front."""
 
 import json
 import os
@@ -77,3 +77,63 @@ def test_streams_come_through_nginx_as_they_are_made(behind_nginx):
     assert last["done"] is True
     assert first_seconds < all_seconds / 2
     assert proxy.tokens() == {"input": 3, "cached_input": 0, "output": 50}
+
+
+def test_clients_of_ollama_notice_nothing_of_the_move_and_of_its_undoing(tmp_path):
+    """The engine goes to another port, the proxy takes its place, and both go back: one address all along."""
+    old_port = free_port()
+    url = f"http://127.0.0.1:{old_port}"
+    body = body_of("chat", model="tiny-llama", words=3, tokens=4, stream=False)
+
+    def asked():
+        with loopback_session() as session:
+            return session.post(f"{url}/api/chat", json=body, timeout=10).json()
+
+    ollama = OllamaStandIn(tmp_path, old_port)
+    ollama.start()
+    answers = [asked()]
+    ollama.stop()
+    moved = OllamaStandIn(tmp_path)
+    moved.start()
+    with ProxyProcess(moved.url, tmp_path, port=old_port) as proxy:
+        answers.append(asked())
+        counted = proxy.tokens()
+        proxy.stop()
+    moved.stop()
+    ollama.start()
+    answers.append(asked())
+    ollama.stop()
+
+    assert answers == [answers[0]] * 3
+    assert counted == {"input": 3, "cached_input": 0, "output": 4}
+
+
+def test_several_proxies_run_in_one_process(tmp_path):
+    """Each before its own engine, with a page and totals of its own."""
+    engines = [OllamaStandIn(tmp_path) for _ in range(2)]
+    proxies = [ProxyProcess(engine.url, tmp_path, state=tmp_path / engine.url[-5:]) for engine in engines]
+    entries = [
+        {
+            "name": f"p{number}",
+            "upstream": engine.url,
+            "listen": f"127.0.0.1:{proxy.port}",
+            "metrics_listen": f"127.0.0.1:{proxy.metrics_port}",
+            "state": str(proxy.state),
+        }
+        for number, (engine, proxy) in enumerate(zip(engines, proxies, strict=True))
+    ]
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"proxy": entries}))
+    first, second = proxies
+    first.use_config(config)
+    for engine in engines:
+        engine.start()
+    with first, loopback_session() as session:
+        for proxy, words in ((first, 3), (second, 5)):
+            body = body_of("chat", model="tiny-llama", words=words, tokens=2)
+            assert session.post(f"{proxy.url}/api/chat", json=body, timeout=10).ok
+        counted = [proxy.tokens()["input"] for proxy in proxies]
+    for engine in engines:
+        engine.stop()
+
+    assert counted == [3, 5]
