@@ -1,4 +1,4 @@
-"""The recipes of docs/proxy.md, tried: Ollama moved behind the proxy and back, several of them, nginx in front."""
+"""The recipes of docs/proxy.md, tried: Ollama moved and moved back, several proxies, nginx in front."""
 
 import json
 import os
