@@ -119,9 +119,8 @@ def nginx_before(command, port, folder):
         http {{ access_log off; {paths}
             upstream engine {{ server 127.0.0.1:{port}; keepalive 64; }}
             server {{ listen 127.0.0.1:{listening} backlog=1024; keepalive_requests 1000000;
-                location / {{ proxy_pass http://engine; proxy_http_version 1.1;
-                    proxy_set_header Connection "";
-                    proxy_buffering off; proxy_request_buffering off; }} }} }}
+                location / {{ proxy_pass http://engine; proxy_http_version 1.1; proxy_buffering off;
+                    proxy_set_header Connection ""; proxy_request_buffering off; }} }} }}
         """
     )
     with process([command, "-p", str(own), "-c", str(own / "nginx.conf")]) as started:

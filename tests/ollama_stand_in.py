@@ -30,10 +30,15 @@ _WORDS = ("comp", "ate", " recipient", "ts", "IL", "Y", "pt", " ü")
 
 
 class OllamaStandIn(ChildServer):
-    """The stand-in as a process."""
+    """The stand-in as a process.
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
+    Args:
+        folder: For its log.
+        port: Where it listens; None: a free one.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        port = port or free_port()
         command = [sys.executable, "-P", __file__, str(port)]
         super().__init__(
             command,

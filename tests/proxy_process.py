@@ -49,8 +49,9 @@ class ProxyProcess:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         state: Path | None = None,
+        port: int | None = None,
     ) -> None:
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.metrics_port = port or free_port(), free_port()
         self.state = state or folder / "proxy-state"
         self.log = folder / f"proxy-{self.port}.log"
         self.url = f"http://127.0.0.1:{self.port}"

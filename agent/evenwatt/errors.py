@@ -10,13 +10,19 @@ EvenwattError
 ├── OptionError            what was typed means nothing, or cannot hold together
 ├── ReportError            a report that was asked for cannot be made
 ├── CalibrationRefused     a load run is not begun, or found nothing
-└── AgentUnreachable       a command found no running agent to talk to
+├── AgentUnreachable       a command found no running agent to talk to
+└── EngineError            the engine behind a proxy did not do its part
+    ├── EngineUnreachable      it could not be connected to: nothing was sent
+    └── EngineBroke            it broke off, or does not speak HTTP
 """
 
 __all__ = [
     "AgentUnreachable",
     "CalibrationRefused",
     "ConfigError",
+    "EngineBroke",
+    "EngineError",
+    "EngineUnreachable",
     "EvenwattError",
     "HistoryError",
     "HistoryInUse",
@@ -86,3 +92,23 @@ class OptionError(EvenwattError):
 
 class ReportError(EvenwattError):
     """A report cannot be made: of a window that is none, that holds nothing, or that cannot be written."""
+
+
+class EngineError(EvenwattError):
+    """The engine behind a proxy did not do its part."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine could not be connected to; nothing was sent to it.
+
+    Attributes:
+        is_late: Whether it did not accept in time, and did not refuse.
+    """
+
+    def __init__(self, message: str, *, is_late: bool = False) -> None:
+        super().__init__(message)
+        self.is_late = is_late
+
+
+class EngineBroke(EngineError):
+    """The engine closed the connection before its answer had ended, or answered something that is no HTTP."""

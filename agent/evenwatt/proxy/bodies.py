@@ -15,7 +15,7 @@ _PATIENCE_SECONDS = 60.0
 """How long a client may keep its next piece from us."""
 _MOST_HELD_BYTES = 16 << 20
 _MOST_HELD_BYTES_OF_ALL = 128 << 20
-_COPY_BYTES = 1 << 16
+_SHORT_BYTES = 1 << 16
 
 
 class RequestBody:
@@ -28,7 +28,6 @@ class RequestBody:
 
     Attributes:
         has_any: Whether there is a body.
-        length: Its length where it is another one than the client's Content-Length says; else None.
         asked: What was asked for beyond what the client did; None where nothing was.
     """
 
@@ -36,41 +35,48 @@ class RequestBody:
         self, request: web.Request, scanner: ObjectScanner | None = None, holding: "Holding | None" = None
     ) -> None:
         self.has_any = request.can_read_body
-        self.length: int | None = None
         self.asked: Asked | None = None
         self._request = request
         self._scanner = scanner
         self._holding = holding or Holding()
         self._held: list[bytes] = []
+        self._is_whole = False
         self.held_bytes = 0
 
     async def ask_for_usage(self, *, running: bool) -> None:
         """Hold the body, and ask for usage in it where it is a stream's and the client did not.
 
-        A body that is too long to be held, compressed or no JSON object goes on as it is.
+        A body that is too long to be held, compressed, a form or no JSON object goes on as it is.
         """
-        if not self.has_any or "Content-Encoding" in self._request.headers:
+        is_form = self._request.content_type.startswith("multipart/")  # sound to be transcribed, for one
+        if not self.has_any or is_form or "Content-Encoding" in self._request.headers:
             return
         if not await self._held_whole():
             return
         asked = asked_for_usage(b"".join(self._held), running=running)
         if asked is not None:
             self._held = [asked.body]
-            self.length = len(asked.body)
             self.asked = asked
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def to_send(self) -> bytes | AsyncIterator[bytes] | None:
+        """Return the body: whole where it is held or short, else its pieces; None where there is none."""
+        if not self.has_any:
+            return None
+        announced = self._request.content_length
+        if not self._is_whole and announced is not None and announced <= _SHORT_BYTES:
+            await self._held_whole()
+        return b"".join(self._held) if self._is_whole else self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
         """Yield what is to be sent."""
         for held in self._held:
-            for start in range(0, len(held), _COPY_BYTES):
-                yield held[start : start + _COPY_BYTES]
+            yield held
         self._held.clear()
         while piece := await self._next():
             yield piece
 
     async def _held_whole(self) -> bool:
-        announced = self._request.content_length or 0
-        if announced > _MOST_HELD_BYTES:
+        if (self._request.content_length or 0) > _MOST_HELD_BYTES:
             return False
         while piece := await self._next():
             self._held.append(piece)
@@ -78,6 +84,7 @@ class RequestBody:
             self._holding.all_bytes += len(piece)
             if self.held_bytes > _MOST_HELD_BYTES or self._holding.all_bytes > _MOST_HELD_BYTES_OF_ALL:
                 return False
+        self._is_whole = True
         return True
 
     async def _next(self) -> bytes:

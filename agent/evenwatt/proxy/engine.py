@@ -4,9 +4,10 @@ import asyncio
 import json
 from typing import Any, Final
 
-import aiohttp
+from multidict import CIMultiDict
 
 from evenwatt.clock import boot_seconds
+from evenwatt.errors import EngineError
 from evenwatt.proxy.exchange import Books
 from evenwatt.proxy.facts import UNKNOWN_ENGINE, EngineFacts
 from evenwatt.proxy.upstream import Upstream
@@ -87,15 +88,17 @@ async def asked_engine(upstream: Upstream) -> EngineFacts | None:
 async def _answer(upstream: Upstream, path: str) -> tuple[str | None, Any] | None:
     """Return the Server header and the JSON of an answer, None in its place where there is none."""
     try:
-        async with await upstream.request(
-            "GET", path, {"Host": upstream.host}, deadline_seconds=_DEADLINE_SECONDS
-        ) as answer:
-            body = b""
-            while len(body) < _MOST_BYTES and (piece := await answer.content.readany()):
-                body += piece
-            server = answer.headers.get("Server")
-    except (aiohttp.ClientError, TimeoutError, OSError):
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            answer = await upstream.request("GET", path, CIMultiDict({"Host": upstream.host}))
+            try:
+                body = b""
+                while len(body) < _MOST_BYTES and (piece := await answer.read()):
+                    body += piece
+            finally:
+                answer.close()
+    except (EngineError, TimeoutError):
         return None
+    server = answer.headers.get("Server")
     try:
         return server, json.loads(body)
     except (ValueError, RecursionError):

@@ -3,15 +3,16 @@
 import asyncio
 from typing import Final
 
-import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from evenwatt.errors import EngineBroke, EngineUnreachable
 from evenwatt.proxy.apis import OPENAI, Api, api_of
 from evenwatt.proxy.asking import Asked
 from evenwatt.proxy.bodies import Holding, RequestBody
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.engine import EngineQuestion
+from evenwatt.proxy.engine_connection import EngineAnswer
 from evenwatt.proxy.exchange import Books, Exchange, user_in
 from evenwatt.proxy.headers import end_to_end, is_websocket, target_of
 from evenwatt.proxy.hiding import hider_for
@@ -30,11 +31,28 @@ _BAD_REQUEST, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 400, 502, 504
 
 
 class Relayed(web.StreamResponse):
-    """An answer with the engine's headers and no others."""
+    """An answer with the engine's headers and no others, and with its trailers."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: EngineAnswer) -> None:
         super().__init__(status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers))
         self.not_sent = tuple(name for name in _ABSENT_UNLESS_SENT if name not in answer.headers)
+        self._engine_answer = answer
+        self._has_ended = False
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """End the answer as the engine ended it."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        trailers, request = self._engine_answer.trailers, self._req
+        if not trailers or "Transfer-Encoding" not in self.headers or request is None:
+            await super().write_eof(data)
+            return
+        if data:
+            await self.write(data)
+        if request.transport is not None:  # aiohttp ends a body without trailers
+            lines = [b"0", *(name + b": " + value for name, value in trailers), b"", b""]
+            request.transport.write(b"\r\n".join(lines))
 
 
 async def leave_out_added_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -72,7 +90,10 @@ class Forwarder:
             return _refusal(_BAD_REQUEST, "expected the path of something that an engine does")
         if is_websocket(request.headers):
             self._books.observations.tunnels += 1
-            return await tunnelled(request, target, self._upstream, self._headers(request))
+            try:
+                return await tunnelled(request, target, self._upstream, self._headers(request))
+            except EngineUnreachable as error:
+                return self._unreached(error)
         api = api_of(request.method, target.partition("?")[0])
         if api is None:
             self._books.observations.passed += 1
@@ -106,21 +127,27 @@ class Forwarder:
         self, request: web.Request, target: str, body: RequestBody, exchange: Exchange | None = None
     ) -> web.StreamResponse:
         headers = self._headers(request)
-        if body.length is not None:
-            headers["Content-Length"] = str(body.length)
         if body.asked is not None and "Accept-Encoding" in headers:
             headers["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"] else "identity"
-        pieces = body.pieces() if body.has_any else None
+        to_send = await body.to_send()
         try:
-            answer = await self._upstream.request(request.method, target, headers, pieces)
-        except (aiohttp.ClientConnectorError, TimeoutError) as error:
-            return self._unreachable(error, exchange)
-        except (aiohttp.ClientError, OSError) as error:
+            answer = await self._upstream.request(request.method, target, headers, to_send)
+        except EngineUnreachable as error:
+            if exchange is not None:
+                exchange.failed(was_reached=False)
+            return self._unreached(error)
+        except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
-            return _refusal(_BAD_GATEWAY, f"{self._upstream.address} broke off without an answer: {error}")
-        async with answer:
+            return _refusal(_BAD_GATEWAY, str(error))
+        try:
             return await self._relayed(request, answer, exchange, body.asked)
+        finally:
+            answer.close()
+
+    def _unreached(self, error: EngineUnreachable) -> web.Response:
+        self._engine.forget()
+        return _refusal(_GATEWAY_TIMEOUT if error.is_late else _BAD_GATEWAY, str(error))
 
     def _headers(self, request: web.Request) -> CIMultiDict[str]:
         headers = end_to_end(request.headers)
@@ -129,22 +156,12 @@ class Forwarder:
             headers["Host"] = self._upstream.host
         return headers
 
-    def _unreachable(self, error: Exception, exchange: Exchange | None) -> web.Response:
-        self._engine.forget()
-        if exchange is not None:
-            exchange.failed(was_reached=False)
-        is_late = isinstance(error, TimeoutError)
-        return _refusal(
-            _GATEWAY_TIMEOUT if is_late else _BAD_GATEWAY,
-            f"{self._upstream.address} cannot be reached: {error or 'no answer in time'}. Is it running?",
-        )
-
     # --- the way back --------------------------------------------------------------------------------------
 
     async def _relayed(
         self,
         request: web.Request,
-        answer: aiohttp.ClientResponse,
+        answer: EngineAnswer,
         exchange: Exchange | None,
         asked: Asked | None,
     ) -> web.StreamResponse:
@@ -156,16 +173,16 @@ class Forwarder:
         response = Relayed(answer)
         await response.prepare(request)
         try:
-            async for piece, _ in answer.content.iter_chunks():
+            while piece := await answer.read():
                 if exchange is not None and exchange.feed(piece):
                     await _written(exchange)
                 shown = piece if hider is None else hider.feed(piece)
                 if shown:
                     await response.write(shown)
-        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
-            raise ConnectionResetError(f"{self._upstream.address} broke off within an answer") from error
+            raise ConnectionResetError(str(error)) from error
         if exchange is not None:
             await _written(exchange)
         await response.write_eof(b"" if hider is None else hider.end())

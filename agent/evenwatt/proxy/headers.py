@@ -15,14 +15,13 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-authorization",
         "proxy-connection",
         "te",
-        "trailer",
         "transfer-encoding",
         "upgrade",
     }
 )
 
 
-def end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+def end_to_end(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> CIMultiDict[str]:
     """Return the headers to pass on, in their order and spelling, repeated ones repeated."""
     left_out = _HOP_BY_HOP | _listed(headers)
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
@@ -45,7 +44,7 @@ def target_of(raw: str) -> str | None:
     return None
 
 
-def _listed(headers: CIMultiDictProxy[str]) -> frozenset[str]:
+def _listed(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> frozenset[str]:
     """Return the headers that the sender's Connection headers name as meant for its neighbour."""
     values = headers.getall("Connection", ())
     return frozenset(token.strip().lower() for value in values for token in value.split(","))

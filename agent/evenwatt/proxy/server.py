@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import disable_created_metrics
 
 from evenwatt.errors import EvenwattError
@@ -28,8 +29,6 @@ __all__ = ["RunningProxy", "run_proxies", "serve"]
 
 _log = logging.getLogger("evenwatt.proxy")
 
-_KEEPALIVE_SECONDS = 75.0
-"""How long a client's connection may be idle, or be without a whole head of a request."""
 _BACKLOG = 1024
 _SWITCH_SECONDS = 0.0005
 _SMALL_PAGE_SECONDS = 0.5
@@ -48,6 +47,7 @@ def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[P
     _allow_many_connections()
     # The loop must not wait long for a thread that writes totals to let go of the interpreter.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_bad_request)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types there
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(proxies, reread))
@@ -84,9 +84,10 @@ class RunningProxy:
         """Load the totals and listen.
 
         Raises:
-            EvenwattError: An address or the state folder cannot be used.
+            EvenwattError: An address, the state folder or a file of certificates cannot be used.
         """
         settings = self._settings
+        self._upstream = Upstream(settings.upstream, settings.ca_file)
         self._folder = folder = StateFolder(settings.state)
         if folder.set_aside is not None:
             _log.error(
@@ -95,19 +96,22 @@ class RunningProxy:
         totals = self._totals = Totals(folder)
         observations = Observations({owner.model for owner in totals.shown})
         self._books = Books(totals=totals, observations=observations, engine=UNKNOWN_ENGINE)
-        self._upstream = Upstream(settings.upstream, settings.ca_file)
         self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
         self._page = Page(self._books, settings.upstream)
+        self._stack = AsyncExitStack()
+        self._stack.push_async_callback(totals.close)
+        self._stack.callback(self._upstream.close)
         try:
             self._runner, self.port = await _listening(
-                _proxy_application(self._forwarder), settings.listen, "listen", settings.drain_seconds
+                _proxy_application(self._forwarder), settings, "listen", settings.drain_seconds
             )
+            self._stack.push_async_callback(self._runner.cleanup)
             self._page_runner, self.metrics_port = await _listening(
-                _page_application(self._page), settings.metrics_listen, "metrics_listen", _SMALL_PAGE_SECONDS
+                _page_application(self._page), settings, "metrics_listen", _SMALL_PAGE_SECONDS
             )
+            self._stack.push_async_callback(self._page_runner.cleanup)
         except BaseException:
-            await self._upstream.close()
-            await totals.close()
+            await self._stack.aclose()
             raise
         self._first_question = asyncio.create_task(self._forwarder.learn_engine())
         _log.info(
@@ -123,11 +127,8 @@ class RunningProxy:
 
     async def __aexit__(self, *_exception: object) -> None:
         """End; what has finished is written."""
-        await self._runner.cleanup()
         self._first_question.cancel()
-        await self._upstream.close()
-        await self._totals.close()
-        await self._page_runner.cleanup()
+        await self._stack.aclose()
 
     async def drained(self) -> None:
         """Listen no more, and wait for running answers as long as the settings allow."""
@@ -159,7 +160,8 @@ class RunningProxy:
 
 
 def _proxy_application(forwarder: Forwarder) -> web.Application:
-    # A middleware alone, without routes: every method and path comes to it as the client wrote it.
+    # A middleware before all routes: every method and path comes to it as the client wrote it. The one route
+    # is there because aiohttp builds an error for each request that has none.
     @web.middleware
     async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
         try:
@@ -170,8 +172,13 @@ def _proxy_application(forwarder: Forwarder) -> web.Application:
             return web.Response()
 
     application = web.Application(middlewares=[forward])
+    application.router.add_route("*", "/{path:.*}", _never_called)
     application.on_response_prepare.append(leave_out_added_headers)
     return application
+
+
+async def _never_called(_request: web.Request) -> web.Response:
+    return web.Response(status=500)
 
 
 def _page_application(page: Page) -> web.Application:
@@ -188,13 +195,13 @@ def _page_application(page: Page) -> web.Application:
 
 
 async def _listening(
-    application: web.Application, address: tuple[str, int], key: str, drain_seconds: float
+    application: web.Application, settings: ProxySettings, key: str, drain_seconds: float
 ) -> tuple[web.AppRunner, int]:
     runner = web.AppRunner(
         application,
         handle_signals=False,
         access_log=None,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
+        keepalive_timeout=settings.idle_seconds,
         handler_cancellation=True,
         auto_decompress=False,
         max_line_size=MOST_FIELD_BYTES,
@@ -203,7 +210,7 @@ async def _listening(
         shutdown_timeout=drain_seconds,
     )
     await runner.setup()
-    host, port = address
+    host, port = getattr(settings, key)
     try:
         await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
     except OSError as error:
@@ -213,6 +220,11 @@ async def _listening(
             "proxy still there? Move it, or give the proxy a free address"
         ) from error
     return runner, runner.addresses[0][1]
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    """Leave requests that are no HTTP out of the log, where every one of them would be a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _stop(stopping: asyncio.Event) -> None:

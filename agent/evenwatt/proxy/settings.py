@@ -25,6 +25,7 @@ class ProxySettings:
         keeps_host: Whether the engine sees the client's Host header; otherwise its own.
         ca_file: Certificates that a TLS engine is trusted by; None: the system's.
         drain_seconds: How long running answers may take to end when the proxy is stopped.
+        idle_seconds: How long a client's connection may be idle, or be without a whole head of a request.
         clients: Who is who; the first rule that fits names a client.
     """
 
@@ -38,4 +39,5 @@ class ProxySettings:
     keeps_host: bool = True
     ca_file: Path | None = None
     drain_seconds: float = 30.0
+    idle_seconds: float = 75.0
     clients: tuple[ClientRule, ...] = ()

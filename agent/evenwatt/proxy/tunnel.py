@@ -36,9 +36,10 @@ async def tunnelled(
     Raises:
         ConnectionResetError: Always, at the end: there is nothing left of the connection to be answered on.
     """
-    reader, writer = await upstream.connected()
+    reader, writer = await upstream.streams()
+    headers["Connection"], headers["Upgrade"] = "Upgrade", "websocket"
     try:
-        writer.write(_head(request.method, target, headers))
+        writer.write(upstream.tunnel_head(request.method, target, headers))
         head = await reader.readuntil(b"\r\n\r\n")
         transport = request.transport
         if transport is None:
@@ -55,13 +56,6 @@ async def tunnelled(
     finally:
         writer.close()
     raise ConnectionResetError("the tunnel has ended")
-
-
-def _head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines += ["Connection: Upgrade", "Upgrade: websocket", "", ""]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 async def _copied(reader: asyncio.StreamReader, request: web.Request) -> None:

@@ -1,0 +1,47 @@
+"""An engine of raw bytes, for tests in one event loop: whatever is asked, it answers the same."""
+
+import asyncio
+import contextlib
+
+__all__ = ["RawEngine"]
+
+
+class RawEngine:
+    """A server that answers each request with the same bytes, cut into pieces of one size."""
+
+    def __init__(self, answer, size=1 << 20, *, closes=False):
+        self.answer, self.size, self.closes = answer, size, closes
+        self.requests = []
+        self.connections = 0
+        self._serving = {}
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._served, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for writer in self._serving.values():
+            writer.close()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _served(self, reader, writer):
+        self.connections += 1
+        self._serving[asyncio.current_task()] = writer
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (line for line in head.split(b"\r\n") if line.startswith(b"Content-Length")), b":0"
+                )
+                body = await reader.readexactly(int(length.partition(b":")[2]))
+                if b"chunked" in head:
+                    body = await reader.readuntil(b"0\r\n\r\n")
+                self.requests.append(head + body)
+                for start in range(0, len(self.answer), self.size):
+                    writer.write(self.answer[start : start + self.size])
+                    await writer.drain()
+                    if self.size < len(self.answer):
+                        await asyncio.sleep(0)
+                if self.closes:
+                    break
