@@ -23,8 +23,10 @@ from evenwatt.model import (
     SourceHealth,
     State,
 )
+from evenwatt.service.api_prices.quotes import written_prices
+from evenwatt.service.billing import priced
 from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.service.pricing import all_assumptions, price_book, priced, written_prices
+from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import pages
 from evenwatt.service.windows import window_views
 from evenwatt.sinks.history import History
