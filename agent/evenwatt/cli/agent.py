@@ -1,5 +1,6 @@
 """`evenwatt run` and `evenwatt demo`: the agent itself."""
 
+import gc
 import logging
 import os
 import sys
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run"]
 
 _log = logging.getLogger("evenwatt")
+
+_GARBAGE_OBJECTS = 700
+"""How many objects come between two looks for garbage: Python's own number, which a start may raise."""
 
 
 @app.command()
@@ -44,6 +48,7 @@ def run(
     from evenwatt.service.start import real_or_simulated_agent
 
     _log_to_stderr()
+    _keep_memory_small()
     settings = load(config)
     control = Control()
     control.install()
@@ -81,6 +86,7 @@ def demo(
     from evenwatt.service.start import demo_agent
 
     _log_to_stderr()
+    _keep_memory_small()
     settings = load(config)
     control = Control()
     control.install()
@@ -104,6 +110,13 @@ class _Summary:
         if self._is_watched and minute != self._minute:
             self._minute = minute
             _log.info("%s", agent.summary())
+
+
+def _keep_memory_small() -> None:
+    """Look for garbage as often as a process must that runs for months, but not in what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _log_to_stderr() -> None:
