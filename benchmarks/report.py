@@ -16,7 +16,7 @@ from evenwatt.economics.ownership import Owned
 from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.ledger import GpuUse, HostUse, Posting, Usage
 from evenwatt.model import UNALLOCATED
-from evenwatt.service.pricing import priced
+from evenwatt.service.billing import priced
 from evenwatt.sinks.history import History
 from evenwatt.sinks.history.schema import LEVELS, TABLES
 from evenwatt.sinks.history.statements import adding, at_level, rows_of

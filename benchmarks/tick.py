@@ -23,8 +23,10 @@ from evenwatt.model import (
     SourceHealth,
     State,
 )
+from evenwatt.service.api_prices.quotes import written_prices
+from evenwatt.service.billing import priced
 from evenwatt.service.capacity import CapacityKeeper
-from evenwatt.service.pricing import all_assumptions, price_book, priced, written_prices
+from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import pages
 from evenwatt.service.windows import window_views
 from evenwatt.sinks.history import History
@@ -98,7 +100,7 @@ class Writer:
         owned = {f"engine-{number}": (2 * number, 2 * number + 1) for number in range(ENGINES)}
         rules = LedgerRules(gap_after_seconds=2 * HOUR, configured_gpus=owned)
         self.ledger = Ledger(rules, cursors={}, models={})
-        prices = [replace(price, valid_from_utc_seconds=0.0) for price in written_prices(SETTINGS)]
+        prices = [row for written in written_prices(SETTINGS) for row in written.rows]
         gpu_names = [gpu.name for gpu in gpus_reading(moment_at(START)).gpus]
         self.book = price_book(SETTINGS, prices, gpu_names)
         self.assumptions = all_assumptions(SETTINGS, gpu_names)

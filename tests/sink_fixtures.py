@@ -9,7 +9,7 @@ from evenwatt.economics.ownership import Rented
 from evenwatt.economics.tariffs import flat_tariff
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Posting, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Assumption, Event, GpuReading, Moment, SourceHealth
-from evenwatt.service.pricing import priced
+from evenwatt.service.billing import priced
 from evenwatt.snapshot import (
     ElectricityView,
     EngineView,

@@ -1,15 +1,23 @@
 """`python -m evenwatt` and the `evenwatt` command."""
 
+import gc
+import os
 import signal
 import sys
 
 __all__ = ["main"]
 
 _AGENT_COMMANDS = (["run"], ["demo"], ["proxy"])
+_START_OBJECTS = 100_000
+"""How many objects come before the first look for garbage: what is imported is none, and the looks at it
+would take a quarter of a command's time."""
 
 
 def main() -> None:
     """Run a command; an agent that only just starts is not ended by a signal that is no request to end."""
+    gc.set_threshold(_START_OBJECTS, *gc.get_threshold()[1:])
+    # pydantic would look through everything that is installed for plugins, which have no place here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.argv[1:2] in _AGENT_COMMANDS:
         # `Control` does this too, and listens to them later; it takes half a second to import.
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):

@@ -1,5 +1,6 @@
 """`evenwatt run` and `evenwatt demo`: the agent itself."""
 
+import gc
 import logging
 import os
 import sys
@@ -14,9 +15,12 @@ from evenwatt.cli.app import ConfigOption, app
 if TYPE_CHECKING:
     from evenwatt.service.agent import Agent
 
-__all__ = ["demo", "log_to_stderr", "run"]
+__all__ = ["demo", "keep_memory_small", "log_to_stderr", "run"]
 
 _log = logging.getLogger("evenwatt")
+
+_GARBAGE_OBJECTS = 700
+"""How many objects come between two looks for garbage: Python's own number, which a start may raise."""
 
 
 @app.command()
@@ -44,6 +48,7 @@ def run(
     from evenwatt.service.start import real_or_simulated_agent
 
     log_to_stderr()
+    keep_memory_small()
     settings = load(config)
     control = Control()
     control.install()
@@ -82,6 +87,7 @@ def demo(
     from evenwatt.service.start import demo_agent
 
     log_to_stderr()
+    keep_memory_small()
     settings = load(config)
     control = Control()
     control.install()
@@ -112,6 +118,13 @@ def _tell_what_to_type(config: Path | None) -> None:
     if sys.stderr.isatty():
         named = "" if config is None else f" --config {config}"
         _log.info("to see it, in another terminal: evenwatt status%s; Ctrl-C ends it", named)
+
+
+def keep_memory_small() -> None:
+    """Look for garbage as often as a process must that runs for months, but not in what was imported."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS, *gc.get_threshold()[1:])
 
 
 def log_to_stderr() -> None:

@@ -46,7 +46,7 @@ def proxy(
     ] = True,
 ) -> None:
     """Stand before an engine, pass everything on unchanged, and count every token."""
-    from evenwatt.cli.agent import log_to_stderr
+    from evenwatt.cli.agent import keep_memory_small, log_to_stderr
     from evenwatt.config import load, parse_proxy
     from evenwatt.proxy.server import run_proxies
 
@@ -69,6 +69,7 @@ def proxy(
         return tuple(_settings(entry) for entry in found)
 
     log_to_stderr()
+    keep_memory_small()
     run_proxies(settings(), settings)
 
 

@@ -1,8 +1,8 @@
 """What happened between two readings: the only place where a counter is subtracted."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evenwatt.late import late_names
 from evenwatt.ledger.entries import (
     ClientUse,
     EngineUse,
@@ -15,7 +15,6 @@ from evenwatt.ledger.entries import (
     UsageKey,
     merged_postings,
 )
-from evenwatt.ledger.host import HostRules
 
 if TYPE_CHECKING:
     from evenwatt.ledger.attribution import TokenWeights
@@ -39,13 +38,7 @@ __all__ = [
     "merged_postings",
 ]
 
-
-_MODULES = {"TokenWeights": "attribution", "Ledger": "book", "LedgerRules": "rules"}
-"""What only the agent needs, and where it is: imported when it is asked for, as reports must start fast."""
-
-
-def __getattr__(name: str) -> Any:
-    """Return what is imported late."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = late_names(
+    __name__, {"HostRules": "host", "Ledger": "book", "LedgerRules": "rules", "TokenWeights": "attribution"}
+)
+"""What only the agent needs."""

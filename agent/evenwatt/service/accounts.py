@@ -8,8 +8,8 @@ from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import PriceBook, model_rule
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting, merged_postings
+from evenwatt.service.billing import priced
 from evenwatt.service.events import Tell
-from evenwatt.service.pricing import priced
 from evenwatt.service.windows import window_views
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of, with_outlook

@@ -1,23 +1,21 @@
-"""From settings to the price book, and from a tick's physics to money."""
+"""From settings to the price book."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
 from evenwatt.config import HardwarePart, Settings, assumptions
-from evenwatt.economics.cost import ModelRule, PriceBook, StateUse, api_costs, minute_costs
+from evenwatt.economics.cost import ModelRule, PriceBook
 from evenwatt.economics.ownership import Hardware, Owned, OwnedParts, Rented, Sunk, rent_per_hour_of_month
 from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour, SetupCost
 from evenwatt.economics.tariffs import FeedPrices
-from evenwatt.ledger import Posting, Usage
-from evenwatt.model import Assumption, State
+from evenwatt.model import Assumption
 from evenwatt.readings.hardware_presets import preset_for
 from evenwatt.service.api_prices.quotes import reference_price, usd_rate_of
 from evenwatt.service.electricity.tariffs import day_utc_seconds, site_tariff
 from evenwatt.sinks.history import PriceRow
-from evenwatt.snapshot import PricedPosting, tokens_of
 
-__all__ = ["all_assumptions", "price_book", "priced"]
+__all__ = ["all_assumptions", "price_book"]
 
 
 def price_book(
@@ -61,24 +59,6 @@ def price_book(
     )
 
 
-def priced(posting: Posting, book: PriceBook) -> PricedPosting:
-    """Return a tick's physics with the money at the prices of each minute."""
-    api = {}
-    for (minute, engine, model), usage in posting.usage.items():
-        tokens = tokens_of(usage)
-        if tokens.total_tokens:
-            bills = api_costs(book, utc_seconds=minute, model=model, tokens=tokens)
-            api.update({(minute, engine, model, name): bill for name, bill in bills.items()})
-    return PricedPosting(
-        posting=posting,
-        costs={
-            key: minute_costs(book, utc_seconds=key[0], uses=_uses(usage))
-            for key, usage in posting.usage.items()
-        },
-        api=api,
-    )
-
-
 def all_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:
     """Return what is taken for granted because nobody wrote it; of the hardware, by the GPUs there are."""
     return tuple(
@@ -97,21 +77,6 @@ def _assumed_hardware(gpu_names: Sequence[str]) -> str:
         return f"The hardware cost is not known ({what}); full cost per Mtok is absent until it is written."
     total = sum(preset.purchase_price_usd for name in gpu_names if (preset := presets[name]))
     return f"The hardware is assumed to have cost {total:,.0f} USD for the GPUs alone, by their names."
-
-
-def _uses(usage: Usage) -> dict[State, StateUse]:
-    uses = {
-        State.ACTIVE: StateUse(seconds=usage.active_seconds or 0.0, joules=usage.active_joules),
-        State.IDLE_LOADED: StateUse(
-            seconds=usage.idle_loaded_seconds or 0.0, joules=usage.idle_loaded_joules
-        ),
-        State.IDLE_EMPTY: StateUse(
-            seconds=usage.idle_empty_seconds or 0.0,
-            down_seconds=usage.down_seconds or 0.0,
-            joules=usage.idle_empty_joules,
-        ),
-    }
-    return {state: use for state, use in uses.items() if use.seconds or use.joules is not None}
 
 
 def _hardware(settings: Settings, gpu_names: Sequence[str]) -> Hardware | None:

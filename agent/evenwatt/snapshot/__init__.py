@@ -1,28 +1,33 @@
 """What every view reads: one immutable snapshot a tick, worked out before anyone asks."""
 
-from evenwatt.snapshot.chargeback import ClientBill, client_bills
-from evenwatt.snapshot.host import CalibrationView, HostView, machine_watts
-from evenwatt.snapshot.outlook import with_outlook
-from evenwatt.snapshot.sums import (
-    ApiBill,
-    ApiKey,
-    Money,
-    PricedPosting,
-    Sums,
-    bill_of,
-    money_of,
-    sums_with,
-    tokens_of,
-)
-from evenwatt.snapshot.values import (
-    ElectricityView,
-    EngineView,
-    HistoryHealth,
-    PendingPrice,
-    Scrape,
-    Snapshot,
-)
-from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
+from typing import TYPE_CHECKING
+
+from evenwatt.late import late_names
+
+if TYPE_CHECKING:
+    from evenwatt.snapshot.chargeback import ClientBill, client_bills
+    from evenwatt.snapshot.host import CalibrationView, HostView, machine_watts
+    from evenwatt.snapshot.outlook import with_outlook
+    from evenwatt.snapshot.sums import (
+        ApiBill,
+        ApiKey,
+        Money,
+        PricedPosting,
+        Sums,
+        bill_of,
+        money_of,
+        sums_with,
+        tokens_of,
+    )
+    from evenwatt.snapshot.values import (
+        ElectricityView,
+        EngineView,
+        HistoryHealth,
+        PendingPrice,
+        Scrape,
+        Snapshot,
+    )
+    from evenwatt.snapshot.windows import ALL, ReferenceView, WindowRow, WindowView, window_view
 
 __all__ = [
     "ALL",
@@ -52,3 +57,36 @@ __all__ = [
     "window_view",
     "with_outlook",
 ]
+
+__getattr__ = late_names(
+    __name__,
+    {
+        "ALL": "windows",
+        "ApiBill": "sums",
+        "ApiKey": "sums",
+        "CalibrationView": "host",
+        "ClientBill": "chargeback",
+        "ElectricityView": "values",
+        "EngineView": "values",
+        "HistoryHealth": "values",
+        "HostView": "host",
+        "Money": "sums",
+        "PendingPrice": "values",
+        "PricedPosting": "sums",
+        "ReferenceView": "windows",
+        "Scrape": "values",
+        "Snapshot": "values",
+        "Sums": "sums",
+        "WindowRow": "windows",
+        "WindowView": "windows",
+        "bill_of": "sums",
+        "client_bills": "chargeback",
+        "machine_watts": "host",
+        "money_of": "sums",
+        "sums_with": "sums",
+        "tokens_of": "sums",
+        "window_view": "windows",
+        "with_outlook": "outlook",
+    },
+)
+"""A plan needs none of it, and a report no view of the running agent."""

@@ -12,7 +12,8 @@ import pytest
 
 from config_fixtures import settings_of
 from evenwatt.ledger import HostUse, Posting, Usage
-from evenwatt.service.pricing import price_book, priced
+from evenwatt.service.billing import priced
+from evenwatt.service.pricing import price_book
 from evenwatt.sinks.history import History
 
 BERLIN = ZoneInfo("Europe/Berlin")

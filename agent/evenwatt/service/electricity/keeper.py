@@ -13,8 +13,8 @@ from evenwatt.errors import HistoryError, SourceError
 from evenwatt.model import SourceHealth
 from evenwatt.readings.electricity_feed import QuotedPrice, read_quotes
 from evenwatt.readings.http import HttpClient, shown_url
+from evenwatt.service.electricity.feeds import feed_spec
 from evenwatt.service.electricity.quotes import by_start, feed_prices, lateness, replaced_starts, taken_up
-from evenwatt.service.electricity.tariffs import feed_spec
 from evenwatt.service.events import Tell
 from evenwatt.sinks.history import ElectricityPriceRow, History
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE

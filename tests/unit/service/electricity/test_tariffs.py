@@ -9,8 +9,7 @@ import pytest
 from config_fixtures import settings_of
 from evenwatt.economics.tariffs import FeedPrices, band_name_at, price_per_kwh_at
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.readings.electricity_feed import FeedSpec
-from evenwatt.service.electricity.tariffs import feed_spec, site_holidays, site_tariff
+from evenwatt.service.electricity.tariffs import site_holidays, site_tariff
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -121,40 +120,3 @@ def test_what_holds_until_the_feed_has_a_price(electricity, before, after):
 
     assert price_per_kwh_at(tariff, 99.0) == before
     assert price_per_kwh_at(tariff, 100.0) == after
-
-
-def test_how_a_feed_is_read():
-    """Units become ratios, and the bounds of a believable price are those of the currency."""
-    settings = settings_of(
-        """
-        currency: JPY
-        usd_rate: {rate: 150, date: 2026-11-01}
-        electricity:
-          feed: {url: "http://a/b?c=d", list: l, start: s, end: e, price: p, unit: per_mwh, add: 2,
-                 multiply: 1.1, refresh_minutes: 10}
-        """
-    )
-
-    assert feed_spec(settings, settings.electricity.feed) == FeedSpec(
-        url="http://a/b?c=d",
-        list_path="l",
-        start_path="s",
-        end_path="e",
-        price_path="p",
-        kwh_ratio=1e-3,
-        add=2.0,
-        multiply=1.1,
-        lowest_per_kwh=-150.0,
-        highest_per_kwh=750.0,
-        lasting_seconds=1_800.0,
-    )
-
-
-def test_bounds_of_a_feed_can_be_written():
-    """What was written goes before what is assumed."""
-    settings = settings_of(
-        "electricity: {feed: {url: http://a, query: p, lowest_per_kwh: 0, highest_per_kwh: 1}}"
-    )
-    spec = feed_spec(settings, settings.electricity.feed)
-
-    assert (spec.query, spec.lowest_per_kwh, spec.highest_per_kwh) == ("p", 0.0, 1.0)
