@@ -23,7 +23,7 @@ demo: $(VENV)/run.stamp ## Start the agent on simulated readings
 	@$(BIN)/evenwatt demo $(ARGS)
 
 test: $(VENV)/test.stamp ## Run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, generated docs
 	@scripts/check --fast
