@@ -9,6 +9,7 @@ from agent_process import AgentProcess
 from evenwatt.readings.discovery import find_engines
 from evenwatt.readings.engine import EngineSource
 from evenwatt.sinks.history.beside import history_beside
+from evenwatt.sinks.history.queries import HistorySpan, history_extent
 from ollama_stand_in import OllamaStandIn
 from proxy_load import mixed_load, run_load
 from proxy_process import ProxyProcess
@@ -53,7 +54,7 @@ def test_the_agent_counts_what_the_proxy_counted(ollama, tmp_path):
         agent.stop()
     proxy.stop()
     with history_beside(agent.history) as history:
-        clients = history.clients_since(None)
+        clients = HistorySpan(history, *history_extent(history)).clients()
 
     by_model = {
         (model, kind): getattr(use, f"{kind}_tokens")

@@ -1,5 +1,6 @@
 """`evenwatt report` from outside: formats, files, and faults in a sentence."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from time import time
 
 import pytest
 
+from evenwatt.ledger import ClientUse
 from evenwatt.sinks.history import History
 from sink_fixtures import served, tick
 
@@ -25,7 +27,9 @@ def config(tmp_path):
     path = tmp_path / "history.db"
     now = int(time()) // 60 * 60
     with closing(History(path, currency="USD")) as history:
-        history.write(tick({(now - 60 * minute, "chat", "small"): served() for minute in range(1, 11)}))
+        minutes = [(now - 60 * minute, "chat", "small") for minute in range(1, 11)]
+        clients = {(*minutes[0], "team-a"): ClientUse(output_tokens=100_000, requests_completed=3)}
+        history.write(tick({minute: served() for minute in minutes}, clients=clients))
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG.format(history=path))
     return file
@@ -72,11 +76,26 @@ def test_a_terminal_reads_the_verdict(config):
     assert "a million tokens cost" in " ".join(told.stdout.split())[:400]
 
 
+def test_bills_of_clients(config, tmp_path):
+    """For a person as a table, and for whoever charges them on as CSV."""
+    output = tmp_path / "october.csv"
+    shown, written = (report("-c", config, "--by", "client", *more) for more in ((), ("-o", output)))
+
+    assert (shown.returncode, written.returncode) == (0, 0), shown.stderr + written.stderr
+    assert any(line.startswith("team-a") for line in shown.stdout.splitlines())
+    rows = {row["client"]: row for row in csv.DictReader(output.read_text().splitlines())}
+    assert rows["team-a"]["output_tokens"] == "100000"
+    assert sum(float(row["share"]) for row in rows.values()) == pytest.approx(1.0, abs=1e-8)
+
+
 @pytest.mark.parametrize(
     ("code", "arguments", "said"),
     [
         (2, ("--window", "soon"), "--window: got 'soon', expected hours or days such as 24h or 30d"),
         (2, ("--output", "report.pdf"), "--output: got report.pdf, expected a name that ends in .md, .html"),
+        (2, ("--format", "csv"), "--format csv: a report that is not --by client takes terminal or markdown"),
+        (2, ("--by", "client", "--json"), "--json: --by client takes terminal or csv"),
+        (2, ("--by", "client", "-o", "x.md"), "--output: got x.md, expected a name that ends in .csv"),
         (2, ("--json", "--format", "html"), "--json and --format html exclude each other"),
         (
             1,

@@ -12,6 +12,7 @@ from evenwatt.cli.app import ConfigOption, app
 from evenwatt.errors import OptionError, ReportError
 
 if TYPE_CHECKING:
+    from evenwatt.snapshot.report.chargeback import Chargeback
     from evenwatt.snapshot.report.values import Report
 
 __all__ = ["report"]
@@ -24,9 +25,18 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     JSON = "json"
+    CSV = "csv"
+
+
+class By(StrEnum):
+    """What a report is split by, instead of all that it tells of the machine."""
+
+    CLIENT = "client"
 
 
 _SUFFIXES = {".md": Format.MARKDOWN, ".html": Format.HTML, ".htm": Format.HTML, ".json": Format.JSON}
+_BILL_SUFFIXES = {".csv": Format.CSV}
+_BILL_FORMATS = (Format.TERMINAL, Format.CSV)
 
 
 @app.command()
@@ -48,13 +58,20 @@ def report(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="terminal, markdown, html or json. Left out: by the ending of --output, else terminal.",
+            help="terminal, markdown, html or json; with --by client terminal or csv. Left out: by the "
+            "ending of --output, else terminal.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write here: .md, .html or .json."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write here: .md, .html or .json; .csv with --by client."
+        ),
+    ] = None,
+    by: Annotated[
+        By | None,
+        typer.Option(metavar="client", help="Only what each client's tokens cost, to charge it on."),
     ] = None,
     history: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Read this history, not the one of the configuration.")
@@ -65,16 +82,24 @@ def report(
     gc.disable()
     from evenwatt.clock import utc_seconds
     from evenwatt.config import load
-    from evenwatt.service.report.gathering import gathered_report
     from evenwatt.service.report.window import AskedWindow
     from evenwatt.sinks.history import history_beside
 
-    chosen = _format(form, as_json=as_json, output=output)
+    chosen = _format(form, by, as_json=as_json, output=output)
     settings = load(config)
     asked = AskedWindow(window=window, first=first, last=last, month=month)
     with history_beside(history or settings.history.path) as reader:
-        found = gathered_report(settings, reader, asked, now_utc_seconds=utc_seconds())
-    if chosen is Format.TERMINAL:
+        if by is By.CLIENT:
+            from evenwatt.service.report.chargeback import chargeback_of
+
+            bills = chargeback_of(settings, reader, asked, now_utc_seconds=utc_seconds())
+        else:
+            from evenwatt.service.report.gathering import gathered_report
+
+            found = gathered_report(settings, reader, asked, now_utc_seconds=utc_seconds())
+    if by is By.CLIENT:
+        _tell_bills(bills, chosen, output)
+    elif chosen is Format.TERMINAL:
         from evenwatt.sinks.report.terminal import print_report
 
         print_report(found)
@@ -82,21 +107,39 @@ def report(
         _write(_rendered(found, chosen), output)
 
 
-def _format(form: Format | None, *, as_json: bool, output: Path | None) -> Format:
+def _format(form: Format | None, by: By | None, *, as_json: bool, output: Path | None) -> Format:
     if as_json and form not in {None, Format.JSON}:
         raise OptionError(f"--json and --format {form} exclude each other; give one of them")
+    suffixes = _SUFFIXES if by is None else _BILL_SUFFIXES
+    formats = [each for each in Format if (each in _BILL_FORMATS if by else each is not Format.CSV)]
     if as_json or form is not None:
         chosen = Format.JSON if as_json else form
     elif output is None:
         chosen = Format.TERMINAL
     else:
-        chosen = _SUFFIXES.get(output.suffix.lower())
+        chosen = suffixes.get(output.suffix.lower())
+    if chosen is not None and chosen not in formats:
+        given = "--json" if as_json else f"--format {chosen}"
+        asked = "--by client" if by else "a report that is not --by client"
+        raise OptionError(f"{given}: {asked} takes {' or '.join(formats)}")
     if chosen is None or (chosen is Format.TERMINAL and output is not None):
+        written = [each for each in formats if each is not Format.TERMINAL]
         raise OptionError(
-            f"--output: got {output}, expected a name that ends in {', '.join(_SUFFIXES)}, or one of "
-            "--format markdown, html and json beside it"
+            f"--output: got {output}, expected a name that ends in {', '.join(suffixes)}, or "
+            f"--format {' or '.join(written)} beside it"
         )
     return chosen
+
+
+def _tell_bills(bills: "Chargeback", chosen: Format, output: Path | None) -> None:
+    if chosen is Format.CSV:
+        from evenwatt.sinks.report.client_sheet import render_chargeback
+
+        _write(render_chargeback(bills), output)
+    else:
+        from evenwatt.sinks.report.client_table import print_chargeback
+
+        print_chargeback(bills)
 
 
 def _rendered(found: "Report", chosen: Format) -> str:

@@ -103,6 +103,13 @@ class ClientUse:
     requests_failed: int | None = None
     estimated: int = 0
 
+    @property
+    def requests(self) -> int | None:
+        """All that ended, however they did; None where no count is known."""
+        counts = (self.requests_completed, self.requests_aborted, self.requests_failed)
+        known = [count for count in counts if count is not None]
+        return sum(known) if known else None
+
 
 @dataclass(slots=True, kw_only=True)
 class GpuUse:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from evenwatt.late import late_names
 
 if TYPE_CHECKING:
-    from evenwatt.snapshot.chargeback import ClientBill, client_bills
     from evenwatt.snapshot.host import CalibrationView, HostView, machine_watts
     from evenwatt.snapshot.outlook import with_outlook
     from evenwatt.snapshot.sums import (
@@ -34,7 +33,6 @@ __all__ = [
     "ApiBill",
     "ApiKey",
     "CalibrationView",
-    "ClientBill",
     "ElectricityView",
     "EngineView",
     "HistoryHealth",
@@ -49,7 +47,6 @@ __all__ = [
     "WindowRow",
     "WindowView",
     "bill_of",
-    "client_bills",
     "machine_watts",
     "money_of",
     "sums_with",
@@ -65,7 +62,6 @@ __getattr__ = late_names(
         "ApiBill": "sums",
         "ApiKey": "sums",
         "CalibrationView": "host",
-        "ClientBill": "chargeback",
         "ElectricityView": "values",
         "EngineView": "values",
         "HistoryHealth": "values",
@@ -80,7 +76,6 @@ __getattr__ = late_names(
         "WindowRow": "windows",
         "WindowView": "windows",
         "bill_of": "sums",
-        "client_bills": "chargeback",
         "machine_watts": "host",
         "money_of": "sums",
         "sums_with": "sums",

@@ -9,7 +9,6 @@ from evenwatt import __version__
 from evenwatt.config import Settings
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.ownership import Rented
-from evenwatt.errors import ReportError
 from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
 from evenwatt.ledger.host_cursor import HOST_KEY
 from evenwatt.model import Assumption, Coverage
@@ -19,9 +18,10 @@ from evenwatt.service.report.batch import with_batch_bills
 from evenwatt.service.report.capacities import report_capacities
 from evenwatt.service.report.notes import notes_on, site_notes
 from evenwatt.service.report.owning import owning_of
-from evenwatt.service.report.window import AskedWindow, in_words, report_window
+from evenwatt.service.report.span import asked_span
+from evenwatt.service.report.window import AskedWindow, in_words
 from evenwatt.sinks.history import HistoryReader
-from evenwatt.sinks.history.queries import HistorySpan, history_extent, history_settings
+from evenwatt.sinks.history.queries import HistorySpan, history_settings
 from evenwatt.snapshot import WindowView, window_view, with_outlook
 from evenwatt.snapshot.report.calendar import by_hour_of_week, days_of, week_of
 from evenwatt.snapshot.report.comparing import Machine, comparisons_of, curve_of, machine_of
@@ -55,15 +55,7 @@ def gathered_report(
         ReportError: The history holds nothing of it.
         HistoryError: It cannot be read.
     """
-    extent = history_extent(reader)
-    if extent is None:
-        raise ReportError(f"{reader.path}: the history is empty; leave the agent running for some minutes")
-    window = report_window(asked, now_utc_seconds=now_utc_seconds, zone=settings.timezone, extent=extent)
-    span = HistorySpan(reader, int(window.start_utc_seconds), int(window.end_utc_seconds))
-    if span.start >= span.end:
-        raise ReportError(
-            f"the minutes of {window.label} are not kept any more; ask for a window of whole hours"
-        )
+    extent, window, span = asked_span(settings, reader, asked, now_utc_seconds=now_utc_seconds)
     found = _Found.of(settings, reader, window, span, now_utc_seconds, first_utc_seconds=extent[0])
     book = price_book(
         settings,
@@ -129,7 +121,7 @@ class _Found:
         held, cursors = history_settings(reader), reader.cursors()
         simulated = held.get("readings") == "simulated"
         return cls(
-            window=replace(window, start_utc_seconds=float(span.start), end_utc_seconds=float(span.end)),
+            window=window,
             is_snapped=span.is_snapped,
             sums=sums,
             local=local,

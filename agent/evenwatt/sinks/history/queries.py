@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from evenwatt.economics.offsets import OffsetPiece
-from evenwatt.ledger import HostUse, MeterUse, Usage
+from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
@@ -139,6 +139,13 @@ class HistorySpan:
         }
         meters = {source: MeterUse(**row) for (source,), row in self._grouped("meter")}
         return Sums(usage=usage, money=money, api=api, meters=meters, host=HostUse(**host))
+
+    def clients(self) -> dict[tuple[str, str, str], ClientUse]:
+        """Return what each client had of each model, by (engine, model, client)."""
+        return {
+            (engine, model, client): ClientUse(**row)
+            for (engine, model, client), row in self._grouped("client")
+        }
 
     def gpus(self) -> tuple[int, float | None]:
         """Return how many GPUs there were, and the joules that they counted; None where none did."""

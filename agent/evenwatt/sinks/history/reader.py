@@ -12,7 +12,7 @@ from typing import Any, Final
 from evenwatt.economics.saturation import ServedMinute
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
-from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
+from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Event
 from evenwatt.sinks.history.prices import (
     PriceOffer,
@@ -288,14 +288,6 @@ class HistoryReader:
     def sums_since(self, utc_seconds: int) -> Sums:
         """Return what the history adds up to from a whole minute on."""
         return self._sums(_SINCE, _bounds(utc_seconds))
-
-    def clients_since(self, utc_seconds: int | None) -> dict[tuple[str, str, str], ClientUse]:
-        """Return tokens and requests by (engine, model, client) from a whole minute on; None: of all time."""
-        source, bounds = ("total_{0}", ()) if utc_seconds is None else (_SINCE, _bounds(utc_seconds))
-        return {
-            (engine, model, client): ClientUse(**row)
-            for (engine, model, client), row in self._grouped("client", source, bounds)
-        }
 
     def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
         usage, money = {}, {}

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 from evenwatt.ledger import ClientUse
 from evenwatt.sinks.history import History
 from evenwatt.sinks.history.migrations import migrations
+from evenwatt.sinks.history.queries import HistorySpan
 from evenwatt.sinks.history.schema import STEPS
 from sink_fixtures import HOUR, MINUTE, served, tick
 
@@ -36,7 +37,9 @@ def test_clients_add_up_in_every_level(path):
         history.write(client_tick(HOUR, {A: 3, B: 10}))
         history.write(client_tick(HOUR + MINUTE, {A: 4}))
         history.write(client_tick(HOUR + 3_600, {A: 5}))
-        whole, later = history.clients_since(None), history.clients_since(HOUR + MINUTE)
+        whole, later = (
+            HistorySpan(history, start, HOUR + 7_200).clients() for start in (HOUR, HOUR + MINUTE)
+        )
 
     assert whole == {
         A: ClientUse(output_tokens=12, requests_completed=3),
@@ -58,7 +61,7 @@ def test_a_history_of_the_first_release_is_brought_up_to_date(path):
 
     with closing(History(path, currency="EUR")) as history:
         history.write(client_tick(HOUR + MINUTE, {A: 4}))
-        clients = history.clients_since(None)
+        clients = HistorySpan(history, HOUR, HOUR + 3_600).clients()
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute(
             "SELECT output_tokens FROM minute_usage WHERE minute = ?", (HOUR,)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evenwatt.economics.clients import client_shares
+from evenwatt.economics.cost import Costs
 from evenwatt.ledger import ClientUse, TokenWeights, Usage
 from evenwatt.model import UNALLOCATED
+from evenwatt.snapshot.report.values import ReportWindow
 from evenwatt.snapshot.sums import Money, Sums
 
-__all__ = ["ClientBill", "client_bills"]
-
-_COMPONENTS = ("hardware", "energy", "labour", "other")
+__all__ = ["Chargeback", "ClientBill", "client_bills"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class ClientBill:
         client: Its label; `UNALLOCATED` for what no client is known to have asked for.
         use: Its tokens and requests; None for `UNALLOCATED`.
         share: Its part of the model's cost: an allocation by tokens.
-        money: That part, by component; None where nothing of a component is known.
+        costs: That part, by component; None where a component is not known for all of the span.
     """
 
     engine: str
@@ -29,13 +29,23 @@ class ClientBill:
     client: str
     use: ClientUse | None
     share: float
-    money: Money
+    costs: Costs
 
-    @property
-    def cost(self) -> float | None:
-        """All components that are known; None where none is."""
-        known = [value for name in _COMPONENTS if (value := getattr(self.money, name)) is not None]
-        return sum(known) if known else None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chargeback:
+    """The bills of all clients for a window.
+
+    Attributes:
+        currency: Of all money.
+        simulated: The readings are, so that nobody owes anything.
+        bills: By engine, model and client.
+    """
+
+    window: ReportWindow
+    currency: str
+    simulated: bool
+    bills: tuple[ClientBill, ...]
 
 
 def client_bills(
@@ -56,7 +66,7 @@ def client_bills(
             whole_weight=_weight(usage, weights),
             nobody=UNALLOCATED,
         )
-        money = sums.money.get((engine, model), Money())
+        costs = sums.money.get((engine, model), Money()).whole_costs
         bills += [
             ClientBill(
                 engine=engine,
@@ -64,7 +74,7 @@ def client_bills(
                 client=client,
                 use=uses.get(client),
                 share=share,
-                money=_part(money, share),
+                costs=_part(costs, share),
             )
             for client, share in sorted(shares.items())
         ]
@@ -75,6 +85,13 @@ def _weight(row: Usage | ClientUse, weights: TokenWeights) -> float:
     return weights.weight(row.input_tokens or 0, row.output_tokens or 0)
 
 
-def _part(money: Money, share: float) -> Money:
-    parts = {name: getattr(money, name) for name in _COMPONENTS}
-    return Money(**{name: None if value is None else value * share for name, value in parts.items()})
+def _part(costs: Costs, share: float) -> Costs:
+    def part(value: float | None) -> float | None:
+        return None if value is None else value * share
+
+    return Costs(
+        hardware=part(costs.hardware),
+        energy=part(costs.energy),
+        labour=part(costs.labour),
+        other=part(costs.other),
+    )
