@@ -133,6 +133,8 @@ def agent_killed(tmp_path_factory, library):
                 site.wait_for_a_whole_tick()
                 site.start_engine()
                 site.draw_power()
+                # Nobody can know when power rose between two readings: it is read once before the next kill.
+                site.wait_for_a_whole_tick()
             chance.choice(MOMENTS)(site.agent, chance)
             site.agent.kill()
             run.note_first_tick()

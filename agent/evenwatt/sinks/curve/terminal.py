@@ -55,12 +55,17 @@ def _plot(curve: Curve, columns: int) -> list[str]:
     for price in curve.prices:
         name = f"{shortened(price.name, _MOST_NAME)} {per_mtok(price.price)}"
         left = 1.0 if price.is_label_left else max(99.0 - len(name) * 100 / columns, 0.0)
-        canvas.text(left, price.label_y, name)
+        canvas.text(left, _inside(price.label_y, _HEIGHT), name)
         if price.mark is not None:
-            canvas.text(min(price.mark.x, 99.5), price.mark.y, _MARK)
+            canvas.text(_inside(price.mark.x, columns), _inside(price.mark.y, _HEIGHT), _MARK)
     if curve.observed is not None:
-        canvas.text(min(curve.observed.x, 99.5), min(curve.observed.y, 99.5), _OBSERVED)
+        canvas.text(_inside(curve.observed.x, columns), _inside(curve.observed.y, _HEIGHT), _OBSERVED)
     return [line.replace("⠀", " ") for line in canvas.plot().splitlines()]
+
+
+def _inside(percent: float, characters: int) -> float:
+    """Return the nearest place on a side of so many characters: the canvas has none at its far edge."""
+    return min(max(percent, 0.0), 100.0 - 50.0 / characters)
 
 
 def _cost_labels(costs: Axis) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """The signature picture in characters, as plan and report share it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -56,3 +57,20 @@ def test_no_line_is_wider_than_the_picture(width):
 def test_a_terminal_without_such_characters_has_no_picture():
     """The table behind it says the same."""
     assert picture(encoding="ascii") == ([], [])
+
+
+def test_what_stands_at_the_very_edge_is_drawn():
+    """Costs of twenty orders of magnitude put a price on the last line of the picture."""
+    curve = curve_of(
+        fixed_cost_per_hour=2.4e6,
+        load_cost_per_hour=7e11,
+        mtok_per_hour=3.6,
+        observed=None,
+        prices=[("tiny", 1e-6, math.inf)],
+        label_distance=LABEL_DISTANCE,
+    )
+    edges = replace(curve, prices=tuple(replace(price, label_y=100.0) for price in curve.prices))
+
+    plot, _ = curve_lines(edges, currency="EUR", observed="as planned", encoding="utf-8", width=80)
+
+    assert "tiny" in plot[1]
