@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from evenwatt.clock import utc_seconds
+from evenwatt.database import opened_or_set_aside
 from evenwatt.errors import EvenwattError
 
 __all__ = ["StateFolder"]
@@ -17,8 +18,6 @@ _DATABASE, _LOCK, _SECRET = "totals.db", "lock", "client-keys.secret"
 _VERSION: Final = 1
 _SECRET_BYTES = 32
 _LOCKED_SECONDS = 5.0
-_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY_CODE = 0xFF
 
 _TABLES = (
     """CREATE TABLE total (
@@ -53,7 +52,6 @@ class StateFolder:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / _DATABASE
-        self.set_aside: Path | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _locked(folder / _LOCK)
@@ -64,10 +62,13 @@ class StateFolder:
                 "its own that it can write, with --state or the key state"
             ) from error
         try:
-            self._connection = self._opened()
+            self._connection, self.set_aside = self._opened()
         except sqlite3.Error as error:
             self._lock.close()
-            raise EvenwattError(f"{self.path}: cannot be opened: {error}") from error
+            raise EvenwattError(
+                f"{self.path}: cannot be opened ({error}); see that its disk has room and that it may be "
+                "written, or give it a folder of its own, with --state or the key state"
+            ) from error
         except BaseException:
             self._lock.close()
             raise
@@ -102,45 +103,18 @@ class StateFolder:
         self._connection.close()
         self._lock.close()
 
-    def _opened(self) -> sqlite3.Connection:
-        connection = _connected(self.path)
-        if connection is None:
-            self.set_aside = self.path.with_name(f"{_DATABASE}.corrupt-{utc_seconds():.0f}")
-            for suffix in ("", "-wal", "-shm"):
-                part = self.path.with_name(_DATABASE + suffix)
-                if part.exists():
-                    part.rename(self.set_aside.with_name(self.set_aside.name + suffix))
-            connection = _connected(self.path)
+    def _opened(self) -> tuple[sqlite3.Connection, Path | None]:
+        connection, aside = opened_or_set_aside(
+            self.path,
+            locked_seconds=_LOCKED_SECONDS,
+            # A total that was shown must not fall, not even after a power cut: each commit is flushed.
+            pragmas=("synchronous = FULL",),
+            prepare=lambda found: _begin(found, self.path),
+            check_same_thread=False,
+        )
         if connection is None:
             raise EvenwattError(f"{self.path}: what is written there does not come back; check the disk")
-        return connection
-
-
-def _connected(path: Path) -> sqlite3.Connection | None:
-    """Open the database; None where it is corrupt.
-
-    Raises:
-        EvenwattError: A newer evenwatt has written it.
-        sqlite3.Error: It cannot be opened.
-    """
-    connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A total that was shown must not fall, not even after a power cut: each commit is flushed.
-        connection.execute("PRAGMA synchronous = FULL")
-        if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-            _begin(connection, path)
-            return connection
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if error.sqlite_errorcode & _PRIMARY_CODE not in _CORRUPT:
-            raise
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    connection.close()
-    return None
+        return connection, aside
 
 
 def _begin(connection: sqlite3.Connection, path: Path) -> None:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from evenwatt.database import PRIMARY_CODE
 from evenwatt.errors import HistoryError
-from evenwatt.sinks.history.files import PRIMARY_CODE, is_there
+from evenwatt.sinks.history.files import is_there
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import missing_steps
 

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from evenwatt.database import opened_or_set_aside
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
-from evenwatt.sinks.history.files import connected, file_identity, is_there, moved_aside
+from evenwatt.sinks.history.files import file_identity, is_there
 from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
-from evenwatt.sinks.history.schema import LEVELS
+from evenwatt.sinks.history.schema import LEVELS, bring_up_to_date
 from evenwatt.sinks.history.statements import (
     PRICE_BACK,
     adding,
@@ -28,6 +29,9 @@ from evenwatt.sinks.history.statements import (
 from evenwatt.snapshot import PricedPosting
 
 __all__ = ["History"]
+
+_LOCKED_SECONDS = 1.0
+"""How long a tick waits for another program that holds the database; then it is written with the next one."""
 
 
 class History(HistoryReader):
@@ -133,11 +137,12 @@ class History(HistoryReader):
     def _opened(self) -> tuple[sqlite3.Connection, Path | None]:
         """Open the database; a corrupt one is moved aside, and its new path is returned."""
         with self._as_history_error("cannot be opened"):
-            connection = connected(self.path)
-            if connection is not None:
-                return connection, None
-            aside = moved_aside(self.path)
-            connection = connected(self.path)
+            connection, aside = opened_or_set_aside(
+                self.path,
+                locked_seconds=_LOCKED_SECONDS,
+                pragmas=("synchronous = NORMAL", "cache_size = -1024"),
+                prepare=lambda found: bring_up_to_date(found, self.path),
+            )
         if connection is None:
             raise HistoryError(f"{self.path}: what is written there does not come back; check the disk")
         return connection, aside

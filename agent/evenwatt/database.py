@@ -1,0 +1,77 @@
+"""A SQLite file that this process writes: opened, checked, and set aside where it is corrupt."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["PRIMARY_CODE", "opened_or_set_aside"]
+
+PRIMARY_CODE: Final = 0xFF
+"""The bits of an extended error code that hold the plain one."""
+
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def opened_or_set_aside(
+    path: Path,
+    *,
+    locked_seconds: float,
+    pragmas: tuple[str, ...],
+    prepare: Callable[[sqlite3.Connection], None],
+    check_same_thread: bool = True,
+) -> tuple[sqlite3.Connection | None, Path | None]:
+    """Open a database, or move a corrupt one aside and begin another.
+
+    Args:
+        path: Of the database; its folder is there.
+        locked_seconds: How long it waits for another program that holds it.
+        pragmas: Beside the write-ahead log, such as `synchronous = FULL`.
+        prepare: Brings a sound database to the present schema.
+        check_same_thread: Whether only this thread may use it.
+
+    Returns:
+        The database, None where not even a new one reads back; where a corrupt one is now, if there was one.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+
+    def sound() -> sqlite3.Connection | None:
+        connection = sqlite3.connect(
+            path, timeout=locked_seconds, isolation_level=None, check_same_thread=check_same_thread
+        )
+        try:
+            for pragma in ("journal_mode = WAL", *pragmas):
+                connection.execute(f"PRAGMA {pragma}")
+            if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                prepare(connection)
+                return connection
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if error.sqlite_errorcode & PRIMARY_CODE not in _CORRUPT:
+                raise
+            return None
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    connection = sound()
+    if connection is not None:
+        return connection, None
+    aside = _moved_aside(path)
+    return sound(), aside
+
+
+def _moved_aside(path: Path) -> Path:
+    """Move a database and its write-ahead files out of the way, under a name that is free."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
