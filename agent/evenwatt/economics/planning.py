@@ -265,7 +265,7 @@ def break_even_against(machine: Machine, price_per_mtok: float, demand: Demand |
         ratio=None if demand is None else _ratio(machine, demand, price_per_mtok),
         payback_months=(
             None
-            if demand is None or purchase is None
+            if demand is None or purchase is None or machine.power is None
             else _payback_months(machine, demand, purchase, price_per_mtok)
         ),
     )

@@ -210,8 +210,8 @@ def gpus_changed(fleet: FleetUse, *, added: int) -> Scenario:
     gpus = fleet.gpus or 1
     idle_watts = (fleet.gpu_idle_watts or 0.0) * added / gpus
     kwh = idle_watts * fleet.up_seconds / JOULES_PER_KWH
-    price_per_kwh = fleet.even_price_per_kwh or fleet.price_per_kwh or 0.0
-    cost = _gpu_cost(fleet, added) * added / gpus + kwh * price_per_kwh
+    price_per_kwh = fleet.price_per_kwh if fleet.even_price_per_kwh is None else fleet.even_price_per_kwh
+    cost = _gpu_cost(fleet, added) * added / gpus + kwh * (price_per_kwh or 0.0)
     return _saving(
         name,
         fleet,

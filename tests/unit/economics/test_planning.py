@@ -184,3 +184,11 @@ def test_once_paid_for_a_machine_of_unknown_power_tells_nothing():
 
     assert found.keep_or_switch_load is None
     assert found.load == pytest.approx(1.1 / 2.0)
+
+
+def test_without_its_electricity_nothing_says_when_it_pays_back():
+    """Electricity that is not known is not free: it would pay back too early."""
+    unknown = replace(MACHINE, power=None)
+    found = break_even_against(unknown, 2.8, demand_on(unknown, 24e6))
+
+    assert (found.payback_months, found.keep_or_switch_load) == (None, None)

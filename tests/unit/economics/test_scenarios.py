@@ -157,3 +157,10 @@ def test_idle_power_of_a_gpu_pays_the_mean_of_all_hours():
     fleet = replace(FLEET, gpu_hardware=WRITTEN_OFF, even_price_per_kwh=0.3)
 
     assert gpus_changed(fleet, added=-1).saved_cost == pytest.approx(0.3)
+
+
+def test_idle_power_that_costs_nothing_is_no_unknown_price():
+    """The mean of all hours is 0, whatever the load paid: a GPU less saves no money by its idling."""
+    fleet = replace(FLEET, gpu_hardware=WRITTEN_OFF, even_price_per_kwh=0.0)
+
+    assert gpus_changed(fleet, added=-1).saved_cost == 0.0

@@ -153,7 +153,10 @@ class LoadRun:
         words = min(longest.words, max(_LEAST_WORDS, int(longest.words * request_seconds / longest.seconds)))
         answered = await self._probe(_DECODE_WORDS, 2 * _LEAST_OUTPUT_TOKENS)
         if answered is None:
-            raise SourceContractError(f"{self._engine.address}: the engine refuses even short requests")
+            raise SourceContractError(
+                f"{self._engine.address}: the engine refuses even short requests; see its log, or write "
+                "capacity_tokens_per_second for it"
+            )
         fitting = int(request_seconds / answered.seconds * answered.output_tokens)
         output_tokens = min(max(fitting, _LEAST_OUTPUT_TOKENS), _MOST_OUTPUT_TOKENS)
         mixed_output = min(output_tokens, _MIXED_OUTPUT_TOKENS)
@@ -170,7 +173,8 @@ class LoadRun:
         while (probe := await self._probe(words, 1)) is None:
             if words <= _LEAST_WORDS:
                 raise SourceContractError(
-                    f"{self._engine.address}: the engine refuses a prompt of {words} words as too long"
+                    f"{self._engine.address}: the engine refuses a prompt of {words} words as too long; "
+                    "give it a longer context, or write capacity_tokens_per_second for it"
                 )
             words //= 2
         return probe

@@ -45,7 +45,12 @@ def agent_findings(status: Document) -> Iterator[Finding]:
     yield _prometheus(status)
     history = status["history"]
     if not history["up"]:
-        yield Finding(link="history", health=Health.BROKEN, text=f"not written: {history['error']}")
+        yield Finding(
+            link="history",
+            health=Health.BROKEN,
+            text=f"not written: {history['error']}",
+            mend="see that its disk has room and that the agent's user may write there",
+        )
 
 
 def _gpus(status: Document) -> Iterator[Finding]:

@@ -25,6 +25,13 @@ def clock_finding() -> Finding:
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     if 0 <= state < _TIME_ERROR:
         return Finding(link="clock", health=Health.GOOD, text="it is synchronised")
+    if state < 0:
+        return Finding(
+            link="clock",
+            health=Health.WEAK,
+            text="whether it is synchronised cannot be told: the kernel does not answer (adjtimex)",
+            mend="look on the host, with timedatectl or chronyc tracking",
+        )
     return Finding(
         link="clock",
         health=Health.WEAK,

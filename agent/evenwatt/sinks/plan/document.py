@@ -106,7 +106,9 @@ def _keep_outcome(view: PlanView, load: float | None) -> str:
 
 def _payback_outcome(view: PlanView, found: BreakEven) -> str:
     if found.payback_months is None:
-        return "no volume planned" if view.demand is None else "nothing bought"
+        if view.demand is None:
+            return "no volume planned"
+        return "electricity not known" if view.power is None else "nothing bought"
     if math.isinf(found.payback_months):
         return "never"
     life = view.lifetime_months

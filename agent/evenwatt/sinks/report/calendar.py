@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from evenwatt.economics.cost import Costs
+from evenwatt.economics.sums import known_sum, whole_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.snapshot.report.traffic import ReportDay
 from evenwatt.snapshot.report.values import ReportWindow
@@ -109,19 +110,14 @@ def _span(days: Sequence[ReportDay]) -> DaySpan:
         accounted_seconds=sum(day.accounted_seconds for day in days),
         tokens=Tokens(
             input_tokens=sum(day.tokens.input_tokens for day in days),
-            cached_input_tokens=sum(day.tokens.cached_input_tokens or 0 for day in days),
+            cached_input_tokens=known_sum(day.tokens.cached_input_tokens for day in days),
             output_tokens=sum(day.tokens.output_tokens for day in days),
         ),
         costs=Costs(
-            hardware=_whole([day.costs.hardware for day in days]),
-            energy=_whole([day.costs.energy for day in days]),
-            labour=_whole([day.costs.labour for day in days]),
-            other=_whole([day.costs.other for day in days]),
+            hardware=whole_sum([day.costs.hardware for day in days]),
+            energy=whole_sum([day.costs.energy for day in days]),
+            labour=whole_sum([day.costs.labour for day in days]),
+            other=whole_sum([day.costs.other for day in days]),
         ),
-        idle_cost=_whole([day.idle_cost for day in days]),
+        idle_cost=whole_sum([day.idle_cost for day in days]),
     )
-
-
-def _whole(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
