@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import inf
 
 from evenwatt.economics.api import ApiCost, ReferencePrice, batch_cost
 from evenwatt.economics.tokens import Tokens
 
-__all__ = ["BatchScenario", "PricePeriod", "batch_scenario", "price_periods"]
+__all__ = ["BatchScenario", "batch_scenario"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,41 +27,6 @@ class BatchScenario:
     def is_whole(self) -> bool:
         """Whether the bill is for all of the tokens, so that it can stand beside another bill for them."""
         return self.cost is not None and self.priced_tokens == self.total_tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricePeriod:
-    """A part of a window in which one price of a reference holds."""
-
-    start_utc_seconds: float
-    end_utc_seconds: float
-    price: ReferencePrice
-
-
-def price_periods(
-    prices: Iterable[ReferencePrice], name: str, *, start_utc_seconds: float, end_utc_seconds: float
-) -> tuple[PricePeriod, ...]:
-    """Return the parts of a window by the price of a reference; what lies before its first is left out.
-
-    Args:
-        prices: Of any references and dates.
-        name: Of the reference.
-        start_utc_seconds: Of the window.
-        end_utc_seconds: Its end, which is not in it.
-    """
-    dated = sorted(
-        (price for price in prices if price.name == name), key=lambda price: price.valid_from_utc_seconds
-    )
-    ends = [*(price.valid_from_utc_seconds for price in dated[1:]), inf]
-    return tuple(
-        PricePeriod(
-            start_utc_seconds=max(price.valid_from_utc_seconds, start_utc_seconds),
-            end_utc_seconds=min(end, end_utc_seconds),
-            price=price,
-        )
-        for price, end in zip(dated, ends, strict=True)
-        if end > start_utc_seconds and price.valid_from_utc_seconds < end_utc_seconds
-    )
 
 
 def batch_scenario(

@@ -19,22 +19,18 @@ class Api:
     """One way to say how many tokens an answer has.
 
     Attributes:
-        name: For logs.
         wanted: The keys of an answer, or of an event of a stream, that are looked at.
         interesting: What an event of a stream holds if it may say more than text.
         text: Finds generated text, not empty, in an event of a stream; one event is one token at least.
         fields: Takes raw counts out of an answer or event; of several events the last word on each holds.
         tokens: Translates the last raw counts.
-        makes_output: Whether an answer without generated tokens is incomplete (embeddings have none).
     """
 
-    name: str
     wanted: frozenset[KeyPath]
     interesting: re.Pattern[bytes]
     text: re.Pattern[bytes]
     fields: Callable[[Mapping[KeyPath, Any]], dict[str, int]]
     tokens: Callable[[Mapping[str, int]], Tokens]
-    makes_output: bool = True
 
 
 _COMMON: Final = frozenset({("model",), ("error",), ("type",)})
@@ -77,7 +73,6 @@ def _logical_tokens(raw: Mapping[str, int]) -> Tokens:
 
 _OLLAMA_WANTED = _COMMON | {(name,) for name in _OLLAMA_NAMES}
 OLLAMA: Final = Api(
-    name="ollama",
     wanted=_OLLAMA_WANTED | {("done",), ("done_reason",), ("remote_model",), ("remote_host",)},
     interesting=re.compile(rb'"done"\s*:\s*true|"error"\s*:'),
     text=_text_under("content", "response", "thinking"),
@@ -128,7 +123,6 @@ _OPENAI_WANTED = _COMMON | {("usage",), ("timings",)}
 _OPENAI_TEXT = _text_under("content", "text", "reasoning_content", "reasoning", "arguments", "delta")
 _OPENAI_INTERESTING = re.compile(rb'"(?:usage|timings|error)"\s*:')
 OPENAI: Final = Api(
-    name="openai",
     wanted=_OPENAI_WANTED,
     interesting=_OPENAI_INTERESTING,
     text=_OPENAI_TEXT,
@@ -154,13 +148,11 @@ def _embedding_tokens(raw: Mapping[str, int]) -> Tokens:
 
 
 EMBEDDING: Final = Api(
-    name="embedding",
     wanted=_OPENAI_WANTED | _OLLAMA_WANTED,
     interesting=_OPENAI_INTERESTING,
     text=_OPENAI_TEXT,
     fields=_embedding_fields,
     tokens=_embedding_tokens,
-    makes_output=False,
 )
 """Embeddings, reranking, scoring and classifying: a prompt and no generated token."""
 
@@ -178,7 +170,6 @@ def _responses_fields(values: Mapping[KeyPath, Any]) -> dict[str, int]:
 
 
 RESPONSES: Final = Api(
-    name="responses",
     wanted=_COMMON | {("usage",), ("response", "usage"), ("response", "model"), ("response", "error")},
     interesting=re.compile(rb'"(?:usage|error)"\s*:'),
     text=_text_under("delta"),
@@ -213,7 +204,6 @@ def _messages_tokens(raw: Mapping[str, int]) -> Tokens:
 
 
 MESSAGES: Final = Api(
-    name="messages",
     wanted=_COMMON | {("usage",), ("message", "usage"), ("message", "model")},
     interesting=re.compile(rb'"(?:usage|error)"\s*:|"message_stop"'),
     text=_text_under("text", "thinking", "partial_json"),
@@ -223,7 +213,6 @@ MESSAGES: Final = Api(
 """Anthropic's messages: what came from a cache stands outside `input_tokens`. The first event may guess."""
 
 UNMETERED: Final = Api(
-    name="unmetered",
     wanted=_COMMON,
     interesting=re.compile(rb'"error"\s*:'),
     text=_text_under("text"),

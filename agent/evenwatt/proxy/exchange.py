@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from evenwatt.clock import boot_seconds
 from evenwatt.proxy.answers import AnswerReader
-from evenwatt.proxy.apis import EMBEDDING, OLLAMA, RESPONSES, UNMETERED, Api
+from evenwatt.proxy.apis import OLLAMA, RESPONSES, UNMETERED, Api
 from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.facts import EngineFacts
 from evenwatt.proxy.observations import Observations
@@ -166,7 +166,7 @@ class Exchange:
             return (_NO_TOKENS, "exact") if is_refused else (Tokens(), "unknown")
         tokens = self._told_tokens(self._reader)
         if outcome == "completed":
-            if self._is_whole(tokens):
+            if None not in {tokens.input_tokens, tokens.output_tokens}:
                 # llama.cpp tells the tokens of one choice only.
                 is_one_of_several = "predicted" in self._reader.raw and self._asked_for_several()
                 return tokens, "lower_bound" if is_one_of_several else "exact"
@@ -193,11 +193,6 @@ class Exchange:
             raw = {name: value for name, value in raw.items() if name != "cached"}
             return self._api.tokens(raw)
         return reader.tokens()
-
-    def _is_whole(self, tokens: Tokens) -> bool:
-        return tokens.input_tokens is not None and (
-            tokens.output_tokens is not None or self._api is EMBEDDING
-        )
 
 
 def user_in(values: Mapping[KeyPath, Any]) -> str | None:

@@ -142,7 +142,7 @@ class RunningProxy:
 
     def reload(self, settings: ProxySettings) -> None:
         """Take new settings; what cannot be changed while it runs is told and stays."""
-        fixed = ("upstream", "listen", "metrics_listen", "state", "ca_file", "engine")
+        fixed = ("upstream", "listen", "metrics_listen", "state", "ca_file", "engine", "drain_seconds")
         changed = [key for key in fixed if getattr(settings, key) != getattr(self._settings, key)]
         if changed:
             _log.warning("%s: %s changed: start the proxy again for that", settings.name, ", ".join(changed))

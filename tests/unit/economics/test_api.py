@@ -15,7 +15,7 @@ from evenwatt.economics.api import (
     reference_price_from_usd,
     request_cost,
 )
-from evenwatt.economics.batch import PricePeriod, batch_scenario, price_periods
+from evenwatt.economics.batch import batch_scenario
 from evenwatt.economics.tokens import Tokens
 
 MILLION = 1_000_000
@@ -262,20 +262,3 @@ def test_all_rates_and_tiers_are_converted():
             for above in (100, 300)
         ),
     )
-
-
-def test_a_window_is_cut_where_the_price_changes():
-    """Each part has the price that holds in it; before the first price there is no part."""
-    first, second, third = (price(valid_from_utc_seconds=at) for at in (100.0, 200.0, 400.0))
-    other = price(name="other")
-
-    found = price_periods(
-        [third, first, other, second], "haiku", start_utc_seconds=50.0, end_utc_seconds=300.0
-    )
-
-    assert found == (
-        PricePeriod(start_utc_seconds=100.0, end_utc_seconds=200.0, price=first),
-        PricePeriod(start_utc_seconds=200.0, end_utc_seconds=300.0, price=second),
-    )
-    inside = price_periods([first, second], "haiku", start_utc_seconds=250.0, end_utc_seconds=260.0)
-    assert inside == (PricePeriod(start_utc_seconds=250.0, end_utc_seconds=260.0, price=second),)

@@ -102,6 +102,19 @@ def test_a_connection_that_says_no_more_is_let_go(tmp_path, said):
     assert received.endswith(b"abcde") == said.endswith(b"\r\n\r\n")
 
 
+def test_a_reload_tells_what_needs_a_new_start(tmp_path, caplog):
+    """How long a stop waits is fixed with the start, as addresses are; what a reload takes is not told."""
+
+    async def run():
+        async with RawEngine(SIZED) as url, RunningProxy(settings(tmp_path, url)) as proxy:
+            proxy.reload(settings(tmp_path, url, drain_seconds=1.5, keeps_host=False))
+
+    asyncio.run(run())
+
+    (record,) = [record for record in caplog.records if "start the proxy again" in record.getMessage()]
+    assert "drain_seconds changed" in record.getMessage()
+
+
 def test_an_address_in_use_stops_the_start(tmp_path):
     """With the key to change, and with nothing left behind: the next start goes well."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.effective import cost_per_mtok
+from evenwatt.economics.sums import known_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.snapshot.report.hours import HourRow
 from evenwatt.snapshot.report.localtime import LocalTime, date_of
@@ -29,7 +30,7 @@ def hours_sum(hours: Iterable[HourRow]) -> HourRow:
     rows = list(hours)
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(HourRow._fields)
     begun, *values = columns
-    sums: Iterable[Any] = (_known_sum(column) for column in values)
+    sums: Iterable[Any] = (known_sum(column) for column in values)
     return HourRow(begun[0] if begun else 0, *sums)
 
 
@@ -150,8 +151,3 @@ def _peak_to_trough(hours: Sequence[HourRow], by_hour: Sequence[HourOfDay]) -> P
         busiest_tokens=None if busiest is None else float(busiest.total_tokens),
         busiest_over_mean=None if busiest is None else busiest.total_tokens / (tokens / passed),
     )
-
-
-def _known_sum(column: Iterable[float | None]) -> float | None:
-    known = [value for value in column if value is not None]
-    return sum(known) if known else None

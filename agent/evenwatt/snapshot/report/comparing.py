@@ -22,6 +22,7 @@ from evenwatt.economics.fitting import (
     with_fitted_idle,
 )
 from evenwatt.economics.sensitivity import Facts, Sensitivity, sensitivities
+from evenwatt.economics.sums import whole_sum
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.report.comparison import Comparison, CostCurve, CurvePoint, IdlePower
 from evenwatt.snapshot.report.hours import HourRow
@@ -198,8 +199,8 @@ def _whole_bills(sums: Sums) -> Mapping[str, _Bills]:
         bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
         if all(bills[key].tokens == tokens for key, tokens in served.items()):
             whole[reference] = _Bills(
-                no_cache=_whole_sum(bill.no_cache for bill in bills.values()),
-                comparable=_whole_sum(comparable_bill(bills[key], served[key]) for key in served),
+                no_cache=whole_sum(bill.no_cache for bill in bills.values()),
+                comparable=whole_sum(comparable_bill(bills[key], served[key]) for key in served),
                 is_observed=all(bill.observed_tokens == bill.tokens for bill in bills.values()),
             )
     return whole
@@ -277,9 +278,3 @@ def month_share(seconds: float, month_hours: float) -> float:
 
 def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
-
-
-def _whole_sum(values: Iterable[float | None]) -> float | None:
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if len(known) == len(found) else None

@@ -1,9 +1,10 @@
 """What the machine, its engines and its models did and cost in a window: the sums of a report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.effective import Basis, TokenBase, cost_per_mtok
+from evenwatt.economics.sums import known_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import Usage
 from evenwatt.ledger.entries import add_rows
@@ -46,7 +47,7 @@ def totals_of(sums: Sums, view: WindowView, *, gpu_joules: float | None) -> Repo
         requests=_requests(usage),
         kwh=_kwh(_joules(usage)),
         gpu_kwh=_kwh(gpu_joules),
-        host_kwh=_kwh(_known_sum(meter.energy_joules for meter in sums.meters.values())),
+        host_kwh=_kwh(known_sum(meter.energy_joules for meter in sums.meters.values())),
         costs=money.whole_costs,
         unpriced_seconds=money.unpriced_seconds,
         unpriced_kwh=_kwh(money.unpriced_joules),
@@ -165,13 +166,8 @@ def _requests(usage: Usage) -> Mapping[str, int]:
 
 
 def _joules(usage: Usage) -> float | None:
-    return _known_sum((usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules))
+    return known_sum((usage.active_joules, usage.idle_loaded_joules, usage.idle_empty_joules))
 
 
 def _kwh(joules: float | None) -> float | None:
     return None if joules is None else joules / JOULES_PER_KWH
-
-
-def _known_sum(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

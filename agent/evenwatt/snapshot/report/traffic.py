@@ -3,7 +3,6 @@
 Values only; `service.report` works them out from the history. All calendar is the site's local time.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -102,11 +101,6 @@ class PeakToTrough:
     busiest_utc_seconds: float | None = None
     busiest_tokens: float | None = None
     busiest_over_mean: float | None = None
-
-    @property
-    def has_empty_trough(self) -> bool:
-        """Whether the quietest hour never saw a token."""
-        return math.isinf(self.ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
