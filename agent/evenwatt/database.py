@@ -26,7 +26,7 @@ def opened_or_set_aside(
     Args:
         path: Of the database; its folder is there.
         locked_seconds: How long it waits for another program that holds it.
-        pragmas: Beside the write-ahead log, such as `synchronous = FULL`.
+        pragmas: Beside the write-ahead log, and before it, such as `synchronous = FULL`.
         prepare: Brings a sound database to the present schema.
         check_same_thread: Whether only this thread may use it.
 
@@ -42,7 +42,7 @@ def opened_or_set_aside(
             path, timeout=locked_seconds, isolation_level=None, check_same_thread=check_same_thread
         )
         try:
-            for pragma in ("journal_mode = WAL", *pragmas):
+            for pragma in (*pragmas, "journal_mode = WAL"):
                 connection.execute(f"PRAGMA {pragma}")
             if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                 prepare(connection)

@@ -57,9 +57,25 @@ class Server(Section):
 
 
 class History(Section):
-    """Where the history is kept."""
+    """Where the history is kept, and for how long; days are kept for ever.
+
+    Attributes:
+        keep_minutes_days: Days after which minutes are forgotten; hours tell what they added up to.
+        keep_hours_days: Likewise hours, and days tell.
+    """
 
     path: AbsolutePath = Field(default_factory=default_history_path)
+    keep_minutes_days: Annotated[int, number(at_least=2, at_most=36_500)] = 30
+    keep_hours_days: Annotated[int, number(at_least=32, at_most=36_500)] = 730
+
+    @model_validator(mode="after")
+    def _forgets_minutes_first(self) -> Self:
+        if self.keep_hours_days < self.keep_minutes_days:
+            text = (
+                f"got {self.keep_hours_days}, expected at least keep_minutes_days ({self.keep_minutes_days})"
+            )
+            raise refused({("keep_hours_days",): text})
+        return self
 
 
 def _at_most_a_tick(seconds: float) -> Callable[[dict[str, Any]], float]:

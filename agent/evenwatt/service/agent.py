@@ -32,11 +32,12 @@ from evenwatt.service.notes import electricity_view, price_notes
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
 from evenwatt.service.reload import ledger_rules, reloaded_settings
+from evenwatt.service.upkeep import Upkeep
 from evenwatt.service.workers import Crew
 from evenwatt.sinks.history import History
 from evenwatt.sinks.summary import summary_line
 from evenwatt.sinks.web import WebServer
-from evenwatt.snapshot import Snapshot, Sums, machine_watts
+from evenwatt.snapshot import HistoryHealth, Snapshot, Sums, machine_watts
 
 __all__ = ["Agent", "Ending"]
 
@@ -107,6 +108,7 @@ class Agent:
                 currency=settings.currency,
                 simulated=self._simulated,
                 machine=clock.machine_id(),
+                zone=settings.timezone,
             )
             opened.callback(self._history.close)
             listen = settings.server.listen
@@ -128,10 +130,14 @@ class Agent:
             self._tell(
                 "history_corrupt", "history", f"it was corrupt; set aside as {self._history.set_aside}"
             )
+        if self._history.copied_to is not None:
+            text = f"its tables were brought up to date; a copy from before is at {self._history.copied_to}"
+            self._tell("history_upgraded", "history", text)
         if self._history.was_moved:
             text = "it comes from another machine; all counters of this one begin with a baseline"
             self._tell("history_moved", "history", text)
         self._accounts = Accounts(self._history, tell=self._tell)
+        self._upkeep = Upkeep(self._history, self._settings)
         cursors = self._history.cursors()
         self._gpus = GpuKeeper(gpus, self._crew)
         self._roster = EngineRoster(
@@ -224,6 +230,8 @@ class Agent:
             capacities=self._capacities,
         )
         self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
+        if self._accounts.health.up and not is_last:
+            self._upkeep.follow(moment)
         if self._roster.found_something_real:
             return Ending.REAL_FOUND
         return Ending.DRIVER_CHANGED if self._gpus.needs_new_process else None
@@ -266,6 +274,9 @@ class Agent:
         self._ledger.adopt(self._rules())
         self._prices.adopt(settings)
         self._electricity.adopt(settings)
+        self._upkeep.adopt(settings)
+        with suppress(HistoryError):  # the next tick tells that it cannot be written
+            self._history.adopt(settings.timezone)
         self._rebuild_book()
         self._tell("config_reloaded", "configuration", "the configuration was reloaded")
 
@@ -321,6 +332,12 @@ class Agent:
 
     # --- what views see ------------------------------------------------------------------------------------
 
+    def _history_health(self) -> HistoryHealth:
+        size = self._upkeep.size
+        if size is None:
+            return self._accounts.health
+        return replace(self._accounts.health, file_bytes=size.file_bytes, year_bytes=size.year_bytes)
+
     @property
     def _stale_seconds(self) -> float:
         sampling = self._settings.sampling
@@ -356,7 +373,7 @@ class Agent:
             assumptions=(*all_assumptions(self._settings, self._gpu_names), *self._host.assumptions),
             notes=price_notes(self._book, moment.utc_seconds, self._settings.timezone),
             pending_prices=self._prices.pending,
-            history=self._accounts.health,
+            history=self._history_health(),
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,
         )

@@ -43,6 +43,7 @@ _SOURCES = {
     CapacitySource.SIMULATED: "simulated",
 }
 _GIB = 2**30
+_MIB = 2**20
 
 
 def print_status(document: Mapping[str, Any]) -> None:
@@ -120,7 +121,7 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
     history = document["history"]
     kept = f"NOT written ({history['pending_ticks']} ticks kept): {history['error']}"
     state = "written" if history["up"] else kept
-    yield f"history: {history['path']}, {state}"
+    yield f"history: {history['path']}, {state}{_size_words(history)}"
     if not document["gpus"] and not document["gpus_released"]:
         is_known = document["host"]["source"] is not None
         lacking = "" if is_known else ": without their energy there is no full cost"
@@ -129,6 +130,14 @@ def _head(document: Mapping[str, Any]) -> Iterable[str]:
         yield "the GPUs are released; take them up again with: evenwatt gpu resume"
     if not document["config_reload_ok"]:
         yield "the configuration on disk is wrong, the one before is in force: see evenwatt check-config"
+
+
+def _size_words(history: Mapping[str, Any]) -> str:
+    now, year = history.get("file_bytes"), history.get("year_bytes")
+    if now is None:
+        return ""
+    in_a_year = "" if year is None else f", about {year / _MIB:.0f} MiB in a year at the pace of the last day"
+    return f"; {now / _MIB:.1f} MiB{in_a_year}"
 
 
 def _electricity_words(document: Mapping[str, Any]) -> str:

@@ -53,12 +53,17 @@ class HistoryHealth:
 
     Attributes:
         pending_ticks: Ticks kept in memory until the history can be written again.
+        file_bytes: How large the file is; None where that is not known.
+        year_bytes: About how large it will be in a year, if it goes on as in the last day; None in its first
+            hour.
     """
 
     path: str
     up: bool
     pending_ticks: int = 0
     error: str | None = None
+    file_bytes: int | None = None
+    year_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

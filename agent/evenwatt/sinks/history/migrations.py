@@ -249,5 +249,16 @@ def m007_days(database: Database) -> None:
         )
 
 
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m008_local_days(database: Database) -> None:
+    """Add days of the site's calendar; who opens the history knows its time zone and fills them."""
+    tables = database.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name GLOB 'hour_*'"
+    ).fetchall()
+    for hours, statement in tables:
+        days = hours.replace("hour_", "local_day_", 1)
+        database.execute(re.sub(r"\bhour\b", "local_day", statement.replace(hours, days, 1)))
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

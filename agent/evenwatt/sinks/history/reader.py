@@ -27,7 +27,7 @@ from evenwatt.sinks.history.prices import (
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
-from evenwatt.units import SECONDS_PER_HOUR
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute"]
 
@@ -36,14 +36,17 @@ _WHOLE_MINUTE_SECONDS = 59.0
 
 _SINCE: Final = (
     "(SELECT * FROM minute_{0} WHERE minute >= ? AND minute < ?"
-    " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ?)"
+    " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ? AND hour < ?"
+    " UNION ALL SELECT * FROM day_{0} WHERE day >= ?)"
 )
-"""Whole hours are taken from the hour level, so that a month costs no more than a day."""
+"""Whole hours and days are taken from their levels, so that a month costs no more than a day."""
 
 
-def _bounds(utc_seconds: int) -> tuple[int, int, int]:
-    first_hour = -(-utc_seconds // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
-    return utc_seconds, first_hour, first_hour
+def _bounds(utc_seconds: int) -> tuple[int, ...]:
+    first_hour, first_day = (
+        -(-utc_seconds // seconds) * seconds for seconds in (SECONDS_PER_HOUR, SECONDS_PER_DAY)
+    )
+    return utc_seconds, first_hour, first_hour, first_day, first_day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

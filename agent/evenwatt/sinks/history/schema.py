@@ -1,6 +1,7 @@
 """The columns that rows are written by, and the steps that lead to the present schema.
 
-Every level (minute, hour, day of UTC, total) has the same additive columns; a row is the sum of its minutes.
+Every level (minute, hour, day of UTC, day of the site's calendar, total) has the same additive columns; a row
+is the sum of its minutes.
 A column holds NULL where the value is not known, and NULL plus something known is what is known.
 """
 
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,7 @@ __all__ = [
     "API_COLUMNS",
     "COST_COLUMNS",
     "LEVELS",
+    "LOCAL_DAY",
     "MIGRATION_SET",
     "STEPS",
     "TABLES",
@@ -33,6 +36,12 @@ LEVELS: Final[tuple[tuple[str, int | None], ...]] = (
     ("total", None),
 )
 """Name of each level and the seconds that its rows span; None: the life of the history."""
+
+LOCAL_DAY: Final = "local_day"
+"""One more level, whose rows span the days of the site's calendar: 23 or 25 hours where clocks are set.
+
+Its key is the date as its midnight in UTC, so that `date(local_day, 'unixepoch')` is what the calendar says.
+"""
 
 COST_COLUMNS: Final = (
     "hardware_cost",
@@ -67,24 +76,32 @@ STEPS: Final = (
     "m005_engine_load",
     "m006_clients",
     "m007_days",
+    "m008_local_days",
 )
 """All migrations, oldest first, as `migrations.py` has them."""
 
 _MIGRATION_SECONDS = 600.0
 
 
-def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> Path | None:
     """Bring a database to the present schema, where it is not there yet.
+
+    One that holds something is copied first: whoever has to go back to the release before finds it there.
 
     The migrations run in a process of their own: the library that keeps them takes 13 MB, a fifth of what
     the agent may use, and is needed once for each release.
 
+    Returns:
+        Where the copy is; None where none was needed.
+
     Raises:
-        HistoryError: A newer evenwatt has written it, or a step failed.
+        HistoryError: A newer evenwatt has written it, it could not be copied, or a step failed.
         sqlite3.DatabaseError: It is not a database, or damaged.
     """
-    if not missing_steps(connection, path):
-        return
+    missing = missing_steps(connection, path)
+    if not missing:
+        return None
+    copy = None if missing == STEPS else _copied(connection, path, missing[0])
     # -P: a file named like a module in the working directory must not be imported in its place.
     command = [sys.executable, "-P", "-m", "evenwatt.sinks.history.migrations", str(path)]
     try:
@@ -96,6 +113,26 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
     if child.returncode:
         lines = child.stderr.strip().splitlines() or ["it said nothing"]
         raise HistoryError(f"{path}: its tables could not be brought up to date: {lines[-1]}")
+    return copy
+
+
+def _copied(connection: sqlite3.Connection, path: Path, step: str) -> Path:
+    """Copy a database to a name that says before which step it was; a copy is there whole or not at all."""
+    copy = path.with_name(f"{path.name}.before-{step}")
+    part = copy.with_name(copy.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        with closing(sqlite3.connect(part)) as into:
+            connection.backup(into)
+        part.replace(copy)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise HistoryError(
+            f"{path}: could not be copied to {copy} before its tables are brought up to date ({error}); it "
+            "takes as much room again as the history, and stays as it was until there is"
+        ) from error
+    return copy
 
 
 def missing_steps(connection: sqlite3.Connection, path: Path) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What is said to SQLite: a tick as rows, and the statements that add them up."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
@@ -8,24 +8,29 @@ from typing import Any, Final
 
 from evenwatt.economics.api import ReferencePrice, computed_input_per_mtok
 from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, Usage
-from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
+from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LEVELS, LOCAL_DAY, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
-from evenwatt.units import TOKENS_PER_MTOK
+from evenwatt.units import SECONDS_PER_DAY, TOKENS_PER_MTOK
 
 __all__ = [
     "LARGER_WINS",
-    "PRICE_BACK",
     "SERVED_MINUTES",
     "Row",
     "adding",
     "adding_up_bills",
+    "adding_up_local_bills",
+    "adding_up_total_bills",
     "at_level",
+    "by_local_day",
+    "pricing_back",
     "rows_of",
     "token_prices",
 ]
 
 LARGER_WINS: Final = frozenset({"estimated", "restarted"})
 """Flags: of several rows the larger one stands. All other columns add up."""
+
+_NOON_SECONDS: Final = SECONDS_PER_DAY // 2
 
 Row = tuple[Any, ...]
 """What SQLite takes and gives: keys first, then columns."""
@@ -66,6 +71,12 @@ def at_level(rows: Iterable[Row], table: str, seconds: int | None) -> Iterator[R
         yield (*(timeless if seconds is None else (minute // seconds * seconds,)), *values)
 
 
+def by_local_day(rows: Iterable[Row], day_of: Callable[[int], int]) -> Iterator[Row]:
+    """Yield rows with the day of the site's calendar in place of the minute."""
+    for minute, *values in rows:
+        yield (day_of(minute), *values)
+
+
 def _key(level: str, table: str) -> tuple[str, ...]:
     owner = TABLES[table][0]
     return (level, *owner) if level != "total" else owner or ("one",)
@@ -92,7 +103,7 @@ def adding(level: str, table: str) -> str:
 def token_prices(
     price: ReferencePrice, token_ratio: float, *, has_cache_write_surcharge: bool = False
 ) -> dict[str, object]:
-    """Return what `PRICE_BACK` takes of a price, but for its end: money for each token counted here."""
+    """Return what `pricing_back` takes of a price, but for its end: money for each token counted here."""
     scale = token_ratio / TOKENS_PER_MTOK
     cached = price.cached_input_per_mtok
     computed = computed_input_per_mtok(price, has_cache_write_surcharge=has_cache_write_surcharge)
@@ -106,27 +117,40 @@ def token_prices(
     }
 
 
-PRICE_BACK: Final = """
-    WITH served AS (
-        SELECT minute, coalesce(input_tokens, 0) AS computed, cached_input_tokens AS cached,
-            coalesce(output_tokens, 0) AS output,
-            coalesce(input_tokens, 0) + coalesce(cached_input_tokens, 0)
-                + coalesce(output_tokens, 0) AS tokens
-        FROM minute_usage
-        WHERE engine = :engine AND model = :model AND minute >= :begin AND minute < :end
-    )
-    INSERT OR REPLACE INTO minute_api (minute, engine, model, reference,
-        tokens, no_cache_cost, observed_tokens, observed_cache_cost)
-    SELECT minute, :engine, :model, :reference,
-        tokens, (computed + coalesce(cached, 0)) * :input + output * :output,
-        iif(cached IS NULL, 0, tokens), computed * :computed + cached * :cached + output * :output
-    FROM served
-    WHERE tokens > 0 AND tokens IS NOT (
-        SELECT priced.tokens FROM minute_api AS priced
-        WHERE priced.minute = served.minute
-            AND (engine, model, reference) = (:engine, :model, :reference))
-"""
-"""Prices the minutes of a price whose bill is not for all of their tokens."""
+_FINEST: Final[Mapping[str, str]] = {
+    "minute": "minute >= :minutes_from",
+    "hour": "hour >= :hours_from AND hour < :minutes_from",
+    "day": "day < :hours_from",
+}
+"""Of each level, the rows of which no finer ones are kept: together they are all of the history, once."""
+
+
+def pricing_back(level: str) -> str:
+    """Return the statement that prices the rows of a price whose bill is not for all of their tokens.
+
+    Only those of which no finer ones are kept; the coarser ones are added up.
+    """
+    return f"""
+        WITH served AS (
+            SELECT {level}, coalesce(input_tokens, 0) AS computed, cached_input_tokens AS cached,
+                coalesce(output_tokens, 0) AS output,
+                coalesce(input_tokens, 0) + coalesce(cached_input_tokens, 0)
+                    + coalesce(output_tokens, 0) AS tokens
+            FROM {level}_usage
+            WHERE engine = :engine AND model = :model AND {level} >= :begin AND {level} < :end
+                AND {_FINEST[level]}
+        )
+        INSERT OR REPLACE INTO {level}_api ({level}, engine, model, reference,
+            tokens, no_cache_cost, observed_tokens, observed_cache_cost)
+        SELECT {level}, :engine, :model, :reference,
+            tokens, (computed + coalesce(cached, 0)) * :input + output * :output,
+            iif(cached IS NULL, 0, tokens), computed * :computed + cached * :cached + output * :output
+        FROM served
+        WHERE tokens > 0 AND tokens IS NOT (
+            SELECT priced.tokens FROM {level}_api AS priced
+            WHERE priced.{level} = served.{level}
+                AND (engine, model, reference) = (:engine, :model, :reference))
+    """  # noqa: S608 -- our own names only
 
 
 SERVED_MINUTES: Final = """
@@ -144,13 +168,37 @@ SERVED_MINUTES: Final = """
 """What engines computed in each minute: of how many models and the last of them, and how long one waited."""
 
 
-def adding_up_bills(level: str, seconds: int | None) -> str:
-    """Return the statement that makes a level's bills what those of its minutes add up to."""
-    time = "" if seconds is None else f"minute / {seconds} * {seconds},"
+def adding_up_bills(level: str, finer: str) -> str:
+    """Return the statement that makes a level's bills what those of a finer one that is kept add up to."""
+    seconds = dict(LEVELS)[level]
+    key = f"{finer} / {seconds} * {seconds} AS {level}"
+    source = f"SELECT {key}, * FROM {finer}_api WHERE {finer} >= :{finer}s_from"  # noqa: S608 -- our own names only
+    return _adding_up_bills(f"{level},", source, level)
+
+
+def adding_up_local_bills() -> str:
+    """Return the statement that makes the bills of the site's days what the finest kept ones add up to.
+
+    A day of UTC, which is all that is kept of what is old, is of the local day in which its noon is.
+    """
+    source = " UNION ALL ".join(
+        f"SELECT local_day({level} + {_NOON_SECONDS if level == 'day' else 0}) AS {LOCAL_DAY},"  # noqa: S608 -- our own names only
+        f" engine, model, reference, {', '.join(API_COLUMNS)} FROM {level}_api WHERE {finest}"
+        for level, finest in _FINEST.items()
+    )
+    return _adding_up_bills(f"{LOCAL_DAY},", source, LOCAL_DAY)
+
+
+def adding_up_total_bills() -> str:
+    """Return the statement that makes the total bills what all days of UTC add up to."""
+    return _adding_up_bills("", "SELECT * FROM day_api", "total")
+
+
+def _adding_up_bills(time: str, source: str, level: str) -> str:
     sums = ", ".join(f"sum({column})" for column in API_COLUMNS)
     return (
         f"INSERT OR REPLACE INTO {level}_api ({', '.join((*_key(level, 'api'), *API_COLUMNS))})"  # noqa: S608 -- our own names only
-        f" SELECT {time} engine, model, reference, {sums} FROM minute_api"
+        f" SELECT {time} engine, model, reference, {sums} FROM ({source})"
         " WHERE (engine, model, reference) = (:engine, :model, :reference)"
         f" GROUP BY {time} engine, model, reference"
     )

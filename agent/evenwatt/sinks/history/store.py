@@ -6,8 +6,9 @@ nor doubles anything that the sources still count.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from evenwatt.database import opened_or_set_aside
@@ -15,14 +16,20 @@ from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
 from evenwatt.sinks.history.files import file_identity, is_there
+from evenwatt.sinks.history.local_days import LocalDays
 from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
-from evenwatt.sinks.history.schema import LEVELS, bring_up_to_date
+from evenwatt.sinks.history.retention import forget_some, give_back_room
+from evenwatt.sinks.history.rollups import fill_local_days, kept
+from evenwatt.sinks.history.schema import LEVELS, LOCAL_DAY, bring_up_to_date
 from evenwatt.sinks.history.statements import (
-    PRICE_BACK,
     adding,
     adding_up_bills,
+    adding_up_local_bills,
+    adding_up_total_bills,
     at_level,
+    by_local_day,
+    pricing_back,
     rows_of,
     token_prices,
 )
@@ -33,6 +40,9 @@ __all__ = ["History"]
 _LOCKED_SECONDS = 1.0
 """How long a tick waits for another program that holds the database; then it is written with the next one."""
 
+_INCREMENTAL = 2
+"""How SQLite calls the kind of file that gives room back a little at a time."""
+
 
 class History(HistoryReader):
     """The history opened for writing; one at a time, from one thread.
@@ -40,10 +50,17 @@ class History(HistoryReader):
     Attributes:
         path: Of the database.
         set_aside: Where a corrupt one of the same name was moved to when this was opened.
+        copied_to: Where a copy is of what an older release has written, as it was before this was opened.
     """
 
     def __init__(
-        self, path: Path, *, currency: str, simulated: bool = False, machine: str | None = None
+        self,
+        path: Path,
+        *,
+        currency: str,
+        simulated: bool = False,
+        machine: str | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         """Open or begin a history.
 
@@ -53,6 +70,7 @@ class History(HistoryReader):
             simulated: Whether its readings are made up; measured ones are never mixed with them.
             machine: The identity of this machine, where it has one. A history that comes from another one
                 goes on without its cursors: the counters that they were read from are not here.
+            zone: Of the site, whose calendar's days are kept beside those of UTC.
 
         Raises:
             HistoryInUse: Another agent writes it.
@@ -63,7 +81,9 @@ class History(HistoryReader):
         self._currency = currency
         self._readings = "simulated" if simulated else "measured"
         self._machine = machine
+        self._local_days = LocalDays(zone)
         self.was_moved = False
+        self.copied_to: Path | None = None
         self._open()
 
     def close(self) -> None:
@@ -90,6 +110,7 @@ class History(HistoryReader):
             raise
         try:
             self._claim()
+            self.adopt(self._local_days.zone)
         except BaseException:
             self.close()
             raise
@@ -140,12 +161,37 @@ class History(HistoryReader):
             connection, aside = opened_or_set_aside(
                 self.path,
                 locked_seconds=_LOCKED_SECONDS,
-                pragmas=("synchronous = NORMAL", "cache_size = -1024"),
-                prepare=lambda found: bring_up_to_date(found, self.path),
+                pragmas=("auto_vacuum = INCREMENTAL", "synchronous = NORMAL", "cache_size = -1024"),
+                prepare=self._prepare,
             )
         if connection is None:
             raise HistoryError(f"{self.path}: what is written there does not come back; check the disk")
         return connection, aside
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        self.copied_to = bring_up_to_date(connection, self.path)
+        ((mode,),) = connection.execute("PRAGMA auto_vacuum")
+        if mode != _INCREMENTAL:
+            # Written by a release that forgot nothing. Where there is no room for this now, the room of what
+            # is forgotten is used anew by what comes, and the next start tries again.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("VACUUM")
+
+    def adopt(self, zone: tzinfo) -> None:
+        """Keep days of the calendar of another time zone; those whose hours are kept are worked out anew.
+
+        Raises:
+            HistoryError: They could not be; the days are those of the zone before.
+        """
+        days, name = LocalDays(zone), str(zone)
+        with self._transaction():
+            held = self._connection.execute("SELECT value FROM setting WHERE name = 'timezone'").fetchone()
+            if held != (name,):
+                fill_local_days(self._connection, days)
+                self._connection.execute("INSERT OR REPLACE INTO setting VALUES ('timezone', ?)", (name,))
+        self._local_days = days
+        self._connection.create_function("local_day", 1, days, deterministic=True)
 
     def _claim(self) -> None:
         """Write down whose money and readings a new history holds; refuse one that holds others."""
@@ -188,7 +234,28 @@ class History(HistoryReader):
             for level, seconds in LEVELS:
                 for table, added in rows.items():
                     self._connection.executemany(adding(level, table), at_level(added, table, seconds))
+            for table, added in rows.items():
+                self._connection.executemany(adding(LOCAL_DAY, table), by_local_day(added, self._local_days))
             self._add_rest(priced.posting)
+
+    def forget_some(self, before: Mapping[str, int]) -> bool:
+        """Forget the oldest hour of minutes and the oldest day of hours, and give their room back.
+
+        Args:
+            before: By level, `minute` and `hour`, the midnight of UTC from which on all is kept.
+
+        Returns:
+            Whether anything was forgotten; else there is nothing left to forget.
+
+        Raises:
+            HistoryError: It could not be written; nothing has changed.
+        """
+        with self._writing():
+            forgot = forget_some(self._connection, before)
+        if forgot:
+            with self._as_history_error("its room could not be given back"):
+                give_back_room(self._connection)
+        return forgot
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -247,7 +314,8 @@ class History(HistoryReader):
         """Price the tokens of all minutes whose bill is not for all of their tokens.
 
         They were served before the reference was compared with, or while it was not. What is priced already
-        stays as it is, so this can be done at any time and any number of times.
+        stays as it is, so this can be done at any time and any number of times. Hours whose minutes are
+        forgotten, and days whose hours are, have the price of their beginning.
 
         Args:
             prices: All dated entries of one reference.
@@ -259,13 +327,18 @@ class History(HistoryReader):
         Raises:
             HistoryError: It could not be written; nothing has changed.
         """
-        owner = {"engine": engine, "model": model}
+        owner = {"engine": engine, "model": model, "reference": prices[0].name}
         by_date = sorted(prices, key=lambda price: price.valid_from_utc_seconds)
         ends = [*(price.valid_from_utc_seconds for price in by_date[1:]), float("inf")]
         with self._writing():
+            known = kept(self._connection)
+            bounds = {"minutes_from": known.minutes_from, "hours_from": known.hours_from}
             for price, end in zip(by_date, ends, strict=True):
                 rates = token_prices(price, token_ratio, has_cache_write_surcharge=has_cache_write_surcharge)
-                values = {**owner, **rates, "end": end}
-                self._connection.execute(PRICE_BACK, values)
-            for level, seconds in LEVELS[1:]:
-                self._connection.execute(adding_up_bills(level, seconds), {**owner, "reference": price.name})
+                for level in ("minute", "hour", "day"):
+                    self._connection.execute(pricing_back(level), {**owner, **rates, **bounds, "end": end})
+            values = {**owner, **bounds}
+            self._connection.execute(adding_up_bills("hour", "minute"), values)
+            self._connection.execute(adding_up_bills("day", "hour"), values)
+            self._connection.execute(adding_up_local_bills(), values)
+            self._connection.execute(adding_up_total_bills(), values)

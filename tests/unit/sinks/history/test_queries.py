@@ -181,4 +181,4 @@ def test_events_are_counted_by_kind(history):
 
 def test_settings_tell_whose_history_it_is(history):
     """Currency and kind of readings are those that it was begun with."""
-    assert history_settings(history) == {"currency": "EUR", "readings": "measured"}
+    assert history_settings(history) == {"currency": "EUR", "readings": "measured", "timezone": "UTC"}

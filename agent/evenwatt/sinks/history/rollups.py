@@ -1,0 +1,144 @@
+"""What coarser rows are: the sums of finer ones, worked out anew from those that are kept.
+
+Ticks keep all levels in step by adding to each of them. Here they are recomputed, after rows were changed
+that are there already, or a level was added. Minutes are forgotten first and hours later: of each hour either
+its minutes are kept, and it is their sum, or it is the finest that there is; so with the hours of a day.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from evenwatt.sinks.history.local_days import LocalDays
+from evenwatt.sinks.history.schema import LOCAL_DAY, TABLES
+from evenwatt.sinks.history.statements import LARGER_WINS
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+__all__ = [
+    "Kept",
+    "add_up_days",
+    "add_up_hours",
+    "add_up_local_days",
+    "add_up_totals",
+    "fill_local_days",
+    "kept",
+]
+
+_FROM: Final = ("minutes_from", "hours_from")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """From when on rows of the finer levels are kept, each a whole day of UTC; 0: all are.
+
+    Attributes:
+        minutes_from: Of what is older, hours are the finest.
+        hours_from: Of what is older, days are the finest.
+    """
+
+    minutes_from: int = 0
+    hours_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    level: str
+    start: int
+    end: int
+
+
+def kept(connection: sqlite3.Connection) -> Kept:
+    """Return from when on a history keeps minutes and hours."""
+    rows = connection.execute("SELECT name, value FROM setting WHERE name IN (?, ?)", _FROM)
+    return Kept(**{name: int(value) for name, value in rows})
+
+
+def add_up_hours(connection: sqlite3.Connection, start: int, end: int, tables: Iterable[str]) -> None:
+    """Make whole hours what their minutes add up to."""
+    for hour in range(start, end, SECONDS_PER_HOUR):
+        part = _Part("minute", hour, hour + SECONDS_PER_HOUR)
+        _add_up(connection, "hour", hour, [part], tables)
+
+
+def add_up_days(connection: sqlite3.Connection, start: int, end: int, tables: Iterable[str]) -> None:
+    """Make the days of UTC that a span touches what their hours add up to."""
+    for day in range(start // SECONDS_PER_DAY * SECONDS_PER_DAY, end, SECONDS_PER_DAY):
+        _add_up(connection, "day", day, [_Part("hour", day, day + SECONDS_PER_DAY)], tables)
+
+
+def add_up_local_days(
+    connection: sqlite3.Connection, days: LocalDays, start: int, end: int, tables: Iterable[str]
+) -> None:
+    """Make the days of the site's calendar that a span touches what the finest kept rows add up to.
+
+    Where a day begins within an hour of UTC whose minutes are not kept, that hour is of the day in which it
+    begins.
+    """
+    minutes_from = kept(connection).minutes_from
+    for day, begin, until in days.between(start, end):
+        _add_up(connection, LOCAL_DAY, day, _local_parts(begin, until, minutes_from), tables)
+
+
+def add_up_totals(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    """Make the totals what all days of UTC add up to, none of which is ever forgotten."""
+    for table in tables:
+        owner, columns = TABLES[table]
+        connection.execute(f"DELETE FROM total_{table}")  # noqa: S608 -- our own names only
+        connection.execute(
+            f"INSERT INTO total_{table} ({', '.join((*owner, *columns))})"  # noqa: S608 -- our own names only
+            f" SELECT {', '.join((*owner, *_sums(columns)))} FROM day_{table} GROUP BY {', '.join(owner)}"
+        )
+
+
+def fill_local_days(connection: sqlite3.Connection, days: LocalDays) -> None:
+    """Work out all days of the site's calendar whose hours are kept; older ones stay as they are."""
+    ((first, last),) = connection.execute("SELECT min(hour), max(hour) FROM hour_host")
+    if first is None:
+        return
+    first = max(first, kept(connection).hours_from)
+    _, _, second_begins = next(days.between(first, first + 1))
+    # The day in which hours begin to be kept is whole only where nothing older was forgotten.
+    start = first if not kept(connection).hours_from else second_begins
+    add_up_local_days(connection, days, start, last + SECONDS_PER_HOUR, TABLES)
+
+
+def _local_parts(begin: int, until: int, minutes_from: int) -> list[_Part]:
+    """Return the rows of a day: its whole hours, and minutes where it begins or ends within one."""
+    first_hour = -(-begin // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
+    last_hour = until // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+    parts = [_Part("hour", first_hour, last_hour)]
+    if begin < first_hour and begin >= minutes_from:
+        parts.append(_Part("minute", begin, first_hour))
+    if last_hour < until:
+        is_by_minutes = last_hour >= minutes_from
+        parts.append(
+            _Part("minute", last_hour, until)
+            if is_by_minutes
+            else _Part("hour", last_hour, last_hour + SECONDS_PER_HOUR)
+        )
+    return parts
+
+
+def _add_up(
+    connection: sqlite3.Connection, level: str, key: int, parts: Iterable[_Part], tables: Iterable[str]
+) -> None:
+    """Write the rows of one key of a level anew: what the rows of the parts add up to."""
+    for table in tables:
+        owner, columns = TABLES[table]
+        names = ", ".join((*owner, *columns))
+        source = " UNION ALL ".join(
+            f"SELECT {names} FROM {part.level}_{table} WHERE {part.level} >= ? AND {part.level} < ?"  # noqa: S608 -- our own names only
+            for part in parts
+        )
+        group = f"GROUP BY {', '.join(owner)}" if owner else "HAVING count(*)"
+        connection.execute(f"DELETE FROM {level}_{table} WHERE {level} = ?", (key,))  # noqa: S608 -- our own names only
+        connection.execute(
+            f"INSERT INTO {level}_{table} ({level}, {names})"  # noqa: S608 -- our own names only
+            f" SELECT ?, {', '.join((*owner, *_sums(columns)))} FROM ({source}) {group}",
+            (key, *(bound for part in parts for bound in (part.start, part.end))),
+        )
+
+
+def _sums(columns: Iterable[str]) -> list[str]:
+    return [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
