@@ -16,6 +16,7 @@ __all__ = [
     "ClientCounters",
     "Coverage",
     "EnergyCounter",
+    "EnginePart",
     "EngineReading",
     "Epoch",
     "Event",
@@ -190,6 +191,31 @@ class ClientCounters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnginePart:
+    """One process of an engine that counts on its own, for as long as a model is loaded.
+
+    Attributes:
+        name: Tells it from all other parts of this engine, also from those that ended.
+        model: What it serves.
+        moment: When its page was read.
+        epoch: Who counts.
+        models: None where its page was not read this time; it lives, and counts on.
+        requests_running: At that moment; None where not told.
+        has_ended: The process is gone, and this is its last page; told once.
+        is_cut_short: It ended at work: what it counted after this page cannot be known.
+    """
+
+    name: str
+    model: str
+    moment: Moment
+    epoch: Epoch = field(default_factory=Epoch)
+    models: tuple[ModelCounters, ...] | None = None
+    requests_running: int | None = None
+    has_ended: bool = False
+    is_cut_short: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReading:
     """What one inference engine said.
 
@@ -199,6 +225,9 @@ class EngineReading:
         listener_pid: The local process that listens on the engine's port, where it can be found.
         models: Empty when the engine is up but publishes no token counters yet.
         clients: The same tokens by client; None where the engine does not tell clients apart.
+        parts: All of its processes that count on their own and live, and those that ended since the last
+            reading; None: it has no such processes.
+        is_gateway: It passes requests on to engines that count the same tokens.
         requests_running: At the moment of reading; None where not told.
     """
 
@@ -208,6 +237,8 @@ class EngineReading:
     epoch: Epoch
     models: tuple[ModelCounters, ...]
     clients: tuple[ClientCounters, ...] | None = None
+    parts: tuple[EnginePart, ...] | None = None
+    is_gateway: bool = False
     requests_running: int | None = None
     requests_waiting: int | None = None
     listener_pid: int | None = None

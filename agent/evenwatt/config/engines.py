@@ -10,7 +10,7 @@ from evenwatt.config.parsers import matching_text, number, one_of
 from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
 from evenwatt.config.section import Section
 from evenwatt.config.urls import EngineUrl
-from evenwatt.config.values import LABEL_CHARACTERS
+from evenwatt.config.values import LABEL_CHARACTERS, Flag
 
 __all__ = ["CounterNames", "Engine", "EngineName"]
 
@@ -92,6 +92,8 @@ class Engine(Section):
     Attributes:
         gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
         counters: For kind `generic`, and for no other.
+        in_totals: Whether its tokens are added up; None: yes, but for a gateway beside other engines. Of a
+            chain that counts the same tokens twice one has to be left out.
         capacity_tokens_per_second: What it sustains at the usual mix; None: calibrated or learned.
         prefill_tokens_per_second: What it sustains of computed input alone; only with the next.
         decode_tokens_per_second: What it sustains of output alone.
@@ -103,6 +105,7 @@ class Engine(Section):
     kind: EngineKind = "auto"
     counters: CounterNames | None = None
     gpus: tuple[Gpu, ...] | None = None
+    in_totals: Flag | None = None
     capacity_tokens_per_second: _TokenRate | None = None
     prefill_tokens_per_second: _TokenRate | None = None
     decode_tokens_per_second: _TokenRate | None = None

@@ -125,17 +125,11 @@ class Ledger:
         """
         journal = Journal(moment)
         readings = self._engines.without_twins(journal, readings)
+        counted = self._engines.in_totals(journal, readings, engines)
         before = self._machine
         machine = MachineCursor(first=moment, last=moment) if before is None else replace(before, last=moment)
-        increases = {
-            reading.engine: self._engines.fold(journal, reading, machine.first, engines)
-            for reading in readings
-            if isinstance(reading, EngineReading)
-        }
-        for reading in readings:
-            if isinstance(reading, EngineReading) and reading.clients is not None:
-                self._engines.fold_clients(journal, reading, machine.first, engines)
-        activities = {engine: self._engines.activity(engine, readings, increases) for engine in engines}
+        increases = self._fold_engines(journal, readings, machine.first, engines, counted)
+        activities = {engine: self._engines.activity(engine, readings, increases) for engine in counted}
         listings = [reading for reading in readings if isinstance(reading, GpusReading)]
         gpus = {gpu.uuid: gpu for listing in listings for gpu in listing.gpus}
         self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
@@ -156,6 +150,26 @@ class Ledger:
         self._fold_host(journal, readings, has_caught_up=bool(unwatched), read_gpus=read_gpus)
         journal.cursor(MACHINE_KEY, self._machine.stored())
         return journal.posting()
+
+    def _fold_engines(
+        self,
+        journal: Journal,
+        readings: Sequence[Reading],
+        watching_since: Moment,
+        engines: Sequence[str],
+        counted: Sequence[str],
+    ) -> dict[str, EngineIncrease]:
+        increases = {}
+        for reading in readings:
+            if not isinstance(reading, EngineReading):
+                continue
+            if reading.engine in engines and reading.engine not in counted:
+                self._engines.pass_by(journal, reading, watching_since, engines)
+                continue
+            increases[reading.engine] = self._engines.fold(journal, reading, watching_since, engines)
+            if reading.clients is not None:
+                self._engines.fold_clients(journal, reading, watching_since, engines)
+        return increases
 
     # --- GPUs ----------------------------------------------------------------------------------------------
 

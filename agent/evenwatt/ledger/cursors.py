@@ -21,12 +21,15 @@ __all__ = [
     "client_key",
     "engine_key",
     "gpu_key",
+    "is_part_key",
+    "part_key",
     "stored_engine",
     "stored_gpu",
     "stored_machine",
 ]
 
 MACHINE_KEY = "machine"
+_PART_PREFIX = "part:"
 
 
 def engine_key(engine: str) -> str:
@@ -37,6 +40,16 @@ def engine_key(engine: str) -> str:
 def client_key(engine: str) -> str:
     """Return the key under which the cursor of an engine's clients is stored."""
     return f"clients:{engine}"
+
+
+def part_key(engine: str, part: str) -> str:
+    """Return the key under which the cursor of one of an engine's processes is stored."""
+    return f"{_PART_PREFIX}{engine}:{part}"
+
+
+def is_part_key(key: str) -> bool:
+    """Return whether a key is one of `part_key`."""
+    return key.startswith(_PART_PREFIX)
 
 
 def gpu_key(uuid: str) -> str:
@@ -114,6 +127,7 @@ class EngineCursor:
             replicas behind one address, a switch back), it is counted on from where it stood.
         requests_running: The gauge then; None where not told.
         requests_waiting: Likewise.
+        parts: The names of the processes that counted on their own then; None where there are none by nature.
     """
 
     engine: str
@@ -126,6 +140,7 @@ class EngineCursor:
     earlier: tuple["EarlierProcess", ...] = ()
     requests_running: int | None = None
     requests_waiting: int | None = None
+    parts: frozenset[str] | None = None
 
     def label(self, model: str) -> str:
         """Return the label under which a model is booked."""
@@ -142,6 +157,7 @@ class EngineCursor:
             "is_doubted": self.is_doubted,
             "requests_running": self.requests_running,
             "requests_waiting": self.requests_waiting,
+            "parts": None if self.parts is None else sorted(self.parts),
             "models": _stored_models(self.models),
             "earlier": [
                 {"signals": dict(process.signals), "models": _stored_models(process.models)}
@@ -224,6 +240,7 @@ def stored_machine(value: Mapping[str, Any]) -> MachineCursor:
 
 def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
     """Return an engine's cursor from its stored form; what the first release did not store is not known."""
+    parts = value.get("parts")
     return EngineCursor(
         engine=value["engine"],
         moment=_moment(value["moment"]),
@@ -233,6 +250,7 @@ def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
         is_doubted=value["is_doubted"],
         requests_running=value.get("requests_running"),
         requests_waiting=value.get("requests_waiting"),
+        parts=None if parts is None else frozenset(parts),
         models=_models(value["models"]),
         earlier=tuple(
             EarlierProcess(signals=process["signals"], models=_models(process["models"]))

@@ -1,6 +1,7 @@
 """The engines' part of the ledger: where each one and its clients were last read, and what each did since."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import SILENT, Activity, model_shares
@@ -8,6 +9,7 @@ from evenwatt.ledger.clients import client_increase
 from evenwatt.ledger.cursors import EngineCursor, client_key, engine_key, stored_engine
 from evenwatt.ledger.gauges import engine_use
 from evenwatt.ledger.journal import Journal
+from evenwatt.ledger.parts import PartBook, Watch
 from evenwatt.ledger.rules import LedgerRules
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
 from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, Moment, Reading
@@ -29,6 +31,9 @@ class EngineBook:
         self._rules = rules
         self._models = models
         self._twins: set[str] = set()
+        self._gateways: set[str] = set()
+        self._left_out: set[str] = set()
+        self._parts = PartBook(cursors)
         self._engines: dict[str, EngineCursor] = {}
         self._clients: dict[str, EngineCursor] = {}
         for key, value in cursors.items():
@@ -48,16 +53,68 @@ class EngineBook:
         kept: list[Reading] = []
         names: dict[str, str] = {}
         for reading in readings:
-            process = reading.epoch.signals.get("process") if isinstance(reading, EngineReading) else None
-            if process is not None and isinstance(reading, EngineReading):
-                first = names.setdefault(process, reading.engine)
+            if isinstance(reading, EngineReading):
+                process = reading.epoch.signals.get("process")
+                first = reading.engine if process is None else names.setdefault(process, reading.engine)
                 if first != reading.engine:
-                    if reading.engine not in self._twins:
-                        self._twins.add(reading.engine)
-                        journal.event(narration.engine_twin(reading.engine, first))
+                    self._tell_twin(journal, reading.engine, first)
                     continue
             kept.append(reading)
-        return kept
+        return [self._without_twin_parts(journal, reading, names) for reading in kept]
+
+    def _without_twin_parts(self, journal: Journal, reading: Reading, names: Mapping[str, str]) -> Reading:
+        """Leave out a process of an engine that is read as an engine of its own."""
+        if not isinstance(reading, EngineReading) or reading.parts is None:
+            return reading
+        parts = []
+        for part in reading.parts:
+            twin = names.get(part.epoch.signals.get("process", ""))
+            if twin is None:
+                parts.append(part)
+            else:
+                self._tell_twin(journal, f"{reading.engine} {part.model}", twin)
+        return replace(reading, parts=tuple(parts))
+
+    def _tell_twin(self, journal: Journal, engine: str, first: str) -> None:
+        if engine not in self._twins:
+            self._twins.add(engine)
+            journal.event(narration.engine_twin(engine, first))
+
+    def in_totals(
+        self, journal: Journal, readings: Sequence[Reading], engines: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Return the engines whose tokens are added up: of a chain only one counts.
+
+        A gateway is left out where any other engine is known. One that was not read yet may be anything, and
+        is taken for an engine.
+        """
+        read = [reading for reading in readings if isinstance(reading, EngineReading)]
+        self._gateways |= {reading.engine for reading in read if reading.is_gateway}
+        behind = [engine for engine in engines if engine not in self._gateways]
+        stated = self._rules.in_totals
+        counted = [e for e in engines if stated.get(e, not behind or e not in self._gateways)]
+        for engine in engines:
+            if engine in counted:
+                self._left_out.discard(engine)
+            elif engine not in self._left_out:
+                self._left_out.add(engine)
+                if engine not in stated:
+                    journal.event(narration.gateway_left_out(engine, behind))
+        return tuple(counted)
+
+    def pass_by(
+        self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
+    ) -> None:
+        """Follow an engine that is left out and book nothing; the arguments are those of `fold`.
+
+        Were it ever added up again, it goes on from here: what it counted meanwhile others counted too.
+        """
+        unbooked = Journal(journal.moment)
+        self.fold(unbooked, reading, watching_since, engines)
+        if reading.clients is not None:
+            self.fold_clients(unbooked, reading, watching_since, engines)
+        for key, stored in unbooked.posting().cursors.items():
+            journal.cursor(key, stored)
 
     def fold(
         self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
@@ -87,6 +144,13 @@ class EngineBook:
             journal.event(narration.engine_renamed(name, increase.renamed_from))
         if increase.folded:
             journal.event(narration.models_folded(name, increase.folded))
+        if reading.parts is not None:
+            increase = self._with_parts(
+                Watch(journal=journal, rules=self._rules, since=watching_since, engines=engines),
+                reading,
+                before,
+                increase,
+            )
         self._engines[name] = increase.cursor
         journal.cursor(engine_key(name), increase.cursor.stored())
         span = increase.span
@@ -98,10 +162,23 @@ class EngineBook:
             journal.event(narration.engine_restart(name, before.moment, increase))
         if before is not None and self._rules.is_gap(span):
             journal.gap(name, span)
-        journal.tokens(name, increase, span, estimated=self._rules.is_gap(span))
+        if reading.parts is None:
+            journal.tokens(name, increase, span, estimated=self._rules.is_gap(span))
         if before is not None and not increase.restarted and not self._rules.is_gap(span):
             journal.requests(name, engine_use(before, reading, span.length_seconds), span)
         return increase
+
+    def _with_parts(
+        self, watch: Watch, reading: EngineReading, before: EngineCursor | None, increase: EngineIncrease
+    ) -> EngineIncrease:
+        """Book what the processes of an engine counted, and return it as what the engine did."""
+        parts = self._parts.fold(watch, reading, before, increase.cursor.labels)
+        return replace(
+            increase,
+            models=parts.models,
+            cursor=replace(increase.cursor, labels=parts.labels),
+            ran_before=increase.ran_before or parts.ran_before,
+        )
 
     def fold_clients(
         self, journal: Journal, reading: EngineReading, watching_since: Moment, engines: Sequence[str]
@@ -145,4 +222,7 @@ class EngineBook:
             return {DEFAULT_MODEL: 1.0}
         increase = increases.get(engine)
         moved = {} if increase is None else increase.models
-        return model_shares(moved, self._engines.get(engine), self._rules.weights)
+        cursor = self._engines.get(engine)
+        if cursor is not None and cursor.parts is not None:
+            cursor = replace(cursor, models=self._parts.loaded(engine))
+        return model_shares(moved, cursor, self._rules.weights)

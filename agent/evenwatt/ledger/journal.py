@@ -28,7 +28,7 @@ from evenwatt.ledger.entries import (
 from evenwatt.ledger.gauges import part_of_use
 from evenwatt.ledger.host import HostPart
 from evenwatt.ledger.host_cursor import Owner
-from evenwatt.ledger.spans import Piece, Span, cut, cut_count
+from evenwatt.ledger.spans import Piece, Span, cut, cut_count, minute_of
 from evenwatt.ledger.tokens import EngineIncrease, ModelIncrease
 from evenwatt.model import DEFAULT_MODEL, Event, GpuReading, Moment, State
 
@@ -104,6 +104,12 @@ class Journal:
         if increase.restarted:
             for model in increase.models or (DEFAULT_MODEL,):
                 _book(self._usage, (pieces[-1].minute, engine, model), Usage(restarted=1))
+
+    def cut_short(self, engine: str, models: Sequence[str]) -> None:
+        """Flag the tick's minute of models, and count it as a restart: their last tokens are not known."""
+        self.restart(engine)
+        for model in models or (DEFAULT_MODEL,):
+            _book(self._usage, (minute_of(self.moment.utc_seconds), engine, model), Usage(restarted=1))
 
     def requests(self, engine: str, use: EngineUse, span: Span) -> None:
         """Book how many requests an engine had, minute by minute."""

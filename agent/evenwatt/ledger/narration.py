@@ -20,8 +20,10 @@ __all__ = [
     "engine_twin",
     "first_sight",
     "gap",
+    "gateway_left_out",
     "gpu_fault",
     "models_folded",
+    "part_cut_short",
 ]
 
 Told = tuple[str, str, str]
@@ -72,6 +74,24 @@ def models_folded(engine: str, names: Sequence[str]) -> Told:
     """Tell that an engine serves more models than there are labels."""
     text = f'{len(names):,} models beyond the bound of labels share model="other"; the first is {names[0]!r}'
     return "models_folded", engine, text
+
+
+def part_cut_short(engine: str, models: Sequence[str]) -> Told:
+    """Tell that the process of a model ended at work, or while nobody looked."""
+    text = (
+        f"the process that served {', '.join(map(repr, models)) or 'a model'} ended; what it counted after "
+        "its last reading cannot be known"
+    )
+    return "model_cut_short", engine, text
+
+
+def gateway_left_out(engine: str, behind: Sequence[str]) -> Told:
+    """Tell that a gateway counts what engines that are read count too."""
+    text = (
+        f"passes requests on, and its tokens are not added up: {', '.join(behind)} is read too and counts "
+        "them. Where it leads to none of those, set `in_totals: true` for it"
+    )
+    return "gateway_left_out", engine, text
 
 
 def clock_stepped(span: Span) -> Told:

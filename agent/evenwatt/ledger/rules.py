@@ -18,6 +18,8 @@ class LedgerRules:
         gap_after_seconds: An interval longer than this was not watched; what it holds is spread evenly and
             flagged.
         configured_gpus: By engine, the indexes or UUIDs that the configuration states.
+        in_totals: By engine, whether its tokens are added up, where the configuration says so; else those of
+            a gateway are where no other engine is known.
         remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
         weights: What tokens weigh where models share an engine, or engines a GPU.
         longest_power_gap_seconds: How far apart power samples may be joined by a line.
@@ -27,6 +29,7 @@ class LedgerRules:
 
     gap_after_seconds: float = 30.0
     configured_gpus: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    in_totals: Mapping[str, bool] = field(default_factory=dict)
     remote_engines: frozenset[str] = frozenset()
     weights: TokenWeights = field(default_factory=TokenWeights)
     longest_power_gap_seconds: float = 30.0

@@ -16,7 +16,7 @@ from evenwatt.ledger.epochs import (
 from evenwatt.ledger.spans import Span, span_between
 from evenwatt.model import DEFAULT_MODEL, OTHER_MODEL, EngineReading, ModelCounters, Moment
 
-__all__ = ["EngineIncrease", "ModelIncrease", "engine_increase"]
+__all__ = ["EngineIncrease", "ModelIncrease", "engine_increase", "sum_of"]
 
 Number = TypeVar("Number", int, float)
 
@@ -130,6 +130,9 @@ def engine_increase(
         earlier=_earlier(cursor, reading),
         requests_running=reading.requests_running,
         requests_waiting=reading.requests_waiting,
+        parts=None
+        if reading.parts is None
+        else frozenset(part.name for part in reading.parts if not part.has_ended),
     )
     return EngineIncrease(
         span=basis.span,
@@ -254,11 +257,12 @@ def _by_label(increases: Mapping[str, ModelIncrease], cursor: EngineCursor) -> d
     by_label: dict[str, ModelIncrease] = {}
     for model, increase in increases.items():
         label = cursor.label(model)
-        by_label[label] = _sum(by_label[label], increase) if label in by_label else increase
+        by_label[label] = sum_of(by_label[label], increase) if label in by_label else increase
     return by_label
 
 
-def _sum(one: ModelIncrease, other: ModelIncrease) -> ModelIncrease:
+def sum_of(one: ModelIncrease, other: ModelIncrease) -> ModelIncrease:
+    """Return what two increases come to; what only one of them tells is what it tells."""
     outcomes = one.requests.keys() | other.requests.keys()
     return ModelIncrease(
         input_tokens=one.input_tokens + other.input_tokens,

@@ -57,6 +57,9 @@ def ledger_rules(settings: Settings, *, remote_engines: frozenset[str], host: Ho
         configured_gpus={
             engine.name: engine.gpus for engine in settings.engines or () if engine.gpus is not None
         },
+        in_totals={
+            engine.name: engine.in_totals for engine in settings.engines or () if engine.in_totals is not None
+        },
         remote_engines=remote_engines,
         host=host,
         weights=TokenWeights(

@@ -267,8 +267,10 @@ class History(HistoryReader):
     def _add_rest(self, posting: Posting) -> None:
         self._connection.executemany(
             "INSERT INTO cursor VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
-            ((source, json.dumps(state)) for source, state in posting.cursors.items()),
+            ((source, json.dumps(state)) for source, state in posting.cursors.items() if state),
         )
+        gone = ((source,) for source, state in posting.cursors.items() if not state)
+        self._connection.executemany("DELETE FROM cursor WHERE source = ?", gone)
         self._connection.executemany(
             "INSERT INTO source_total VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
             " restarts = restarts + excluded.restarts, gap_seconds = gap_seconds + excluded.gap_seconds",
