@@ -86,13 +86,26 @@ class PowerSegment:
 
 
 @dataclass
+class FakeInstance:
+    """An instance of a GPU in MIG mode; `processes` as in `FakeGpu`."""
+
+    uuid: str
+    compute_slices: int
+    processes: list[tuple[int, ...]] | None = field(default_factory=list)
+
+
+@dataclass
 class FakeGpu:
     """One GPU of a scenario; None makes the driver say NOT_SUPPORTED.
 
     Attributes:
         watts: What it draws from `energy_since` on; `draw` changes it.
         energy_since: The boot-clock moment at which the counter was 0; None: no energy counter.
-        processes: Pairs of PID and memory in bytes (None: not available).
+        processes: PID, memory in bytes (None: not available), and, where given, percent of SM time.
+        drawing: PID and percent of SM time of processes without a compute context.
+        has_process_utilization: Whether the driver tells the percents.
+        compute_slices: Of a GPU in MIG mode; None: MIG is not supported.
+        instances: Of a GPU in MIG mode.
         rules: Lines of faults and waits, written by the methods below.
     """
 
@@ -104,7 +117,11 @@ class FakeGpu:
     utilization_percent: int | None = 50
     memory_bytes: tuple[int, int] | None = (20_000_000_000, 80_000_000_000)
     temperature_celsius: int | None = 60
-    processes: list[tuple[int, int | None]] | None = field(default_factory=list)
+    processes: list[tuple[int | None, ...]] | None = field(default_factory=list)
+    drawing: list[tuple[int, int]] = field(default_factory=list)
+    has_process_utilization: bool = False
+    compute_slices: int | None = None
+    instances: list[FakeInstance] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -166,10 +183,24 @@ class FakeGpu:
         lines += [f"{word} {value!r}" for word, value in values.items() if value is not None]
         if self.memory_bytes is not None:
             lines.append("memory {} {}".format(*self.memory_bytes))
-        if self.processes is not None:
-            lines.append("processes")
-            lines += [f"process {pid} {'' if held is None else held}" for pid, held in self.processes]
+        lines += _process_lines(self.processes)
+        lines += [f"drawing {pid} - {percent}" for pid, percent in self.drawing]
+        if self.has_process_utilization:
+            lines.append("process_utilization")
+        if self.compute_slices is not None:
+            lines.append(f"mig {self.compute_slices}")
+        for instance in self.instances:
+            lines.append(f"instance {instance.uuid} {instance.compute_slices}")
+            lines += _process_lines(instance.processes)
         return lines + self.rules
+
+
+def _process_lines(processes):
+    """Return the lines of a list of processes; none where it cannot be read."""
+    if processes is None:
+        return []
+    words = ((pid, *("-" if value is None else value for value in values)) for pid, *values in processes)
+    return ["processes", *(f"process {' '.join(map(str, line))}" for line in words)]
 
 
 class Scenario:

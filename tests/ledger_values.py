@@ -52,7 +52,9 @@ def counters(model="small", *, read=0, wrote=0, cached=None, completed=None, pre
     )
 
 
-def engine(moment, *models, name="chat", signals=None, started=None, running=None, waiting=None, pid=None):
+def engine(
+    moment, *models, name="chat", signals=None, started=None, running=None, waiting=None, pid=None, **process
+):
     """Return an engine's reading; `started` is in seconds after the start of the tests."""
     return EngineReading(
         engine=name,
@@ -66,6 +68,7 @@ def engine(moment, *models, name="chat", signals=None, started=None, running=Non
         requests_running=running,
         requests_waiting=waiting,
         listener_pid=pid,
+        **process,
     )
 
 
@@ -111,9 +114,9 @@ def host(moment, joules=None, *, covers="wall", watts=(), power=None, **values):
     )
 
 
-def process(pid, *, below=(), memory=None):
-    """Return a process on a GPU, below its ancestors."""
-    return GpuProcess(pid=pid, ancestors=below, memory_bytes=memory)
+def process(pid, *, below=(), memory=None, sm=None, body=None):
+    """Return a process on a GPU, below its ancestors; `sm` is the share of the multiprocessors' time."""
+    return GpuProcess(pid=pid, ancestors=below, memory_bytes=memory, sm_utilization_ratio=sm, body=body)
 
 
 class Books:

@@ -20,6 +20,7 @@ __all__ = [
     "EngineReading",
     "Epoch",
     "Event",
+    "GpuInstance",
     "GpuProcess",
     "GpuReading",
     "GpusReading",
@@ -31,6 +32,7 @@ __all__ = [
     "Reading",
     "SourceHealth",
     "State",
+    "VisibleGpus",
 ]
 
 UNALLOCATED = "unallocated"
@@ -107,11 +109,31 @@ class GpuProcess:
         pid: As the driver reports it (the host's PID namespace).
         ancestors: Parents of the process, nearest first, as far as /proc tells.
         memory_bytes: GPU memory held; None where the driver does not say.
+        body: The container or systemd unit that it runs in, as its cgroup says; None where in none.
+        sm_utilization_ratio: Mean share of the multiprocessors' time that its kernels took since the previous
+            reading; None where the driver does not tell it by process.
     """
 
     pid: int
     ancestors: tuple[int, ...] = ()
     memory_bytes: int | None = None
+    body: str | None = None
+    sm_utilization_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuInstance:
+    """A part of a GPU in MIG mode: it computes by itself, and has no power sensor of its own.
+
+    Attributes:
+        uuid: Begins with `MIG-`.
+        compute_slices: Of those that the card has in all (`GpuReading.compute_slices`).
+        processes: None where the list cannot be read.
+    """
+
+    uuid: str
+    compute_slices: int
+    processes: tuple[GpuProcess, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +147,10 @@ class GpuReading:
         has_energy_counter: Whether this GPU is known to have the counter (False: power is integrated).
         power_samples: Power since the previous reading, oldest first.
         utilization_ratio: Mean over the samples of the share of time in which any kernel ran; never load.
-        processes: None where the list cannot be read, which is not the same as an empty list.
+        processes: None where the list cannot be read, which is not the same as an empty list. With MIG, those
+            of its instances are theirs, and this is None.
+        instances: None unless the GPU is in MIG mode.
+        compute_slices: How many the whole card has, in MIG mode.
         fault: Why this GPU gave nothing, in words (lost, reset required); then all values are None.
     """
 
@@ -143,6 +168,8 @@ class GpuReading:
     memory_bytes: int | None = None
     temperature_celsius: float | None = None
     processes: tuple[GpuProcess, ...] | None = None
+    instances: tuple[GpuInstance, ...] | None = None
+    compute_slices: int | None = None
     fault: str | None = None
 
 
@@ -216,13 +243,31 @@ class EnginePart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisibleGpus:
+    """Which GPUs an engine was started with, as its environment says; words as they are written there.
+
+    Attributes:
+        container: NVIDIA_VISIBLE_DEVICES: what its container was given, in the driver's order.
+        cuda: CUDA_VISIBLE_DEVICES: what of that its process may use, in CUDA's own order.
+        is_pci_order: Whether CUDA_DEVICE_ORDER makes CUDA's order the driver's.
+    """
+
+    container: tuple[str, ...] | None = None
+    cuda: tuple[str, ...] | None = None
+    is_pci_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReading:
     """What one inference engine said.
 
     Attributes:
         engine: The name of the source, as configured or found.
         kind: `vllm`, `llamacpp`, ...
-        listener_pid: The local process that listens on the engine's port, where it can be found.
+        listener_pid: The local process that listens on the engine's port, or the launcher above it, where it
+            can be found: what computes for the engine is below it.
+        body: The container or systemd unit of that process, as its cgroup says; None where in none.
+        visible_gpus: What that process was started with; None where its environment does not say.
         models: Empty when the engine is up but publishes no token counters yet.
         clients: The same tokens by client; None where the engine does not tell clients apart.
         parts: All of its processes that count on their own and live, and those that ended since the last
@@ -242,6 +287,8 @@ class EngineReading:
     requests_running: int | None = None
     requests_waiting: int | None = None
     listener_pid: int | None = None
+    body: str | None = None
+    visible_gpus: VisibleGpus | None = None
 
 
 class Coverage(StrEnum):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evenwatt.ledger import LedgerRules
 from evenwatt.ledger.spans import minute_of
-from evenwatt.model import EngineReading, Epoch, GpuReading, Moment, PowerSample
+from evenwatt.model import EngineReading, Epoch, GpuInstance, GpuReading, Moment, PowerSample
 from ledger_values import START, Books, at, counters, engine, gpu, gpus, process
 
 # --- a machine that knows the truth ------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class TrueGpu:
         """Come to have a counter, or cease to have one."""
         self.has_counter, self.was_plain = not self.has_counter, False
 
-    def read(self, moment, index, fate, owner):
+    def read(self, moment, index, fate, on_it):
         """Return what it says; `mute` is a counter that fails, `lost` a GPU that does."""
         if fate == "lost":
             return gpu(moment, uuid=self.uuid, index=index, counter=self.has_counter, fault="lost")
@@ -133,7 +133,7 @@ class TrueGpu:
             energy_joules=self.counter if says_counter else None,
             power_samples=tuple(PowerSample(boot_seconds=s, power_watts=w) for s, w in taken),
             utilization_ratio=self.watts / 400,
-            processes=() if owner is None else (process(owner, memory=1 << 30),),
+            **on_it,
         )
 
 
@@ -150,11 +150,29 @@ engine_steps = st.fixed_dictionaries(
         "running": st.booleans(),
     }
 )
+listed = st.none() | st.lists(
+    st.builds(
+        process,
+        st.sampled_from((7, 8, 99)),
+        memory=st.sampled_from((None, 0, 1 << 30, 3 << 30)),
+        sm=st.sampled_from((None, 0.0, 0.01, 0.3, 0.9)),
+        body=st.sampled_from((None, "chat.service")),
+    ),
+    max_size=3,
+    unique_by=lambda one: one.pid,
+).map(tuple)
+divided = st.lists(st.tuples(st.sampled_from((0, 1, 3)), listed), max_size=2).map(
+    lambda parts: tuple(
+        GpuInstance(uuid=f"MIG-{number}", compute_slices=slices, processes=on_it)
+        for number, (slices, on_it) in enumerate(parts)
+    )
+)
 gpu_steps = st.fixed_dictionaries(
     {
         "fate": st.sampled_from(("up", "up", "up", "up", "reset", "flip", "lost", "mute")),
         "watts": st.floats(min_value=0, max_value=400),
-        "owner": st.sampled_from((None, 7, 8, 99)),
+        "on_it": st.fixed_dictionaries({"processes": listed})
+        | st.fixed_dictionaries({"instances": divided, "compute_slices": st.sampled_from((None, 4, 7))}),
     }
 )
 steps = st.lists(
@@ -243,7 +261,7 @@ class TrueMachine:
             card.run(self.now - since, said["watts"], self.moment.boot_seconds)
         if self.cards and step["nvml"]:
             read = (
-                card.read(self.moment, index, said["fate"], said["owner"])
+                card.read(self.moment, index, said["fate"], said["on_it"])
                 for index, (card, said) in enumerate(zip(self.cards, step["gpus"], strict=False))
             )
             yield gpus(*read)

@@ -1,31 +1,30 @@
-"""Whose joules and seconds: engines own the GPUs that their processes use (design section 5).
+"""Whose joules and seconds: how GPUs, engines and models are shared (design section 5).
 
 Shares always add up to 1, so that nothing is lost between the parts and the whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evenwatt.ledger.cursors import EngineCursor
+from evenwatt.ledger.cursors import CounterState, EngineCursor
 from evenwatt.ledger.tokens import ModelIncrease
-from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, GpuProcess, GpuReading, State
+from evenwatt.ledger.tracing import SILENT, Activity, GpuPart, Processes, Tracer
+from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, GpuProcess, State
 
 __all__ = [
-    "SILENT",
-    "Activity",
     "Holding",
     "TokenWeights",
     "engine_time_shares",
-    "gpu_holdings",
-    "gpu_owners",
     "model_shares",
+    "part_holdings",
+    "unread_holdings",
 ]
 
-Processes = tuple[GpuProcess, ...] | None
-"""As in `GpuReading`: None is a list that cannot be read."""
-
 _BUSY_UTILIZATION_RATIO = 0.05
-"""With no word from an engine, a GPU that ran kernels for this share of the time was at work."""
+"""A GPU that ran kernels for this share of the time was at work, and so was a process on it.
+
+Below, the driver's whole percents are too coarse to share anything by.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,95 +40,88 @@ class TokenWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """What an engine did in this tick, as far as it is known.
+class Holding:
+    """One engine's part in one GPU: what share of its joules and of its time, and in which state.
 
     Attributes:
-        was_active: Requests ran or tokens were counted; None where it was not read.
-        weight: Of the tokens counted.
-        listener_pid: The process to which GPU processes are traced back.
+        is_estimated: The shares are those of MIG's compute slices and no measurement.
     """
-
-    was_active: bool | None
-    weight: float = 0.0
-    listener_pid: int | None = None
-
-    @property
-    def is_up(self) -> bool:
-        """Whether it was read."""
-        return self.was_active is not None
-
-
-SILENT = Activity(was_active=None)
-"""An engine that was not read, or that nobody reads any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """One engine's part in one GPU: what share of its joules and of its time, and in which state."""
 
     engine: str
     state: State
     joules_share: float
     seconds_share: float
+    is_estimated: bool = False
 
 
-def gpu_owners(
-    reading: GpuReading,
-    earlier: tuple[str, ...],
-    activities: Mapping[str, Activity],
-    configured: Mapping[str, tuple[int | str, ...]],
-) -> tuple[str, ...]:
-    """Return the engines that use a GPU, best evidence first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """What one engine's processes, or everybody else's, have of a GPU.
 
-    The configuration; else the process list, each process traced back to the engine that listens; else who
-    used it before (its costs go on while it is down), unless it can be seen that all processes there are
-    others'. Where the process list or the engine's process cannot be seen and there is but one engine, that
-    one.
+    Attributes:
+        memory_bytes: None where the driver does not tell it of one of them.
+        sm_utilization_ratio: None where the driver does not tell it of any of them.
     """
-    stated = sorted(
-        engine for engine, gpus in configured.items() if reading.uuid in gpus or reading.index in gpus
-    )
-    if stated:
-        return tuple(stated)
-    free = {engine: a for engine, a in activities.items() if not configured.get(engine)}
-    found = sorted(engine for engine, activity in free.items() if _memory_bytes(reading.processes, activity))
-    if found:
-        return tuple(found)
-    kept = tuple(e for e in earlier if e in free and not _is_gone(reading, free[e]))
-    if kept or reading.fault is not None or len(free) != 1:
-        return kept
-    ((only, activity),) = free.items()
-    is_unseen = activity.is_up and activity.listener_pid is None
-    return (only,) if is_unseen or reading.processes is None else ()
+
+    memory_bytes: int | None
+    sm_utilization_ratio: float | None
 
 
-def gpu_holdings(
-    reading: GpuReading | None, owners: tuple[str, ...], activities: Mapping[str, Activity]
+def part_holdings(
+    part: GpuPart, owners: tuple[str, ...], activities: Mapping[str, Activity], tracer: Tracer
 ) -> tuple[Holding, ...]:
-    """Return how a GPU's joules and time are shared by its owners, or go to `UNALLOCATED`.
+    """Return how the joules and the time of a GPU, or of an instance, are shared.
+
+    While somebody is at work on it, joules go by SM activity; where that is not told, by the tokens computed;
+    while nobody is, by memory, as time does. What other programs hold and use beside its owners is
+    `UNALLOCATED`, as is a part without an owner.
 
     Args:
-        reading: What it said; None where it was not read.
-        owners: As `gpu_owners` gives them.
+        part: What was read of it.
+        owners: As `part_owners` gives them.
         activities: By engine; one that is not in it was not read either.
+        tracer: Of the same activities.
     """
-    processes = None if reading is None else reading.processes
-    utilization_ratio = 0.0 if reading is None else reading.utilization_ratio or 0.0
-    unheard = _state_unheard(processes, utilization_ratio)
     if not owners:
-        return (Holding(engine=UNALLOCATED, state=unheard, joules_share=1.0, seconds_share=1.0),)
-    of = {owner: activities.get(owner, SILENT) for owner in owners}
-    # What a GPU tells of an engine that was not heard, it tells of its only one.
-    silent = unheard if len(owners) == 1 else State.IDLE_EMPTY
-    states = {o: _state(processes, of[o]) if of[o].is_up else silent for o in owners}
-    held = _shares({owner: _memory_bytes(processes, of[owner]) for owner in owners})
-    active = {owner: of[owner].weight for owner in owners if states[owner] is State.ACTIVE}
-    joules = dict.fromkeys(owners, 0.0) | _shares(active) if active else held
-    return tuple(
-        Holding(engine=owner, state=states[owner], joules_share=joules[owner], seconds_share=held[owner])
+        state = _state_unheard(part.processes, part.utilization_ratio)
+        return (_whole(part, UNALLOCATED, state),)
+    traced = tracer.by_engine(part.processes)
+    uses = {owner: _use(traced.get(owner, ())) for owner in owners}
+    # Where no process is traced to an owner, those there may well be theirs.
+    is_traced = not traced.keys().isdisjoint(owners)
+    others = [p for engine, processes in traced.items() if engine not in uses for p in processes]
+    states = {
+        owner: _state(
+            part,
+            activity := activities.get(owner, SILENT),
+            uses[owner],
+            is_there=_is_there(part.processes, activity, owner in traced, is_traced=is_traced),
+            is_only=len(owners) == 1,
+        )
         for owner in owners
+    }
+    if is_traced and others:
+        uses[UNALLOCATED] = _use(others)
+        states[UNALLOCATED] = State.ACTIVE if _is_busy(uses[UNALLOCATED]) else State.IDLE_LOADED
+    held = _shares(_memory(uses))
+    weights = {o: activities[o].weight for o in owners if states[o] is State.ACTIVE and o in activities}
+    joules = _joules_shares(uses, states, weights, held)
+    return tuple(
+        Holding(
+            engine=name,
+            state=states[name],
+            joules_share=joules[name] * part.share,
+            seconds_share=held[name] * part.share,
+            is_estimated=part.is_estimated,
+        )
+        for name in uses
     )
+
+
+def unread_holdings(owners: tuple[str, ...], activities: Mapping[str, Activity]) -> tuple[Holding, ...]:
+    """Return how the time of a GPU that was not read is shared by its owners."""
+    part = GpuPart(uuid=None, gpu=("", -1), processes=None)
+    return part_holdings(part, owners, activities, Tracer({}))
 
 
 def engine_time_shares(activities: Mapping[str, Activity]) -> dict[tuple[str, State], float]:
@@ -145,18 +137,67 @@ def model_shares(
 ) -> dict[str, float]:
     """Return how an engine's joules and time are shared by its models.
 
-    By the tokens of this tick; while idle, by all tokens since the engine started; with none, evenly.
+    By the tokens of this tick; while idle, by all tokens since the engine started; with none, evenly. A token
+    weighs what the engine's own counters say of its time in prefill and decode since it started, else what
+    the settings say.
     """
-    moved = {m: weights.weight(i.input_tokens, i.output_tokens) for m, i in increases.items()}
-    if any(moved.values()):
-        return _shares({model: weight for model, weight in moved.items() if weight})
-    ever: dict[str, float] = {}
+    by_label: dict[str, list[CounterState]] = {}
     if cursor is not None:
         for name, state in cursor.models.items():
-            weight = weights.weight(state.input_tokens, state.output_tokens)
-            ever[cursor.label(name)] = ever.get(cursor.label(name), 0.0) + weight
+            by_label.setdefault(cursor.label(name), []).append(state)
+    timed = _timed_weights([state for states in by_label.values() for state in states])
+    own = {label: _timed_weights(states) or timed or weights for label, states in by_label.items()}
+    moved = {
+        m: own.get(m, timed or weights).weight(i.input_tokens, i.output_tokens) for m, i in increases.items()
+    }
+    if any(moved.values()):
+        return _shares({model: weight for model, weight in moved.items() if weight})
+    ever = {
+        label: sum(own[label].weight(state.input_tokens, state.output_tokens) for state in states)
+        for label, states in by_label.items()
+    }
     counted = {model: weight for model, weight in ever.items() if weight}
     return _shares(counted or ever or {DEFAULT_MODEL: 0.0})
+
+
+def _timed_weights(states: Sequence[CounterState]) -> TokenWeights | None:
+    """Return the seconds that a computed input and an output token took, on average; None where not told."""
+    told = [s for s in states if s.prefill_seconds is not None and s.decode_seconds is not None]
+    read, wrote = sum(s.input_tokens for s in told), sum(s.output_tokens for s in told)
+    prefill_seconds = sum(s.prefill_seconds or 0.0 for s in told)
+    decode_seconds = sum(s.decode_seconds or 0.0 for s in told)
+    # Engines count these seconds when a request ends: until then tokens without seconds are no free tokens.
+    is_told = (prefill_seconds > 0 or not read) and (decode_seconds > 0 or not wrote)
+    if not is_told or not (read or wrote):
+        return None
+    return TokenWeights(
+        input_weight=prefill_seconds / read if read else 0.0,
+        output_weight=decode_seconds / wrote if wrote else 0.0,
+    )
+
+
+def _whole(part: GpuPart, engine: str, state: State) -> Holding:
+    return Holding(
+        engine=engine,
+        state=state,
+        joules_share=part.share,
+        seconds_share=part.share,
+        is_estimated=part.is_estimated,
+    )
+
+
+def _joules_shares(
+    uses: Mapping[str, _Use],
+    states: Mapping[str, State],
+    weights: Mapping[str, float],
+    held: Mapping[str, float],
+) -> Mapping[str, float]:
+    if State.ACTIVE not in states.values():
+        return held
+    activity = {name: use.sm_utilization_ratio or 0.0 for name, use in uses.items()}
+    if sum(activity.values()) >= _BUSY_UTILIZATION_RATIO:
+        return _shares(activity)
+    return dict.fromkeys(uses, 0.0) | _shares(weights) if weights else held
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
@@ -167,32 +208,62 @@ def _shares(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items()}
 
 
-def _is_gone(reading: GpuReading, activity: Activity) -> bool:
-    """Return whether all processes on a GPU are others', from an engine whose own would be recognised."""
-    return bool(reading.processes) and activity.listener_pid is not None
-
-
-def _memory_bytes(processes: Processes, activity: Activity) -> int:
-    """Return the memory that an engine's processes hold; at least 1 for each that is there."""
-    pid = activity.listener_pid
-    return sum(
-        max(process.memory_bytes or 1, 1)
-        for process in processes or ()
-        if pid is not None and (pid == process.pid or pid in process.ancestors)
+def _use(processes: Sequence[GpuProcess]) -> _Use:
+    told = [p.sm_utilization_ratio for p in processes if p.sm_utilization_ratio is not None]
+    held = [p.memory_bytes for p in processes if p.memory_bytes is not None]
+    return _Use(
+        memory_bytes=sum(held) if len(held) == len(processes) else None,
+        sm_utilization_ratio=sum(told) if told else None,
     )
 
 
-def _state(processes: Processes, activity: Activity) -> State:
+def _memory(uses: Mapping[str, _Use]) -> dict[str, float]:
+    """Return the memory by which time is shared; where it is not told of everybody, alike for all there."""
+    if any(use.memory_bytes is None for use in uses.values()):
+        return {name: float(use.memory_bytes != 0) for name, use in uses.items()}
+    return {name: float(use.memory_bytes or 0) for name, use in uses.items()}
+
+
+def _is_busy(use: _Use) -> bool:
+    return (use.sm_utilization_ratio or 0.0) >= _BUSY_UTILIZATION_RATIO
+
+
+def _is_there(processes: Processes, activity: Activity, is_seen: bool, *, is_traced: bool) -> bool | None:
+    """Return whether an owner has a process on a GPU; None where that cannot be told.
+
+    That none is seen proves something where its own would be known for its own, and the list is not of
+    another namespace: it is empty, or others' were traced.
+    """
+    if is_seen:
+        return True
+    is_proven = activity.listener_pid is not None and (processes == () or is_traced)
+    return False if is_proven else None
+
+
+def _state(part: GpuPart, activity: Activity, use: _Use, *, is_there: bool | None, is_only: bool) -> State:
+    """Return what an owner's part of the joules is spent on.
+
+    Args:
+        part: What was read of the GPU or instance.
+        activity: Of the owner.
+        use: Of its processes there.
+        is_there: Whether it has some; None: that cannot be told.
+        is_only: Whether it is the only owner: what a GPU tells of a silent engine, it tells of it.
+    """
     if activity.was_active:
         return State.ACTIVE
-    # An empty list proves nothing where processes cannot be told apart anyway (a container's view).
-    is_empty = processes == () and activity.listener_pid is not None
-    return State.IDLE_EMPTY if is_empty else State.IDLE_LOADED
+    if activity.is_up:
+        return State.IDLE_EMPTY if is_there is False else State.IDLE_LOADED
+    if use.sm_utilization_ratio is not None:
+        return State.ACTIVE if _is_busy(use) else State.IDLE_LOADED
+    if is_only:
+        return _state_unheard(part.processes, part.utilization_ratio)
+    return State.IDLE_LOADED if is_there else State.IDLE_EMPTY
 
 
-def _state_unheard(processes: Processes, utilization_ratio: float) -> State:
+def _state_unheard(processes: Processes, utilization_ratio: float | None) -> State:
     """Return what a GPU alone tells: whether it was at work, and whether anything is on it."""
-    is_busy = utilization_ratio >= _BUSY_UTILIZATION_RATIO
+    is_busy = (utilization_ratio or 0.0) >= _BUSY_UTILIZATION_RATIO
     if is_busy and processes != ():
         return State.ACTIVE
     return State.IDLE_LOADED if processes else State.IDLE_EMPTY

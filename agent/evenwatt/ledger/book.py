@@ -8,13 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from evenwatt.ledger import narration
-from evenwatt.ledger.attribution import (
-    Activity,
-    Holding,
-    engine_time_shares,
-    gpu_holdings,
-    gpu_owners,
-)
+from evenwatt.ledger.attribution import Holding, engine_time_shares, part_holdings, unread_holdings
 from evenwatt.ledger.cursors import (
     MACHINE_KEY,
     GpuCursor,
@@ -33,6 +27,7 @@ from evenwatt.ledger.meter_faults import TickUse
 from evenwatt.ledger.rules import LedgerRules
 from evenwatt.ledger.spans import Span, span_between, split_at_boot
 from evenwatt.ledger.tokens import EngineIncrease
+from evenwatt.ledger.tracing import Activity, GpuPart, Tracer, gpu_parts, part_owners
 from evenwatt.model import (
     EngineReading,
     GpuReading,
@@ -129,16 +124,20 @@ class Ledger:
         before = self._machine
         machine = MachineCursor(first=moment, last=moment) if before is None else replace(before, last=moment)
         increases = self._fold_engines(journal, readings, machine.first, engines, counted)
-        activities = {engine: self._engines.activity(engine, readings, increases) for engine in counted}
         listings = [reading for reading in readings if isinstance(reading, GpusReading)]
         gpus = {gpu.uuid: gpu for listing in listings for gpu in listing.gpus}
+        activities = self._engines.activities(
+            counted, readings, increases, tuple(gpus.values()), moment.boot_id
+        )
+        local = {name: a for name, a in activities.items() if name not in self._rules.remote_engines}
+        tracer = Tracer(local)
         self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
         holdings = {}
         unwatched: list[Span] = []
         read_gpus: set[str] = set()
         for uuid, gpu in gpus.items():
-            energy = self._fold_gpu(journal, gpu, activities, machine.first)
-            holdings[uuid] = gpu_holdings(gpu, self._gpus[uuid].owners, activities)
+            energy = self._fold_gpu(journal, gpu, machine.first)
+            holdings[uuid] = self._hold(journal, gpu, local, tracer)
             self._book_energy(journal, gpu, energy, holdings[uuid], increases)
             unwatched += [part.span for part in energy.parts if self._rules.is_gap(part.span)]
             read_gpus |= {uuid} if energy.parts else set()
@@ -177,7 +176,6 @@ class Ledger:
         self,
         journal: Journal,
         gpu: GpuReading,
-        activities: Mapping[str, Activity],
         watching_since: Moment,
     ) -> EnergyIncrease:
         before = self._gpus.get(gpu.uuid)
@@ -187,7 +185,6 @@ class Ledger:
             watching_since=watching_since,
             longest_power_gap_seconds=self._rules.longest_power_gap_seconds,
         )
-        local = {name: a for name, a in activities.items() if name not in self._rules.remote_engines}
         check = cross_checked(
             increase.cursor.cross_check,
             gpu,
@@ -206,10 +203,37 @@ class Ledger:
             journal.event(narration.energy_refused(gpu, increase.refused_joules))
         if check.is_parted != increase.cursor.cross_check.is_parted:
             journal.event(narration.energy_disagreement(gpu, check))
-        owners = gpu_owners(gpu, increase.cursor.owners, local, self._rules.configured_gpus)
-        self._gpus[gpu.uuid] = replace(increase.cursor, owners=owners, cross_check=check)
-        journal.cursor(gpu_key(gpu.uuid), self._gpus[gpu.uuid].stored())
+        self._gpus[gpu.uuid] = replace(increase.cursor, cross_check=check)
         return increase
+
+    def _hold(
+        self, journal: Journal, gpu: GpuReading, activities: Mapping[str, Activity], tracer: Tracer
+    ) -> tuple[Holding, ...]:
+        """Return how a GPU is shared, part by part where it has parts, and keep whose it is."""
+        cursor = self._gpus[gpu.uuid]
+        parts = gpu_parts(gpu)
+        owners = {part.uuid: self._part_owners(part, cursor, activities, tracer) for part in parts}
+        everybody = tuple(sorted({engine for engines in owners.values() for engine in engines}))
+        instances = {part.uuid: owners[part.uuid] for part in parts if part.uuid and part.is_instance}
+        self._gpus[gpu.uuid] = replace(
+            cursor,
+            owners=everybody,
+            # A lost card tells of no instance; they are the same ones when it comes back.
+            instance_owners=cursor.instance_owners if gpu.fault is not None else instances,
+        )
+        journal.cursor(gpu_key(gpu.uuid), self._gpus[gpu.uuid].stored())
+        return tuple(
+            holding
+            for part in parts
+            for holding in part_holdings(part, owners[part.uuid], activities, tracer)
+        )
+
+    def _part_owners(
+        self, part: GpuPart, cursor: GpuCursor, activities: Mapping[str, Activity], tracer: Tracer
+    ) -> tuple[str, ...]:
+        kept = cursor.instance_owners.get(part.uuid or "", ())
+        earlier = kept if part.is_instance else cursor.owners
+        return part_owners(part, earlier, activities, self._rules.configured_gpus, tracer)
 
     def _book_energy(
         self,
@@ -295,7 +319,7 @@ class Ledger:
         shared: dict[tuple[str, State], float] = {}
         for uuid, held_before in owners.items():
             unread = tuple(owner for owner in held_before if owner in activities)
-            for holding in holdings.get(uuid) or gpu_holdings(None, unread, activities):
+            for holding in holdings.get(uuid) or unread_holdings(unread, activities):
                 key = (holding.engine, holding.state)
                 shared[key] = shared.get(key, 0.0) + holding.seconds_share / len(owners)
         return shared

@@ -128,6 +128,8 @@ class EngineCursor:
         requests_running: The gauge then; None where not told.
         requests_waiting: Likewise.
         parts: The names of the processes that counted on their own then; None where there are none by nature.
+        listener_pid: By which processes on a GPU were known for its own; holds for the boot of `moment`.
+        body: Likewise its container or unit.
     """
 
     engine: str
@@ -141,6 +143,8 @@ class EngineCursor:
     requests_running: int | None = None
     requests_waiting: int | None = None
     parts: frozenset[str] | None = None
+    listener_pid: int | None = None
+    body: str | None = None
 
     def label(self, model: str) -> str:
         """Return the label under which a model is booked."""
@@ -158,6 +162,8 @@ class EngineCursor:
             "requests_running": self.requests_running,
             "requests_waiting": self.requests_waiting,
             "parts": None if self.parts is None else sorted(self.parts),
+            "listener_pid": self.listener_pid,
+            "body": self.body,
             "models": _stored_models(self.models),
             "earlier": [
                 {"signals": dict(process.signals), "models": _stored_models(process.models)}
@@ -194,6 +200,7 @@ class GpuCursor:
         energy_joules: The energy counter's value then; None where power was integrated up to there.
         last_power: The newest power sample, from which the trapezoid goes on within one boot.
         owners: Engines that used it when last known; kept while they are down.
+        instance_owners: The same by MIG instance; empty without MIG.
         fault: Why it gave nothing at its last reading.
         is_doubted: The last value of its energy counter did not fit and is not in here; the next one decides.
     """
@@ -206,6 +213,7 @@ class GpuCursor:
     last_power: PowerSample | None = None
     last_power_boot_id: str = ""
     owners: tuple[str, ...] = ()
+    instance_owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fault: str | None = None
     is_doubted: bool = False
     cross_check: CrossCheck = CrossCheck()
@@ -225,6 +233,7 @@ class GpuCursor:
             ),
             "last_power_boot_id": self.last_power_boot_id,
             "owners": list(self.owners),
+            "instance_owners": {uuid: list(owners) for uuid, owners in self.instance_owners.items()},
             "fault": self.fault,
             "is_doubted": self.is_doubted,
             "cross_check": asdict(self.cross_check),
@@ -251,6 +260,8 @@ def stored_engine(value: Mapping[str, Any]) -> EngineCursor:
         requests_running=value.get("requests_running"),
         requests_waiting=value.get("requests_waiting"),
         parts=None if parts is None else frozenset(parts),
+        listener_pid=value.get("listener_pid"),
+        body=value.get("body"),
         models=_models(value["models"]),
         earlier=tuple(
             EarlierProcess(signals=process["signals"], models=_models(process["models"]))
@@ -271,6 +282,7 @@ def stored_gpu(value: Mapping[str, Any]) -> GpuCursor:
         last_power=None if power is None else PowerSample(boot_seconds=power[0], power_watts=power[1]),
         last_power_boot_id=value["last_power_boot_id"],
         owners=tuple(value["owners"]),
+        instance_owners={uuid: tuple(owners) for uuid, owners in value.get("instance_owners", {}).items()},
         fault=value["fault"],
         is_doubted=value["is_doubted"],
         cross_check=CrossCheck(**value["cross_check"]),

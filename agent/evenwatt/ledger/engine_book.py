@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from evenwatt.ledger import narration
-from evenwatt.ledger.attribution import SILENT, Activity, model_shares
+from evenwatt.ledger.attribution import model_shares
 from evenwatt.ledger.clients import client_increase
 from evenwatt.ledger.cursors import EngineCursor, client_key, engine_key, stored_engine
 from evenwatt.ledger.gauges import engine_use
@@ -12,7 +12,8 @@ from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.parts import PartBook, Watch
 from evenwatt.ledger.rules import LedgerRules
 from evenwatt.ledger.tokens import EngineIncrease, engine_increase
-from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, Moment, Reading
+from evenwatt.ledger.tracing import SILENT, Activity, environment_gpus
+from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, GpuReading, Moment, Reading
 
 __all__ = ["EngineBook"]
 
@@ -199,14 +200,36 @@ class EngineBook:
         if increase.span is not None:
             journal.clients(name, increase, increase.span, estimated=self._rules.is_gap(increase.span))
 
-    def activity(
-        self, engine: str, readings: Sequence[Reading], increases: Mapping[str, EngineIncrease]
-    ) -> Activity:
-        """Return what an engine did in the tick, as GPUs and time are shared by it."""
-        reading = next((r for r in readings if isinstance(r, EngineReading) and r.engine == engine), None)
-        if reading is None:
+    def activities(
+        self,
+        engines: Sequence[str],
+        readings: Sequence[Reading],
+        increases: Mapping[str, EngineIncrease],
+        gpus: Sequence[GpuReading],
+        boot_id: str,
+    ) -> dict[str, Activity]:
+        """Return what each engine did in the tick, as GPUs and time are shared by it.
+
+        An engine that was not read is known by the process that it had: a page that hangs while requests run
+        is no reason to give its joules to others.
+        """
+        read = {r.engine: r for r in readings if isinstance(r, EngineReading)}
+        return {
+            name: self._activity(read[name], increases[name], gpus)
+            if name in read
+            else self._silence(name, boot_id)
+            for name in engines
+        }
+
+    def _silence(self, engine: str, boot_id: str) -> Activity:
+        cursor = self._engines.get(engine)
+        if cursor is None or cursor.moment.boot_id != boot_id:
             return SILENT
-        increase = increases[engine]
+        return replace(SILENT, listener_pid=cursor.listener_pid, body=cursor.body)
+
+    def _activity(
+        self, reading: EngineReading, increase: EngineIncrease, gpus: Sequence[GpuReading]
+    ) -> Activity:
         return Activity(
             was_active=increase.moved or bool(reading.requests_running) or increase.ran_before,
             weight=sum(
@@ -214,6 +237,8 @@ class EngineBook:
                 for model in increase.models.values()
             ),
             listener_pid=reading.listener_pid,
+            body=reading.body,
+            environment_gpus=environment_gpus(reading.visible_gpus, gpus),
         )
 
     def model_shares(self, engine: str, increases: Mapping[str, EngineIncrease]) -> Mapping[str, float]:

@@ -145,7 +145,7 @@ class Journal:
             _book(self._gpus, (piece.minute, gpu.uuid), use)
             for holding in holdings:
                 for model, share in model_shares[holding.engine].items():
-                    usage = Usage(estimated=int(estimated))
+                    usage = Usage(estimated=int(estimated or holding.is_estimated))
                     spent = joules * holding.joules_share * share
                     usage.add_joules(holding.state, spent)
                     self._own((holding.engine, model, holding.state), joules=spent)

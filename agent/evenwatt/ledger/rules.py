@@ -17,9 +17,10 @@ class LedgerRules:
     Attributes:
         gap_after_seconds: An interval longer than this was not watched; what it holds is spread evenly and
             flagged.
-        configured_gpus: By engine, the indexes or UUIDs that the configuration states.
         in_totals: By engine, whether its tokens are added up, where the configuration says so; else those of
             a gateway are where no other engine is known.
+        configured_gpus: By engine, what the configuration states: indexes or UUIDs of GPUs, UUIDs of MIG
+            instances.
         remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
         weights: What tokens weigh where models share an engine, or engines a GPU.
         longest_power_gap_seconds: How far apart power samples may be joined by a line.

@@ -133,6 +133,8 @@ def engine_increase(
         parts=None
         if reading.parts is None
         else frozenset(part.name for part in reading.parts if not part.has_ended),
+        listener_pid=reading.listener_pid,
+        body=reading.body,
     )
     return EngineIncrease(
         span=basis.span,

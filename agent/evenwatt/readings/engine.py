@@ -11,11 +11,12 @@ from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import DEFAULT_MODEL, EngineReading, Epoch, Moment
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
+from evenwatt.readings.engine_body import EngineBody, engine_body
 from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
 from evenwatt.readings.engines.generic import CounterNames, generic_adapter
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
 from evenwatt.readings.http import Answer, HttpClient, shown_url
-from evenwatt.readings.processes import Listener, ListenerLookup, is_loopback
+from evenwatt.readings.processes import Listener, ListenerLookup, ProcessIdentity, is_loopback
 
 __all__ = ["ENGINE_KINDS", "EngineSource"]
 
@@ -73,6 +74,7 @@ class EngineSource:
         self._host = parts.hostname or ""
         self._lookup = ListenerLookup(self._host, parts.port or (443 if parts.scheme == "https" else 80))
         self._served: tuple[Mapping[str, str], str] | None = None
+        self._body: tuple[ProcessIdentity, EngineBody] | None = None
 
     @property
     def kind(self) -> str:
@@ -123,6 +125,7 @@ class EngineSource:
             models = adapter.models(samples, served_name)
             refuse_sums_too_large(models)
         self._adapter = adapter
+        own = self._engine_body(adapter.engine_url(samples), listener)
         return EngineReading(
             engine=self.name,
             kind=adapter.kind,
@@ -132,16 +135,22 @@ class EngineSource:
             clients=adapter.clients(samples),
             requests_running=None if adapter.running is None else adapter.running.gauge(samples),
             requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
-            listener_pid=self._engine_pid(adapter.engine_url(samples), listener),
+            listener_pid=None if own is None else own.pid,
+            body=None if own is None else own.body,
+            visible_gpus=None if own is None else own.visible_gpus,
         )
 
-    def _engine_pid(self, engine_url: str | None, listener: Listener | None) -> int | None:
-        """Return the process that GPUs are traced to: the engine's, also where a proxy serves its page."""
+    def _engine_body(self, engine_url: str | None, listener: Listener | None) -> EngineBody | None:
+        """Return what GPUs are traced to: the engine's processes, also where a proxy serves its page."""
         if engine_url is not None:
             parts = urlsplit(engine_url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
             listener = ListenerLookup(parts.hostname or "", port).listener()
-        return None if listener is None or listener.process is None else listener.process.pid
+        if listener is None or listener.process is None:
+            return None
+        if self._body is None or self._body[0] != listener.process:
+            self._body = (listener.process, engine_body(listener.process.pid))
+        return self._body[1]
 
     def _page(self, ends_boot_seconds: float) -> Answer:
         """Return the answer at the page's path; while the kind is not known, at the first that exists."""

@@ -1,4 +1,4 @@
-"""GPUs through NVIDIA's management library: the only importer of pynvml.
+"""GPUs through NVIDIA's management library; who uses them is asked in `evenwatt.readings.nvml_processes`.
 
 It asks each GPU one call at a time, so that a call which a GPU, a driver or a virtual machine lacks costs
 that value and nothing else. mW, mJ and % end here. A GPU is known by its UUID; its index is only a label.
@@ -18,8 +18,8 @@ import pynvml
 
 from evenwatt import clock
 from evenwatt.errors import SourceUnavailable
-from evenwatt.model import GpuProcess, GpuReading, GpusReading, PowerSample
-from evenwatt.readings import processes
+from evenwatt.model import GpuInstance, GpuReading, GpusReading, PowerSample
+from evenwatt.readings.nvml_processes import ProcessWatch, compute_slices, mig_instances, running_processes
 from evenwatt.units import JOULES_PER_MILLIJOULE, WATTS_PER_MILLIWATT
 
 __all__ = ["SAMPLES_KEPT", "NvmlSource", "nvml_available", "nvml_installed"]
@@ -121,6 +121,7 @@ class _Gpu:
         complaint: What the call that failed last said.
         fault: Why it cannot be read; None when it can.
         retry_boot_seconds: When a GPU with a fault is tried again.
+        compute_slices: Of the whole card; None until it was seen in MIG mode.
     """
 
     index: int
@@ -131,8 +132,10 @@ class _Gpu:
     complaint: str = ""
     fault: str | None = None
     retry_boot_seconds: float = 0.0
+    compute_slices: int | None = None
     power_samples: deque[PowerSample] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
     utilization_percents: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES_KEPT))
+    watch: ProcessWatch = field(default_factory=ProcessWatch)
 
     def open(self) -> None:
         """Ask the driver for the GPU: by UUID once that is known, because indexes shift.
@@ -158,6 +161,7 @@ class _Gpu:
         """Begin anew: the samples are in a reading."""
         self.power_samples.clear()
         self.utilization_percents.clear()
+        self.watch.forget_samples()
 
 
 class NvmlSource:
@@ -217,6 +221,8 @@ class NvmlSource:
             with contextlib.suppress(SourceUnavailable):
                 for gpu in self._gpus:
                     self._sample(gpu)
+                    if gpu.watch.is_shared:
+                        self._ask(gpu, gpu.watch.sample)
 
     def read(self) -> GpusReading:
         """Return a reading of every GPU.
@@ -279,6 +285,7 @@ class NvmlSource:
             if gpu.uuid in before:
                 known = before.pop(gpu.uuid)
                 gpu.power_samples, gpu.utilization_percents = known.power_samples, known.utilization_percents
+                gpu.watch = known.watch
         for gpu in before.values():
             gpu.has_call.clear()
             self._try_to_open(gpu)
@@ -311,6 +318,9 @@ class NvmlSource:
         power_watts = self._sample(gpu)
         memory_used_bytes, memory_bytes = self._ask(gpu, _memory) or (None, None)
         limit_mw = self._ask(gpu, pynvml.nvmlDeviceGetEnforcedPowerLimit)
+        instances = self._ask(gpu, mig_instances)
+        self._ask(gpu, gpu.watch.sample)
+        listed = self._ask(gpu, running_processes) if instances is None else None
         reading = replace(
             silent,
             energy_joules=_scaled(energy_mj, JOULES_PER_MILLIJOULE),
@@ -321,13 +331,21 @@ class NvmlSource:
             memory_used_bytes=memory_used_bytes,
             memory_bytes=memory_bytes,
             temperature_celsius=self._ask(gpu, _temperature_celsius),
-            processes=self._ask(gpu, _processes),
+            processes=None if listed is None else gpu.watch.told(listed),
+            instances=instances,
+            compute_slices=None if instances is None else self._compute_slices(gpu, instances),
         )
         if gpu.fault is not None:
             return replace(silent, fault=gpu.fault)
         if reading == silent:
             return replace(silent, fault=f"none of its calls gives a value: {gpu.complaint}")
         return reading
+
+    def _compute_slices(self, gpu: _Gpu, instances: tuple[GpuInstance, ...]) -> int | None:
+        """Return the slices of a card, asked anew only where it shows more than it was taken to have."""
+        if gpu.compute_slices is None or gpu.compute_slices < sum(part.compute_slices for part in instances):
+            gpu.compute_slices = self._ask(gpu, compute_slices)
+        return gpu.compute_slices
 
     def _sample(self, gpu: _Gpu) -> float | None:
         """Keep a sample of one GPU and return its power."""
@@ -396,18 +414,3 @@ def _temperature_celsius(handle: Any) -> float:
         return float(pynvml.nvmlDeviceGetTemperatureV(handle, pynvml.NVML_TEMPERATURE_GPU))
     except pynvml.NVMLError_FunctionNotFound:  # drivers before it
         return float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
-
-
-def _processes(handle: Any) -> tuple[GpuProcess, ...]:
-    try:
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
-    except pynvml.NVMLError_FunctionNotFound:  # drivers before it
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses_v2(handle)
-    return tuple(
-        GpuProcess(
-            pid=process.pid,
-            ancestors=processes.ancestors(process.pid),
-            memory_bytes=process.usedGpuMemory,
-        )
-        for process in running
-    )

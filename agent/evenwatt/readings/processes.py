@@ -6,6 +6,7 @@ it wrong. Where it does not tell (another user's process, another machine), the 
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +18,16 @@ import psutil
 
 from evenwatt.readings.sockets import Address, listening_sockets, parsed_address
 
-__all__ = ["FORWARDERS", "Listener", "ListenerLookup", "ProcessIdentity", "ancestors", "is_loopback"]
+__all__ = [
+    "FORWARDERS",
+    "Listener",
+    "ListenerLookup",
+    "ProcessIdentity",
+    "ancestors",
+    "body",
+    "cgroup_body",
+    "is_loopback",
+]
 
 _PROC = Path("/proc")
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -35,6 +45,11 @@ FORWARDERS = frozenset(
 
 Their start says nothing of the engine's: an ssh tunnel to an engine that has run for a year is a minute old.
 """
+
+
+_CONTAINER = re.compile(r"(?:[a-z]+(?:-[a-z]+)*-)?([0-9a-f]{64})(?:\.scope)?")
+_SHORT_ID = 12
+"""As container runtimes show an id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +146,30 @@ def ancestors(pid: int) -> tuple[int, ...]:
         parents.append(child.parent)
         child = parent
     return tuple(parents)
+
+
+def body(pid: int) -> str | None:
+    """Return the container or the service that a process runs in; None where in none, or not told."""
+    try:
+        return cgroup_body((_PROC / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None
+
+
+def cgroup_body(text: str) -> str | None:
+    """Return the container or the service that the text of /proc/PID/cgroup names; None: it names none.
+
+    `docker-<id>.scope`, `cri-containerd-<id>.scope` and `libpod-<id>.scope` are containers, as are folders
+    named by an id alone. Of units only services count: a session's scope holds whatever a person starts.
+    """
+    for line in text.splitlines():
+        for folder in reversed(line.rpartition(":")[2].split("/")):
+            container = _CONTAINER.fullmatch(folder)
+            if container is not None:
+                return f"container {container[1][:_SHORT_ID]}"
+            if folder.endswith(".service") and not folder.startswith("user@"):
+                return folder
+    return None
 
 
 def is_loopback(host: str) -> bool:

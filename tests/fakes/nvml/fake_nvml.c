@@ -21,6 +21,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define MAX_GPUS 16
 #define MAX_HANDLES 64
+#define MAX_INSTANCES 8
 #define MAX_PROCESSES 64
 #define MAX_RULES 32
 #define MAX_SEGMENTS 256
@@ -49,6 +50,19 @@ typedef struct {
     unsigned long long used_memory;
     unsigned int gpu_instance, compute_instance;
 } nvmlProcessInfo_t;
+typedef struct {
+    unsigned int pid;
+    unsigned long long time_stamp;
+    unsigned int sm, memory, encoder, decoder;
+} nvmlProcessUtilizationSample_t;
+typedef struct {
+    unsigned int multiprocessors, copy_engines, decoders, encoders, jpegs, ofas, gpu_slices, compute_slices;
+    unsigned long long memory_mib;
+} nvmlDeviceAttributes_t;
+typedef struct {
+    unsigned int id, is_p2p_supported, slices, instances, multiprocessors, copy_engines, decoders, encoders, jpegs, ofas;
+    unsigned long long memory_mib;
+} nvmlGpuInstanceProfileInfo_t;
 
 /* ---- the scenario ---- */
 
@@ -58,15 +72,26 @@ typedef struct { char symbol[NAME_SIZE]; Effect effect; double value; } Rule;
 typedef struct { Rule items[MAX_RULES]; int count; } Rules;
 
 typedef struct {
+    bool can_list;
+    nvmlProcessInfo_t items[MAX_PROCESSES];
+    unsigned int sm[MAX_PROCESSES];
+    unsigned int count;
+} Processes;
+
+typedef struct { char uuid[NAME_SIZE]; unsigned int slices; Processes processes; } Instance;
+
+typedef struct {
     char uuid[NAME_SIZE], name[NAME_SIZE];
     Segment power[MAX_SEGMENTS];
     int segments;
     double energy_since, limit_watts;
     unsigned long long memory_used, memory_total;
     int utilization, temperature;
-    bool has_energy, has_limit, has_memory, has_utilization, has_temperature, has_processes;
-    nvmlProcessInfo_t processes[MAX_PROCESSES];
-    unsigned int process_count;
+    bool has_energy, has_limit, has_memory, has_utilization, has_temperature, has_process_utilization, has_mig;
+    Processes processes, drawing;
+    unsigned int compute_slices;
+    Instance instances[MAX_INSTANCES];
+    unsigned int instance_count;
     Rules rules;
 } Gpu;
 
@@ -124,12 +149,20 @@ static void parse_global(Scenario *into, const char *line) {
     if (!parse_rule(&into->rules, line)) refuse("cannot read", line);
 }
 
-static void parse_process(Gpu *gpu, const char *line) {
-    claim((int)gpu->process_count, MAX_PROCESSES, line);
-    nvmlProcessInfo_t *process = &gpu->processes[gpu->process_count++];
+static void parse_process(Processes *into, const char *line) {
+    claim((int)into->count, MAX_PROCESSES, line);
+    nvmlProcessInfo_t *process = &into->items[into->count];
+    unsigned int *sm = &into->sm[into->count++];
     *process = (nvmlProcessInfo_t){.gpu_instance = UINT_MAX, .compute_instance = UINT_MAX};
-    if (sscanf(line, "process %u %llu", &process->pid, &process->used_memory) == 1)
-        process->used_memory = ULLONG_MAX; /* NVML_VALUE_NOT_AVAILABLE */
+    if (sscanf(line, "%*s %u %llu %u", &process->pid, &process->used_memory, sm) >= 2) return;
+    if (sscanf(line, "%*s %u - %u", &process->pid, sm) < 1) refuse("cannot read", line);
+    process->used_memory = ULLONG_MAX; /* NVML_VALUE_NOT_AVAILABLE */
+}
+
+static void parse_instance(Gpu *gpu, const char *line) {
+    claim((int)gpu->instance_count, MAX_INSTANCES, line);
+    Instance *next = &gpu->instances[gpu->instance_count++];
+    if (sscanf(line, "instance %95s %u", next->uuid, &next->slices) != 2) refuse("cannot read", line);
 }
 
 static void parse_power(Gpu *gpu, const char *line) {
@@ -139,10 +172,19 @@ static void parse_power(Gpu *gpu, const char *line) {
         refuse("cannot read", line);
 }
 
+/* Of the instance that was begun last; without one, of the whole GPU. */
+static Processes *processes_of_last(Gpu *gpu) {
+    return gpu->instance_count > 0 ? &gpu->instances[gpu->instance_count - 1].processes : &gpu->processes;
+}
+
 static void parse_gpu(Gpu *gpu, const char *line) {
     if (strncmp(line, "power ", 6) == 0) parse_power(gpu, line);
-    else if (strncmp(line, "process ", 8) == 0) parse_process(gpu, line);
-    else if (strcmp(line, "processes") == 0) gpu->has_processes = true;
+    else if (strncmp(line, "process ", 8) == 0) parse_process(processes_of_last(gpu), line);
+    else if (strncmp(line, "drawing ", 8) == 0) parse_process(&gpu->drawing, line);
+    else if (strncmp(line, "instance ", 9) == 0) parse_instance(gpu, line);
+    else if (strcmp(line, "processes") == 0) processes_of_last(gpu)->can_list = true;
+    else if (strcmp(line, "process_utilization") == 0) gpu->has_process_utilization = true;
+    else if (sscanf(line, "mig %u", &gpu->compute_slices) == 1) gpu->has_mig = true;
     else if (sscanf(line, "energy_since %lf", &gpu->energy_since) == 1) gpu->has_energy = true;
     else if (sscanf(line, "limit %lf", &gpu->limit_watts) == 1) gpu->has_limit = true;
     else if (sscanf(line, "memory %llu %llu", &gpu->memory_used, &gpu->memory_total) == 2) gpu->has_memory = true;
@@ -239,9 +281,18 @@ static void count_call(const char *symbol) {
     calls[i].calls++;
 }
 
+static const Instance *find_instance(const Gpu *gpu, const char *uuid) {
+    for (unsigned int i = 0; i < gpu->instance_count; i++)
+        if (strcmp(gpu->instances[i].uuid, uuid) == 0) return &gpu->instances[i];
+    return NULL;
+}
+
+/* An instance is found as its card: whatever is not told of instances is, on a real one, told of the whole card. */
 static Gpu *find_gpu(const char *uuid) {
-    for (unsigned int i = 0; i < scenario.gpu_count; i++)
-        if (strcmp(scenario.gpus[i].uuid, uuid) == 0) return &scenario.gpus[i];
+    for (unsigned int i = 0; i < scenario.gpu_count; i++) {
+        Gpu *gpu = &scenario.gpus[i];
+        if (strcmp(gpu->uuid, uuid) == 0 || find_instance(gpu, uuid) != NULL) return gpu;
+    }
     return NULL;
 }
 
@@ -301,14 +352,14 @@ static nvmlReturn_t end(nvmlReturn_t answer) {
     return answer;
 }
 
-/* Runs `answer`, which sees `gpu` of the present scenario, between begin() and end(). */
-#define ANSWER_FOR(uuid_, answer)                             \
+/* Runs what follows the UUID, which sees `gpu` of the present scenario, between begin() and end(). */
+#define ANSWER_FOR(uuid_, ...)                                \
     do {                                                      \
         nvmlReturn_t result = begin(__func__, uuid_);         \
         if (result != SUCCESS) return end(result);            \
         const Gpu *gpu = find_gpu(uuid_);                     \
         if (gpu == NULL) return end(GPU_IS_LOST);             \
-        answer                                                \
+        __VA_ARGS__                                           \
         return end(SUCCESS);                                  \
     } while (0)
 
@@ -383,7 +434,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, Handle **device)
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(Handle *device, char *uuid, unsigned int length) {
-    ANSWER_FOR(device->uuid, { return end(give_text(gpu->uuid, uuid, length)); });
+    ANSWER_FOR(device->uuid, { return end(give_text(device->uuid, uuid, length)); });
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetName(Handle *device, char *name, unsigned int length) {
@@ -442,23 +493,90 @@ EXPORT nvmlReturn_t nvmlDeviceGetTemperature(Handle *device, unsigned int sensor
     });
 }
 
-static nvmlReturn_t list_processes(const Gpu *gpu, unsigned int *count, nvmlProcessInfo_t *list) {
+static nvmlReturn_t list_processes(const Gpu *gpu, const char *uuid, unsigned int *count, nvmlProcessInfo_t *list) {
+    const Instance *instance = find_instance(gpu, uuid);
+    const Processes *processes = instance == NULL ? &gpu->processes : &instance->processes;
     unsigned int room = *count;
-    if (!gpu->has_processes) return NOT_SUPPORTED;
-    *count = gpu->process_count;
-    if (room < gpu->process_count) return INSUFFICIENT_SIZE;
-    if (list != NULL) memcpy(list, gpu->processes, gpu->process_count * sizeof *list);
+    if (!processes->can_list) return NOT_SUPPORTED;
+    *count = processes->count;
+    if (room < processes->count) return INSUFFICIENT_SIZE;
+    if (list != NULL) memcpy(list, processes->items, processes->count * sizeof *list);
     return SUCCESS;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(Handle *device, unsigned int *count,
                                                             nvmlProcessInfo_t *list) {
-    ANSWER_FOR(device->uuid, { return end(list_processes(gpu, count, list)); });
+    ANSWER_FOR(device->uuid, { return end(list_processes(gpu, device->uuid, count, list)); });
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(Handle *device, unsigned int *count,
                                                             nvmlProcessInfo_t *list) {
-    ANSWER_FOR(device->uuid, { return end(list_processes(gpu, count, list)); });
+    ANSWER_FOR(device->uuid, { return end(list_processes(gpu, device->uuid, count, list)); });
+}
+
+/* One sample for each process that was not idle, taken now; with none, NOT_FOUND. */
+static nvmlReturn_t sample_processes(const Gpu *gpu, nvmlProcessUtilizationSample_t *list, unsigned int *count,
+                                     unsigned long long last_seen) {
+    const Processes *both[] = {&gpu->processes, &gpu->drawing};
+    struct timespec now;
+    unsigned int busy = 0, room = *count;
+    clock_gettime(CLOCK_REALTIME, &now);
+    unsigned long long micros = (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000;
+    if (!gpu->has_process_utilization || gpu->has_mig) return NOT_SUPPORTED;
+    for (int kind = 0; kind < 2; kind++) {
+        for (unsigned int i = 0; micros > last_seen && i < both[kind]->count; i++) {
+            if (both[kind]->sm[i] == 0) continue;
+            if (list != NULL && busy < room)
+                list[busy] = (nvmlProcessUtilizationSample_t){
+                    .pid = both[kind]->items[i].pid, .time_stamp = micros, .sm = both[kind]->sm[i]};
+            busy++;
+        }
+    }
+    *count = busy;
+    if (busy == 0) return NOT_FOUND;
+    return list == NULL || busy > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(Handle *device, nvmlProcessUtilizationSample_t *list,
+                                                    unsigned int *count, unsigned long long last_seen) {
+    ANSWER_FOR(device->uuid, { return end(sample_processes(gpu, list, count, last_seen)); });
+}
+
+/* ---- MIG ---- */
+
+EXPORT nvmlReturn_t nvmlDeviceGetMigMode(Handle *device, unsigned int *current, unsigned int *pending) {
+    ANSWER_FOR(device->uuid, {
+        if (!gpu->has_mig) return end(NOT_SUPPORTED);
+        *current = *pending = 1;
+    });
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(Handle *device, unsigned int *count) {
+    ANSWER_FOR(device->uuid, { *count = gpu->has_mig ? MAX_INSTANCES : 0; });
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(Handle *device, unsigned int index, Handle **instance) {
+    ANSWER_FOR(device->uuid, {
+        if (index >= gpu->instance_count) return end(NOT_FOUND);
+        *instance = handle_of(gpu->instances[index].uuid);
+    });
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetAttributes_v2(Handle *device, nvmlDeviceAttributes_t *attributes) {
+    ANSWER_FOR(device->uuid, {
+        const Instance *instance = find_instance(gpu, device->uuid);
+        if (instance == NULL) return end(NOT_SUPPORTED);
+        *attributes = (nvmlDeviceAttributes_t){.gpu_slices = instance->slices, .compute_slices = instance->slices};
+    });
+}
+
+/* Profile n of the fake has n + 1 slices, up to those of the card. */
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceProfileInfo(Handle *device, unsigned int profile,
+                                                        nvmlGpuInstanceProfileInfo_t *info) {
+    ANSWER_FOR(device->uuid, {
+        if (profile >= gpu->compute_slices) return end(NOT_SUPPORTED);
+        *info = (nvmlGpuInstanceProfileInfo_t){.id = profile, .slices = profile + 1};
+    });
 }
 
 /* Not NVML's: how often this process called a symbol, so that a test can see that a call was not made. */

@@ -1,8 +1,11 @@
 """Whose joules and seconds: owners of GPUs, shares of engines and models, states."""
 
+from dataclasses import replace
+
 import pytest
 
 from evenwatt.ledger import LedgerRules, TokenWeights
+from evenwatt.model import GpuInstance, VisibleGpus
 from ledger_values import Books, at, counters, engine, gpu, gpus, process
 
 A, B = "GPU-a", "GPU-b"
@@ -173,6 +176,16 @@ def test_two_engines_can_be_configured_on_one_gpu():
     assert server.fold({}, chat={}, embed={}).owners == {A: ("chat", "embed")}
 
 
+def test_an_engine_that_is_said_to_use_no_gpu_gets_none():
+    """An empty list is a statement too: what its processes use all the same is nobody's."""
+    server = Server(LedgerRules(configured_gpus={"chat": ()}))
+    for _ in range(2):
+        server.fold({"processes": (process(7),)}, chat={"pid": 7})
+
+    assert server.owners == {A: ()}
+    assert server.joules("unallocated") == 100
+
+
 def test_a_configured_engine_that_was_never_read_holds_its_gpu():
     """A server that is down costs what it costs, also before its first answer."""
     server = Server(LedgerRules(configured_gpus={"chat": (0,)}))
@@ -314,6 +327,279 @@ def test_active_engines_without_tokens_share_evenly():
     assert (server.joules("chat"), server.joules("embed")) == (50, 50)
 
 
+# --- SM activity, other programs ---------------------------------------------------------------------------
+
+
+def busy(chat, embed, *others):
+    """Return a GPU whose processes kept so much of its multiprocessors busy, and held as much memory each."""
+    ours = (process(7, memory=4, sm=chat), process(6, memory=4, sm=embed))
+    return {"processes": (*ours, *(process(90 + n, memory=4, sm=sm) for n, sm in enumerate(others)))}
+
+
+def test_active_energy_is_shared_by_sm_activity_where_it_is_told():
+    """What the driver measured is better than tokens, which say nothing of the size of a model."""
+    server = Server()
+    server.fold(busy(0.6, 0.2), chat={"pid": 7} | wrote(0), embed={"pid": 6} | wrote(0))
+    server.fold(busy(0.6, 0.2), chat={"pid": 7} | wrote(1), embed={"pid": 6} | wrote(999))
+
+    assert (server.joules("chat"), server.joules("embed")) == pytest.approx((75, 25), rel=1e-12)
+    assert (server.seconds("chat"), server.seconds("embed")) == (5, 5)
+
+
+def test_other_programs_have_their_part_of_energy_and_time():
+    """A game beside an engine pays its own kernels and its own memory, to nobody's account."""
+    server = Server()
+    for tokens in (0, 1):
+        server.fold(busy(0.3, 0.1, 0.6), chat={"pid": 7} | wrote(tokens), embed={"pid": 6})
+
+    shares = {"chat": 30, "embed": 10, "unallocated": 60}
+    assert {name: server.joules(name) for name in shares} == pytest.approx(shares, rel=1e-12)
+    assert server.seconds("unallocated") == pytest.approx(10 / 3)
+    assert server.books.total("active_joules", engine="unallocated") == pytest.approx(60)
+
+
+def test_an_idle_program_beside_an_engine_pays_its_memory_only():
+    """What only holds memory has a share of the time, and of the energy while nothing computes."""
+    server = Server()
+    card = {"processes": (process(7, memory=3, sm=0.5), process(99, memory=1, sm=0.0))}
+    idle = {"processes": (process(7, memory=3, sm=0.0), process(99, memory=1, sm=0.0))}
+    server.fold(card, chat={"pid": 7, "running": 1}).fold(card, chat={"pid": 7, "running": 0})
+
+    assert (server.joules("chat"), server.joules("unallocated")) == (100, 0)
+    assert (server.seconds("chat"), server.seconds("unallocated")) == (7.5, 2.5)
+
+    server.fold(idle, chat={"pid": 7, "running": 0})
+
+    assert (server.joules("chat"), server.joules("unallocated")) == (175, 25)
+    assert server.books.total("idle_loaded_joules", engine="unallocated") == 25
+
+
+def test_without_sm_activity_other_programs_get_no_active_energy():
+    """Whose kernels ran is then not known, and the engine's tokens are all there is."""
+    server = Server()
+    card = {"processes": (process(7, memory=3), process(99, memory=1))}
+    server.fold(card, chat={"pid": 7} | wrote(0)).fold(card, chat={"pid": 7} | wrote(5))
+
+    assert (server.joules("chat"), server.joules("unallocated")) == (100, 0)
+    assert (server.seconds("chat"), server.seconds("unallocated")) == (7.5, 2.5)
+
+
+def test_a_percent_of_sm_activity_shares_nothing():
+    """Below what whole percents can tell, tokens decide."""
+    server = Server()
+    for tokens in (0, 10):
+        server.fold(busy(0.0, 0.01), chat={"pid": 7} | wrote(tokens), embed={"pid": 6})
+
+    assert (server.joules("chat"), server.joules("embed")) == (100, 0)
+
+
+def test_where_memory_is_not_told_all_hold_alike():
+    """Unknown memory is not no memory."""
+    server = Server()
+    card = {"processes": (process(7), process(99, memory=1 << 30))}
+    for _ in range(2):
+        server.fold(card, chat={"pid": 7})
+
+    assert (server.seconds("chat"), server.seconds("unallocated")) == (5, 5)
+
+
+def test_an_engine_that_does_not_answer_is_known_by_the_process_that_it_had():
+    """A page that hangs under load is no reason to give its joules to its neighbour, or to nobody."""
+    server = Server().fold(busy(0.6, 0.2), chat={"pid": 7}, embed={"pid": 6, "running": 1})
+    server.books = server.books.reopened()
+    server.fold(busy(0.6, 0.2, 0.2), embed={"pid": 6, "running": 1})
+
+    assert server.owners == {A: ("chat", "embed")}
+    assert server.books.total("active_joules", engine="chat") == pytest.approx(60)
+
+
+def test_a_process_number_of_an_earlier_boot_is_nobody_s():
+    """After a reboot another program may have the number of an engine that did not come back."""
+    books = Server().fold(busy(0.6, 0.2), chat={"pid": 7}, embed={"pid": 6}).books
+    card = gpu(at(20, boot="boot-2", uptime=5), 3.0, uuid=A, **busy(0.6, 0.2))
+    books.fold(at(20, boot="boot-2", uptime=5), gpus(card))
+
+    assert books.total("active_joules", engine="chat") is None
+
+
+def test_a_configured_engine_shares_its_gpu_with_one_that_is_seen_on_it():
+    """To say whose a GPU is does not make another engine's processes there disappear."""
+    server = Server(LedgerRules(configured_gpus={"chat": (0,)}))
+    for _ in range(2):
+        server.fold(shared(3, 1), chat={"pid": 7}, embed={"pid": 6})
+
+    assert server.owners == {A: ("chat", "embed")}
+    assert (server.joules("chat"), server.joules("embed")) == (75, 25)
+
+
+def test_an_unloaded_engine_beside_a_loaded_one_is_empty():
+    """Its own process would be recognised where another one's is."""
+    server = Server(LedgerRules(configured_gpus={"chat": (0,), "embed": (0,)}))
+    for _ in range(2):
+        server.fold({"processes": (process(6, memory=1),)}, chat={"pid": 7}, embed={"pid": 6})
+
+    assert server.books.total("idle_empty_seconds", engine="chat") == 0
+    assert server.books.total("idle_loaded_joules", engine="embed") == 100
+
+
+# --- container, unit, environment --------------------------------------------------------------------------
+
+
+def test_a_process_in_an_engine_s_container_or_unit_is_the_engine_s():
+    """Where the one that listens and the one that computes are siblings, they still share a cgroup."""
+    server = Server()
+    card = {"processes": (process(9, below=(5, 1), body="tgi.service"),)}
+    server.fold(card, chat={"pid": 7, "body": "tgi.service"}, embed={"pid": 6, "body": "x.service"})
+
+    assert server.owners == {A: ("chat",)}
+
+
+def test_a_unit_of_two_engines_tells_nothing():
+    """In a container with two engines only the process tree tells them apart."""
+    server = Server()
+    pages = {"chat": {"pid": 7, "body": "all.service"}, "embed": {"pid": 6, "body": "all.service"}}
+    server.fold({"processes": (process(9, below=(5, 1), body="all.service"),)}, **pages)
+
+    assert server.owners == {A: ()}
+
+    server.fold({"processes": (process(9, below=(6, 1), body="all.service"),)}, **pages)
+
+    assert server.owners == {A: ("embed",)}
+
+
+def sees(*cuda, container=None, pci=False):
+    """Return what an engine's environment says."""
+    return VisibleGpus(container=container, cuda=cuda or None, is_pci_order=pci)
+
+
+@pytest.mark.parametrize(
+    ("visible", "owned"),
+    [
+        (sees("1"), (B,)),
+        (sees("1", "0"), (A, B)),
+        (sees("GPU-b"), (B,)),
+        (sees("GPU-"), ()),
+        (sees("0", "-1", "1"), (A,)),
+        (sees("7"), ()),
+        (sees("0", container=("1",)), (B,)),
+        (sees("0", container=("GPU-b", "GPU-a")), (B,)),
+        (sees(container=("1",)), (B,)),
+        (sees("1", container=("all",)), (B,)),
+        (sees(container=("all",)), ()),
+        (VisibleGpus(cuda=()), ()),
+    ],
+)
+def test_an_environment_tells_gpus_where_processes_cannot_be_traced(visible, owned):
+    """CUDA's numbers count among what the container was given, and end at the first that means nothing."""
+    server = Server().fold({}, {}, chat={"pid": 7, "visible_gpus": visible}, embed={"pid": 6})
+
+    assert {uuid for uuid, engines in server.owners.items() if engines == ("chat",)} == set(owned)
+
+
+def test_numbers_of_different_cards_need_the_driver_s_order():
+    """CUDA counts the fastest first unless it is told to count by bus."""
+    moment = at(0)
+    listing = gpus(gpu(moment, 0.0, uuid=A), replace(gpu(moment, 0.0, uuid=B, index=1), name="Other"))
+    for is_pci, owned in ((False, ()), (True, ("chat",))):
+        books = Books()
+        page = reading(moment, "chat", pid=7, visible_gpus=sees("0", pci=is_pci))
+        books.fold(moment, page, reading(moment, "embed", pid=6), listing)
+
+        assert books.ledger.gpu_owners[A] == owned
+
+
+def test_a_process_that_is_traced_is_better_than_an_environment():
+    """What runs on a GPU decides where it can be seen."""
+    server = Server()
+    card = {"processes": (process(6, below=(1,)),)}
+    server.fold(card, chat={"pid": 7, "visible_gpus": sees("0")}, embed={"pid": 6})
+
+    assert server.owners == {A: ("embed",)}
+
+
+def test_the_only_engine_has_no_gpu_that_its_environment_denies_it():
+    """One engine that was started with one GPU of two is not given the other one."""
+    server = Server().fold({}, {}, chat={"pid": 7, "visible_gpus": sees("1")})
+
+    assert server.owners == {A: (), B: ("chat",)}
+
+
+# --- MIG ---------------------------------------------------------------------------------------------------
+
+
+def divided(*instances, slices=7):
+    """Return a card in MIG mode, its instances given as (slices, processes)."""
+    parts = tuple(
+        GpuInstance(uuid=f"MIG-{number}", compute_slices=count, processes=processes)
+        for number, (count, processes) in enumerate(instances)
+    )
+    return {"instances": parts, "compute_slices": slices}
+
+
+def test_a_card_in_mig_mode_is_shared_by_compute_slices_and_marked_estimated():
+    """There is one power sensor for all instances; what no instance or no engine has is nobody's."""
+    server = Server()
+    card = divided((3, (process(7, memory=1),)), (2, (process(6, memory=9),)), (1, ()))
+    for _ in range(2):
+        server.fold(card, chat={"pid": 7, "running": 1}, embed={"pid": 6, "running": 0})
+
+    shares = {"chat": 300 / 7, "embed": 200 / 7, "unallocated": 200 / 7}
+    assert server.owners == {A: ("chat", "embed")}
+    assert {name: server.joules(name) for name in shares} == pytest.approx(shares, rel=1e-12)
+    assert {name: server.seconds(name) * 10 for name in shares} == pytest.approx(shares, rel=1e-12)
+    assert server.books.total("active_joules", engine="chat") == pytest.approx(300 / 7)
+    assert server.books.total("idle_loaded_joules", engine="embed") == pytest.approx(200 / 7)
+    assert server.books.total("idle_empty_joules", engine="unallocated") == pytest.approx(200 / 7)
+    assert all(row.estimated for row in server.books.rows())
+    assert not any(row.estimated for row in server.books.posted.gpus.values())
+
+
+def test_two_engines_on_one_instance_share_it_as_they_would_a_card():
+    """MIG tells no SM activity by process, so tokens and memory decide within an instance."""
+    server = Server()
+    card = divided((7, (process(7, memory=3), process(6, memory=1))))
+    server.fold(card, chat={"pid": 7} | wrote(0), embed={"pid": 6} | wrote(0))
+    server.fold(card, chat={"pid": 7} | wrote(10), embed={"pid": 6} | wrote(40))
+
+    assert (server.joules("chat"), server.joules("embed")) == (20, 80)
+    assert (server.seconds("chat"), server.seconds("embed")) == (7.5, 2.5)
+
+
+def test_an_instance_can_be_configured():
+    """`gpus:` may name an instance, or the card, whose every part is then the engine's."""
+    card = divided((4, None), (2, None))
+    one = Server(LedgerRules(configured_gpus={"chat": ("MIG-1",)}))
+    whole = Server(LedgerRules(configured_gpus={"chat": (0,)}))
+    for _ in range(2):
+        one.fold(card, chat={}, embed={"pid": 6})
+        whole.fold(card, chat={}, embed={"pid": 6})
+
+    assert one.joules("chat") == pytest.approx(200 / 7)
+    assert whole.joules("chat") == pytest.approx(100)
+
+
+def test_an_environment_may_name_an_instance():
+    """CUDA_VISIBLE_DEVICES takes UUIDs of instances."""
+    server = Server()
+    card = divided((4, None), (3, None))
+    for _ in range(2):
+        server.fold(card, chat={"pid": 7, "visible_gpus": sees("MIG-1")}, embed={"pid": 6})
+
+    assert server.joules("chat") == pytest.approx(300 / 7)
+
+
+def test_an_engine_that_is_down_keeps_its_instance():
+    """While it restarts its instance costs what it costs, also for a new agent."""
+    server = Server()
+    card, empty = divided((4, (process(7),)), (3, (process(6),))), divided((4, ()), (3, (process(6),)))
+    server.fold(card, chat={"pid": 7}, embed={"pid": 6}).fold(empty, embed={"pid": 6})
+    server.books = server.books.reopened()
+    server.fold({"fault": "lost"}, embed={"pid": 6}).fold(empty, embed={"pid": 6})
+
+    assert server.books.total("idle_empty_joules", engine="chat") > 0
+    assert server.owners == {A: ("chat", "embed")}
+
+
 # --- no GPU ------------------------------------------------------------------------------------------------
 
 
@@ -378,3 +664,44 @@ def test_a_silent_engine_is_shared_as_before():
     server = Server().fold({}, chat=page(small=(0, 10), large=(0, 30))).fold({})
 
     assert server.books.joules("chat", "small") == 25
+
+
+def timed(**models):
+    """Return a page of models that have read, written and spent so many seconds in prefill and decode."""
+    return {
+        "models": [
+            counters(name, read=read, wrote=wrote, prefill=prefill, decode=decode)
+            for name, (read, wrote, prefill, decode) in models.items()
+        ]
+    }
+
+
+def test_tokens_weigh_what_the_engine_s_own_times_say():
+    """Of two models the slower one's token is the dearer one, whatever the settings say."""
+    server = Server(LedgerRules(weights=TokenWeights(input_weight=1.0, output_weight=1.0)))
+    server.fold({}, chat=timed(small=(1000, 100, 1.0, 1.0), large=(1000, 100, 4.0, 9.0)))
+    server.fold({}, chat=timed(small=(1000, 200, 1.0, 2.0), large=(1000, 200, 4.0, 18.0)))
+
+    assert server.books.joules("chat", "small") == pytest.approx(10)
+    assert server.books.joules("chat", "large") == pytest.approx(90)
+
+
+def test_a_model_whose_times_are_not_known_yet_weighs_as_the_engine_does():
+    """Times are counted when a request ends; a model's first tokens are not free until then."""
+    server = Server()
+    server.fold({}, chat=timed(small=(100, 100, 1.0, 4.0), new=(0, 0, 0.0, 0.0)))
+    server.fold({}, chat=timed(small=(200, 100, 2.0, 4.0), new=(0, 75, 0.0, 0.0)))
+
+    # 100 x 0.01 s for what was read; 75 x 0.04 s, as output takes on average, for what was written.
+    assert server.books.joules("chat", "small") == pytest.approx(100 * 1.0 / (1.0 + 75 * 4 / 175))
+    assert server.books.joules("chat", "small") + server.books.joules("chat", "new") == pytest.approx(100)
+
+
+def test_an_embedding_model_pays_for_what_it_reads():
+    """A model that generates nothing has its share all the same, and is at work while it reads."""
+    server = Server()
+    server.fold({}, chat=page(embed=(0, 0), large=(0, 0)))
+    server.fold({}, chat=page(embed=(500, 0), large=(0, 100)))
+
+    assert server.books.joules("chat", "embed") == pytest.approx(50)
+    assert server.books.total("active_joules", engine="chat") == pytest.approx(100)

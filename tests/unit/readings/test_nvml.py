@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from evenwatt.errors import SourceUnavailable
 from evenwatt.readings.nvml import SAMPLES_KEPT, NvmlSource, nvml_available
-from fake_nvml import FakeGpu, Scenario, boot_seconds, build_library, load_library
+from fake_nvml import FakeGpu, FakeInstance, Scenario, boot_seconds, build_library, load_library
 
 NOT_SUPPORTED = 3
 DRIVER_NOT_LOADED = 9
@@ -315,6 +317,135 @@ def test_a_gpu_that_answers_nothing_has_a_fault(scenario, source):
     scenario.write()
 
     assert "Not Supported" in read_first(source).fault
+
+
+def use(*processes):
+    """Return a GPU that tells what each of its processes does: (PID, bytes, percent)."""
+    return FakeGpu("GPU-one", processes=list(processes), has_process_utilization=True)
+
+
+def activity(gpu):
+    """Return the SM activity that is told of each process of a GPU."""
+    return {process.pid: process.sm_utilization_ratio for process in gpu.processes}
+
+
+def test_activity_of_processes_is_the_mean_of_its_samples(scenario, source):
+    """Each sample is taken as often as power, and who is in none of them was idle."""
+    scenario.gpus[0] = use((1, 4_000, 60), (2, 1_000, 20), (3, 1_000))
+    scenario.write()
+
+    assert activity(read_first(source)) == {1: None, 2: None, 3: None}
+
+    source.sample()
+    scenario.gpus[0] = use((1, 4_000, 0), (2, 1_000, 40), (3, 1_000))
+    scenario.write()
+
+    # Twice as at first, by the first reading's list and the sample; once as it is now.
+    assert activity(read_first(source)) == pytest.approx({1: 0.3, 2: 0.3, 3: 0.0})
+    assert activity(read_first(source)) == pytest.approx({1: 0.0, 2: 0.4, 3: 0.0})
+
+
+def test_activity_of_a_single_process_is_asked_once_a_reading(library, scenario, source):
+    """Where nothing is shared no call is spent on how."""
+    scenario.gpus = [use((1, 4_000, 60))]
+    scenario.write()
+    source.read()
+    before = library.fake_nvml_calls(b"nvmlDeviceGetProcessUtilization")
+    for _ in range(5):
+        source.sample()
+
+    assert library.fake_nvml_calls(b"nvmlDeviceGetProcessUtilization") == before
+    assert activity(read_first(source)) == pytest.approx({1: 0.6})
+
+
+def test_a_process_that_ended_keeps_its_place_until_the_next_reading(scenario, source):
+    """A model that was unloaded in between is still known for the engine's by its parents."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as child:
+        scenario.gpus[0] = use((child.pid, 4_000, 60), (2, 1_000, 20))
+        scenario.write()
+        source.read()
+        source.sample()
+        child.kill()
+    scenario.gpus[0] = use((2, 1_000, 20))
+    scenario.write()
+
+    (stays, ended) = read_first(source).processes
+
+    assert (stays.pid, ended.pid, ended.memory_bytes) == (2, child.pid, 0)
+    assert os.getpid() in ended.ancestors
+    assert ended.sm_utilization_ratio == pytest.approx(0.3)
+
+
+def test_what_draws_on_a_screen_is_told_of_by_its_activity(scenario, source):
+    """It is in no list of computing processes and keeps the GPU busy all the same."""
+    scenario.gpus[0] = use((1, 4_000, 60))
+    scenario.gpus[0].drawing = [(os.getpid(), 20)]
+    scenario.write()
+    source.read()
+
+    first = read_first(source).processes
+    source.sample()
+    game = read_first(source).processes[1]
+
+    assert [process.pid for process in first] == [1, os.getpid()]
+    assert (game.pid, game.memory_bytes, game.ancestors[0]) == (os.getpid(), 0, os.getppid())
+    assert game.sm_utilization_ratio == pytest.approx(0.2)
+
+
+def test_activity_under_other_process_numbers_is_not_joined(scenario, source, monkeypatch):
+    """Some drivers list the container's numbers and sample the host's: then it is not told whose it is."""
+    scenario.gpus[0] = use((1, 4_000, 60), (2, 1_000, 20))
+    scenario.write()
+    source.read()
+    listed = [SimpleNamespace(pid=101, usedGpuMemory=4_000), SimpleNamespace(pid=102, usedGpuMemory=1_000)]
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses_v3", lambda _: listed)
+    source.read()
+
+    assert activity(read_first(source)) == {101: None, 102: None}
+
+
+def test_activity_that_the_driver_does_not_tell_is_absent(scenario, source):
+    """A driver without it leaves the processes as they are, and is not asked again."""
+    scenario.gpus[0].processes = [(1, 4_000), (2, 1_000)]
+    scenario.write()
+    source.read()
+    source.sample()
+
+    assert activity(read_first(source)) == {1: None, 2: None}
+
+
+def test_instances_of_a_card_in_mig_mode_come_with_their_slices_and_processes(scenario, source):
+    """The card says how many slices it has in all, each instance what is its own; the card has no list."""
+    scenario.gpus[0] = FakeGpu(
+        "GPU-one",
+        utilization_percent=None,
+        compute_slices=7,
+        instances=[
+            FakeInstance("MIG-a", 3, [(os.getpid(), 5_000)]),
+            FakeInstance("MIG-b", 2, None),
+        ],
+    )
+    scenario.write()
+
+    gpu, plain = source.read().gpus
+    first, second = gpu.instances
+
+    assert (gpu.processes, gpu.compute_slices, gpu.utilization_ratio) == (None, 7, None)
+    assert (first.uuid, first.compute_slices) == ("MIG-a", 3)
+    assert [(p.pid, p.memory_bytes) for p in first.processes] == [(os.getpid(), 5_000)]
+    assert (second.uuid, second.compute_slices, second.processes) == ("MIG-b", 2, None)
+    assert (plain.instances, plain.compute_slices, plain.processes) == (None, None, ())
+
+
+def test_instances_are_listed_anew_at_each_reading(scenario, source):
+    """A card can be divided anew while it is being read."""
+    scenario.gpus[0] = FakeGpu("GPU-one", compute_slices=7, instances=[FakeInstance("MIG-a", 7)])
+    scenario.write()
+    source.read()
+    scenario.gpus[0].instances = [FakeInstance("MIG-b", 4), FakeInstance("MIG-c", 3)]
+    scenario.write()
+
+    assert [instance.uuid for instance in read_first(source).instances] == ["MIG-b", "MIG-c"]
 
 
 def test_processes_come_with_their_ancestors(scenario, source):

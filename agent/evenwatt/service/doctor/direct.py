@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from evenwatt.config import Settings
 from evenwatt.errors import SourceError
-from evenwatt.model import EngineReading
+from evenwatt.model import EngineReading, GpuReading
 from evenwatt.readings.discovery import find_engines
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.service.sources import engine_source
@@ -42,7 +42,7 @@ def gpu_findings() -> Iterator[Finding]:
         link = f"GPU {gpu.index}"
         if gpu.fault is not None:
             yield Finding(link=link, health=Health.BROKEN, text=f"{gpu.name}: {gpu.fault}")
-        elif gpu.processes is None:
+        elif _has_no_list(gpu):
             yield Finding(
                 link=link,
                 health=Health.WEAK,
@@ -51,7 +51,17 @@ def gpu_findings() -> Iterator[Finding]:
             )
         else:
             how = "energy counter" if gpu.has_energy_counter else "integrated power"
-            yield Finding(link=link, health=Health.GOOD, text=f"{gpu.name}: energy by {how}")
+            split = (
+                "" if gpu.instances is None else f", split by slices of {len(gpu.instances)} MIG instances"
+            )
+            yield Finding(link=link, health=Health.GOOD, text=f"{gpu.name}: energy by {how}{split}")
+
+
+def _has_no_list(gpu: GpuReading) -> bool:
+    """Return whether processes on a GPU, or on one of its instances, cannot be told apart."""
+    if gpu.instances is None:
+        return gpu.processes is None
+    return any(instance.processes is None for instance in gpu.instances)
 
 
 def engine_findings(settings: Settings) -> Iterator[Finding]:

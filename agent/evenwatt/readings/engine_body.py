@@ -1,0 +1,94 @@
+"""What belongs to an engine beside the process that listens: its launcher, its container or unit, its GPUs.
+
+All of it is out of /proc, once for each life of the process and as soon as it is known: a program that gives
+itself a title writes over its own environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from evenwatt.model import VisibleGpus
+from evenwatt.readings.processes import ancestors, body
+
+__all__ = ["EngineBody", "engine_body", "visible_gpus"]
+
+_PROC = Path("/proc")
+_LAUNCHERS = frozenset({"text-generation-launcher", "mpirun", "mpiexec", "orterun", "prterun"})
+"""Programs that start the process that listens, and beside it those that compute."""
+_MOST_WORDS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineBody:
+    """What an engine's own processes are known by.
+
+    Attributes:
+        pid: What computes for the engine is this process, or below it.
+        body: The container or service that it runs in; None where in none.
+        visible_gpus: What it was started with; None where its environment does not say, or may not be read.
+    """
+
+    pid: int
+    body: str | None
+    visible_gpus: VisibleGpus | None
+
+
+def engine_body(listener_pid: int) -> EngineBody:
+    """Return what belongs to the engine whose process listens."""
+    above = ancestors(listener_pid)
+    pid = listener_pid
+    for parent in above:
+        if _program(parent) not in _LAUNCHERS:
+            break
+        pid = parent
+    # Of a process that has a title, the nearest parent without one was started with the same.
+    environments = map(_environment, (listener_pid, *above))
+    told = next((environment for environment in environments if environment != {}), None)
+    return EngineBody(
+        pid=pid, body=body(listener_pid), visible_gpus=None if told is None else visible_gpus(told)
+    )
+
+
+def visible_gpus(environment: Mapping[str, str]) -> VisibleGpus | None:
+    """Return what an environment says of GPUs; None where it says nothing.
+
+    `void` and `none` of NVIDIA_VISIBLE_DEVICES mean that the container runtime gave none, which says nothing
+    of GPUs that came into the container in another way.
+    """
+    container = _words(environment.get("NVIDIA_VISIBLE_DEVICES"))
+    container = None if container in {("void",), ("none",), ()} else container
+    cuda = _words(environment.get("CUDA_VISIBLE_DEVICES"))
+    if container is None and cuda is None:
+        return None
+    return VisibleGpus(
+        container=container,
+        cuda=cuda,
+        is_pci_order=environment.get("CUDA_DEVICE_ORDER", "").strip() == "PCI_BUS_ID",
+    )
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return tuple(word.strip() for word in text.split(",")[:_MOST_WORDS] if word.strip())
+
+
+def _environment(pid: int) -> Mapping[str, str] | None:
+    """Return a process' environment; empty where a title was written over it, None where it cannot be had."""
+    try:
+        content = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return None
+    if not content:
+        return None
+    entries = (entry.decode("utf-8", "replace").partition("=") for entry in content.split(b"\0"))
+    return {name: value for name, separator, value in entries if separator}
+
+
+def _program(pid: int) -> str:
+    try:
+        command = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ""
+    return PurePath(command.partition(b"\0")[0].decode("utf-8", "replace")).name
