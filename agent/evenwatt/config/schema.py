@@ -65,15 +65,13 @@ class History(Section):
     """
 
     path: AbsolutePath = Field(default_factory=default_history_path)
-    keep_minutes_days: Annotated[int, number(at_least=2, at_most=36_500)] = 30
-    keep_hours_days: Annotated[int, number(at_least=32, at_most=36_500)] = 730
+    keep_minutes_days: Annotated[float, number(at_least=2, at_most=36_500)] = 30.0
+    keep_hours_days: Annotated[float, number(at_least=32, at_most=36_500)] = 730.0
 
     @model_validator(mode="after")
     def _forgets_minutes_first(self) -> Self:
         if self.keep_hours_days < self.keep_minutes_days:
-            text = (
-                f"got {self.keep_hours_days}, expected at least keep_minutes_days ({self.keep_minutes_days})"
-            )
+            text = f"got {self.keep_hours_days:g}, expected at least keep_minutes_days ({self.keep_minutes_days:g})"
             raise refused({("keep_hours_days",): text})
         return self
 

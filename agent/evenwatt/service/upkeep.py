@@ -69,8 +69,8 @@ class Upkeep:
 
     def _kept_from(self, now: float) -> dict[str, int]:
         kept = self._settings.history
-        today = int(now // SECONDS_PER_DAY) * SECONDS_PER_DAY
+        days = {"minute": kept.keep_minutes_days, "hour": kept.keep_hours_days}
         return {
-            "minute": today - kept.keep_minutes_days * SECONDS_PER_DAY,
-            "hour": today - kept.keep_hours_days * SECONDS_PER_DAY,
+            level: int((now - count * SECONDS_PER_DAY) // SECONDS_PER_DAY) * SECONDS_PER_DAY
+            for level, count in days.items()
         }

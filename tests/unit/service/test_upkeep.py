@@ -46,6 +46,7 @@ def test_nothing_is_forgotten_before_the_clock_was_steady_for_an_hour(history):
     for seconds in range(3_630, 6_000, 10):
         upkeep.follow(moment(seconds))
     assert minutes(history) == 48
+    assert history.read("SELECT value FROM setting WHERE name = 'minutes_from'") == [(str(START + 2 * DAY),)]
 
 
 def test_a_clock_that_is_set_a_year_ahead_forgets_nothing(history):

@@ -36,7 +36,7 @@ class HistorySize:
     year_bytes: float | None
 
 
-def history_size(reader: HistoryReader, *, keep_minutes_days: int, keep_hours_days: int) -> HistorySize:
+def history_size(reader: HistoryReader, *, keep_minutes_days: float, keep_hours_days: float) -> HistorySize:
     """Return how large a history is and will be.
 
     Rows are counted and measured over the last day; each level is taken for as long as it is kept.
