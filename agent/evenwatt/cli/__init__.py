@@ -9,6 +9,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     agent,  # noqa: F401 -- each adds its commands to `app`
     status,  # noqa: F401
     report,  # noqa: F401
+    reprice,  # noqa: F401
     init,  # noqa: F401
     doctor,  # noqa: F401
     config,  # noqa: F401

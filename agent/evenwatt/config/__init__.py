@@ -8,7 +8,7 @@ from evenwatt.config.costs import HardwarePart
 from evenwatt.config.credentials import Secret
 from evenwatt.config.electricity import ElectricityFeed, ElectricityPrice, core_band
 from evenwatt.config.load import load, parse_proxy, parse_settings
-from evenwatt.config.options import Override
+from evenwatt.config.options import Override, override_of
 from evenwatt.config.places import find_config
 from evenwatt.config.proxy import Proxy, ProxyClient, default_proxy_state
 from evenwatt.config.references import CatalogueReference, DatedPrices, PricedReference
@@ -34,6 +34,7 @@ __all__ = [
     "default_proxy_state",
     "find_config",
     "load",
+    "override_of",
     "parse_proxy",
     "parse_settings",
 ]

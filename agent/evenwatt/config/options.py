@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evenwatt.config.document import Document
+from evenwatt.config.document import Document, Unreadable, read_document
 from evenwatt.config.faults import Fault, Place
 from evenwatt.config.section import KeyPath
+from evenwatt.errors import OptionError
 
-__all__ = ["Override", "lay_over", "rendered_faults"]
+__all__ = ["Override", "lay_over", "override_of", "rendered_faults"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,29 @@ class Override:
     option: str
     path: KeyPath
     value: Any = None
+
+
+def override_of(option: str, text: str) -> Override:
+    """Return what `KEY=VALUE` says, the value written as in a file: `electricity.price_per_kwh=0.31`.
+
+    An empty value takes the key away.
+
+    Raises:
+        OptionError: It is not of that form; what the key takes is judged with the settings.
+    """
+    key, has_value, value = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not has_value or not all(path):
+        raise OptionError(
+            f"{option}: got {text!r}, expected KEY=VALUE, such as electricity.price_per_kwh=0.31"
+        )
+    try:
+        document = read_document(f"value: {value}")
+    except Unreadable as error:
+        raise OptionError(f"{option} {key.strip()}: {error.fault.text}") from None
+    if document.faults:
+        raise OptionError("\n".join(f"{option} {key.strip()}: {fault.text}" for fault in document.faults))
+    return Override(option=f"{option} {key.strip()}", path=path, value=document.values["value"])
 
 
 def lay_over(document: Document, overrides: Iterable[Override]) -> None:

@@ -71,7 +71,8 @@ class History(Section):
     @model_validator(mode="after")
     def _forgets_minutes_first(self) -> Self:
         if self.keep_hours_days < self.keep_minutes_days:
-            text = f"got {self.keep_hours_days:g}, expected at least keep_minutes_days ({self.keep_minutes_days:g})"
+            least = f"keep_minutes_days ({self.keep_minutes_days:g})"
+            text = f"got {self.keep_hours_days:g}, expected at least {least}"
             raise refused({("keep_hours_days",): text})
         return self
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, reference_price_at
-from evenwatt.economics.ownership import Hardware, hardware_cost
+from evenwatt.economics.ownership import Hardware, end_of_life_utc_seconds, hardware_cost, owned_parts
 from evenwatt.economics.running import (
     MONTH_HOURS,
     Labour,
@@ -35,6 +35,7 @@ __all__ = [
     "costs_per_hour",
     "minute_costs",
     "model_rule",
+    "price_edges",
     "summed_costs",
 ]
 
@@ -179,6 +180,19 @@ def costs_per_hour(book: PriceBook, utc_seconds: float, *, watts: float | None) 
     minute = utc_seconds // SECONDS_PER_MINUTE * SECONDS_PER_MINUTE
     joules = None if watts is None else watts * SECONDS_PER_HOUR
     return _use_costs(book, minute, StateUse(seconds=SECONDS_PER_HOUR, joules=joules))
+
+
+def price_edges(book: PriceBook, start_utc_seconds: float, end_utc_seconds: float) -> list[float]:
+    """Return the moments within a stretch at which what a second or joule costs may change, oldest first."""
+    parts = owned_parts(book.hardware)
+    moments = [part.purchased_utc_seconds for part in parts] + [end_of_life_utc_seconds(p) for p in parts]
+    if book.setup is not None:
+        begins = book.setup.begins_utc_seconds
+        moments += [begins, begins + book.setup.spread_months * book.month_hours * SECONDS_PER_HOUR]
+    within = {m for m in moments if m is not None and start_utc_seconds < m < end_utc_seconds}
+    if book.tariff is not None:
+        within.update(book.tariff.edges(start_utc_seconds, end_utc_seconds))
+    return sorted(within)
 
 
 def model_rule(book: PriceBook, model: str) -> ModelRule:

@@ -1,21 +1,23 @@
 """From settings to the price book."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from evenwatt.config import HardwarePart, Settings, assumptions
 from evenwatt.economics.cost import ModelRule, PriceBook
 from evenwatt.economics.ownership import Hardware, Owned, OwnedParts, Rented, Sunk, rent_per_hour_of_month
 from evenwatt.economics.running import HourlyLabour, Labour, MonthlyCost, SalariedLabour, SetupCost
 from evenwatt.economics.tariffs import FeedPrices
+from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
 from evenwatt.model import Assumption
 from evenwatt.readings.hardware_presets import preset_for
 from evenwatt.service.api_prices.quotes import reference_price, usd_rate_of
 from evenwatt.service.electricity.tariffs import day_utc_seconds, site_tariff
 from evenwatt.sinks.history import PriceRow
 
-__all__ = ["all_assumptions", "price_book"]
+__all__ = ["all_assumptions", "price_book", "stored_gpu_names"]
 
 
 def price_book(
@@ -57,6 +59,15 @@ def price_book(
         month_hours=settings.month_hours,
         has_cache_write_surcharge=settings.prices.cache_write_surcharge,
     )
+
+
+def stored_gpu_names(cursors: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the names of the machine's GPUs, as the agent last listed them."""
+    machine = cursors.get(MACHINE_KEY)
+    if machine is None:
+        return ()
+    gpus = (cursors.get(gpu_key(uuid)) for uuid in stored_machine(machine).gpu_uuids)
+    return tuple(str(gpu["name"]) for gpu in gpus if gpu)
 
 
 def all_assumptions(settings: Settings, gpu_names: Sequence[str]) -> tuple[Assumption, ...]:

@@ -18,7 +18,9 @@ __all__ = [
     "PricedPosting",
     "Sums",
     "bill_of",
+    "bill_sum",
     "money_of",
+    "money_sum",
     "sums_with",
     "tokens_of",
     "total_money",
@@ -159,12 +161,12 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     for (minute, engine, model), row in posting.usage.items():
         _add_to(usage, (engine, model), row)
         added = money_of(priced.costs.get((minute, engine, model)), row)
-        money[engine, model] = _money_sum(money.get((engine, model), Money()), added)
+        money[engine, model] = money_sum(money.get((engine, model), Money()), added)
     api = dict(sums.api)
     for (minute, engine, model, reference), cost in priced.api.items():
         bill = bill_of(cost, posting.usage[minute, engine, model])
         key = (engine, model, reference)
-        api[key] = _bill_sum(api.get(key, ApiBill()), bill)
+        api[key] = bill_sum(api.get(key, ApiBill()), bill)
     gpus = {uuid: replace(row) for uuid, row in sums.gpus.items()}
     for (_, uuid), gpu_row in posting.gpus.items():
         _add_to(gpus, uuid, gpu_row)
@@ -184,7 +186,7 @@ def total_money(parts: Iterable[Money]) -> Money:
     """Return the sum of several; unknown only where no part is known."""
     total = Money()
     for part in parts:
-        total = _money_sum(total, part)
+        total = money_sum(total, part)
     return total
 
 
@@ -195,11 +197,13 @@ def _add_to(rows: dict[Key, Row], key: Key, row: Row) -> None:
         rows[key] = replace(row)
 
 
-def _money_sum(one: Money, other: Money) -> Money:
+def money_sum(one: Money, other: Money) -> Money:
+    """Return two sums of money as one; unknown only where neither is known."""
     return Money(**{name: _known_sum(getattr(one, name), getattr(other, name)) for name in Money.__slots__})
 
 
-def _bill_sum(one: ApiBill, other: ApiBill) -> ApiBill:
+def bill_sum(one: ApiBill, other: ApiBill) -> ApiBill:
+    """Return two bills as one, for the tokens of both."""
     return ApiBill(
         tokens=one.tokens + other.tokens,
         no_cache=_known_sum(one.no_cache, other.no_cache),

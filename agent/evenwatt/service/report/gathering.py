@@ -9,11 +9,10 @@ from evenwatt import __version__
 from evenwatt.config import Settings
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.ownership import Rented
-from evenwatt.ledger.cursors import MACHINE_KEY, gpu_key, stored_machine
 from evenwatt.ledger.host_cursor import HOST_KEY
 from evenwatt.model import Assumption, Coverage
 from evenwatt.service.host.assumptions import host_assumptions
-from evenwatt.service.pricing import all_assumptions, price_book
+from evenwatt.service.pricing import all_assumptions, price_book, stored_gpu_names
 from evenwatt.service.report.batch import with_batch_bills
 from evenwatt.service.report.capacities import report_capacities
 from evenwatt.service.report.notes import notes_on, site_notes
@@ -146,7 +145,7 @@ class _Found:
             ),
             currency=held.get("currency", settings.currency),
             simulated=simulated,
-            gpu_names=_gpu_names(cursors),
+            gpu_names=stored_gpu_names(cursors),
             host_assumptions=() if simulated else _host_assumptions(settings, cursors, sums),
             first_utc_seconds=float(first_utc_seconds),
         )
@@ -275,12 +274,3 @@ def _host_assumptions(
     if cursor is None and sums.meters:
         return ()
     return host_assumptions(settings.host_power, None if cursor is None else Coverage(str(cursor["covers"])))
-
-
-def _gpu_names(cursors: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the names of the machine's GPUs, as the agent last listed them."""
-    machine = cursors.get(MACHINE_KEY)
-    if machine is None:
-        return ()
-    gpus = (cursors.get(gpu_key(uuid)) for uuid in stored_machine(machine).gpu_uuids)
-    return tuple(str(gpu["name"]) for gpu in gpus if gpu)

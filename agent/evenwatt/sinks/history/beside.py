@@ -15,7 +15,7 @@ from evenwatt.sinks.history.files import is_there
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import missing_steps
 
-__all__ = ["history_beside"]
+__all__ = ["connection_beside", "history_beside"]
 
 _LOCKED_SECONDS = 10.0
 """How long a command waits for the agent's tick to be written; far longer than one takes."""
@@ -36,6 +36,13 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
     Raises:
         HistoryError: There is none, it is of another release, or it cannot be read.
     """
+    with connection_beside(path, may_write=may_write) as connection:
+        yield HistoryReader(path, connection)
+
+
+@contextmanager
+def connection_beside(path: Path, *, may_write: bool) -> Iterator[sqlite3.Connection]:
+    """Open the database of a history as `history_beside` does."""
     if not is_there(path):
         raise HistoryError(
             f"{path}: there is no history yet; start the agent (evenwatt run), or see --config"
@@ -61,7 +68,7 @@ def history_beside(path: Path, *, may_write: bool = False) -> Iterator[HistoryRe
             raise HistoryError(
                 f"{path}: was written by an older evenwatt; start the agent once, which brings it up to date"
             )
-        yield HistoryReader(path, connection)
+        yield connection
     finally:
         connection.close()
 

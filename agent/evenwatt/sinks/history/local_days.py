@@ -1,10 +1,15 @@
 """Days of a site's calendar, as rows of the history are told apart by them."""
 
 import calendar
+import sqlite3
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
-__all__ = ["LocalDays"]
+__all__ = ["LocalDays", "stored_zone", "zone_name"]
+
+_NAMELESS = "of a file"
+"""Stands for a zone that is known by its rules alone."""
 
 
 class LocalDays:
@@ -44,3 +49,17 @@ def _key(day: date) -> int:
 
 def _after(day: date) -> date:
     return day + timedelta(days=1)
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return what a zone is written down as."""
+    return str(getattr(zone, "key", None) or ("UTC" if zone is UTC else _NAMELESS))
+
+
+def stored_zone(connection: sqlite3.Connection) -> tzinfo | None:
+    """Return the zone by whose calendar a history keeps its days; None where its name says nothing here."""
+    row = connection.execute("SELECT value FROM setting WHERE name = 'timezone'").fetchone()
+    try:
+        return None if row is None else ZoneInfo(row[0])
+    except (LookupError, OSError, ValueError):
+        return None

@@ -93,14 +93,22 @@ def add_up_totals(connection: sqlite3.Connection, tables: Iterable[str]) -> None
 
 def fill_local_days(connection: sqlite3.Connection, days: LocalDays) -> None:
     """Work out all days of the site's calendar whose hours are kept; older ones stay as they are."""
-    ((first, last),) = connection.execute("SELECT min(hour), max(hour) FROM hour_host")
+    ((last,),) = connection.execute("SELECT max(hour) FROM hour_host")
+    if last is not None:
+        start = first_whole_day(connection, days)
+        add_up_local_days(connection, days, start, last + SECONDS_PER_HOUR, TABLES)
+
+
+def first_whole_day(connection: sqlite3.Connection, days: LocalDays) -> int:
+    """Return when the first day of the site's calendar begins that is kept by its hours; 0 where none is."""
+    ((first,),) = connection.execute("SELECT min(hour) FROM hour_host")
     if first is None:
-        return
-    first = max(first, kept(connection).hours_from)
-    _, _, second_begins = next(days.between(first, first + 1))
-    # The day in which hours begin to be kept is whole only where nothing older was forgotten.
-    start = first if not kept(connection).hours_from else second_begins
-    add_up_local_days(connection, days, start, last + SECONDS_PER_HOUR, TABLES)
+        return 0
+    hours_from = kept(connection).hours_from
+    if not hours_from:
+        return int(first)
+    ((_, begin, end),) = days.between(hours_from, hours_from + 1)
+    return begin if begin == hours_from else end
 
 
 def _local_parts(begin: int, until: int, minutes_from: int) -> list[_Part]:

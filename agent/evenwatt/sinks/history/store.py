@@ -16,7 +16,7 @@ from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
 from evenwatt.sinks.history.files import file_identity, is_there
-from evenwatt.sinks.history.local_days import LocalDays
+from evenwatt.sinks.history.local_days import LocalDays, zone_name
 from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.retention import forget_some, give_back_room
@@ -184,7 +184,7 @@ class History(HistoryReader):
         Raises:
             HistoryError: They could not be; the days are those of the zone before.
         """
-        days, name = LocalDays(zone), str(zone)
+        days, name = LocalDays(zone), zone_name(zone)
         with self._transaction():
             held = self._connection.execute("SELECT value FROM setting WHERE name = 'timezone'").fetchone()
             if held != (name,):

@@ -1,0 +1,202 @@
+"""Rows of the history as they are repriced: physics out, money in, and all coarser levels in step."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, Final
+
+from evenwatt.ledger import Usage
+from evenwatt.model import Event
+from evenwatt.sinks.history.beside import connection_beside
+from evenwatt.sinks.history.local_days import LocalDays, stored_zone
+from evenwatt.sinks.history.reader import HistoryReader
+from evenwatt.sinks.history.rollups import (
+    add_up_days,
+    add_up_hours,
+    add_up_local_days,
+    add_up_totals,
+    first_whole_day,
+    kept,
+)
+from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS
+from evenwatt.sinks.history.statements import Row
+from evenwatt.snapshot import ApiBill, Money
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["BillKey", "MoneyKey", "Piece", "PricedRows", "RepricedHistory", "repriced_history"]
+
+MoneyKey = tuple[int, str, str]
+"""(beginning of a minute or an hour, engine, model)"""
+
+BillKey = tuple[int, str, str, str]
+"""(beginning of a minute or an hour, engine, model, reference)"""
+
+_TABLES: Final = ("usage", "api")
+_USAGE: Final = tuple(column.name for column in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What is repriced in one transaction: rows of one level, from a moment to another.
+
+    Attributes:
+        level: `minute`, or `hour` where minutes are forgotten.
+    """
+
+    level: str
+    start: int
+    end: int
+
+    @property
+    def row_seconds(self) -> int:
+        """What one row spans."""
+        return SECONDS_PER_MINUTE if self.level == "minute" else SECONDS_PER_HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedRows:
+    """The money of the rows of a piece."""
+
+    money: Mapping[MoneyKey, Money]
+    bills: Mapping[BillKey, ApiBill]
+
+
+class RepricedHistory(HistoryReader):
+    """A history beside the agent that writes it, to correct its money; all methods raise `HistoryError`.
+
+    Each piece is rewritten with everything that is added up from it in one transaction, from physics that do
+    not change: whatever is cut off between two of them is right, and doing it again does no harm.
+    """
+
+    def first_second(self, zone: tzinfo) -> int:
+        """Return from when on money can be corrected: whole days of the calendar whose hours are kept.
+
+        Args:
+            zone: Of the site, for a history that does not tell the zone of its days.
+        """
+        with self._as_history_error("cannot be read"):
+            return first_whole_day(self._connection, self._days(zone))
+
+    def has_forgotten_hours(self) -> bool:
+        """Return whether there is something older whose money cannot be corrected."""
+        with self._as_history_error("cannot be read"):
+            return kept(self._connection).hours_from > 0
+
+    def pieces(self, start: int, end: int) -> Iterator[Piece]:
+        """Yield a span in pieces, oldest first: an hour by its minutes, or a day by its hours.
+
+        Where minutes are forgotten, an hour that the span cuts is of the day in which it begins.
+        """
+        with self._as_history_error("cannot be read"):
+            minutes_from = kept(self._connection).minutes_from
+        begin = -(-start // SECONDS_PER_HOUR) * SECONDS_PER_HOUR if start < minutes_from else start
+        by_hours_until = min(-(-end // SECONDS_PER_HOUR) * SECONDS_PER_HOUR, minutes_from)
+        while begin < end:
+            is_by_hours = begin < by_hours_until
+            length = SECONDS_PER_DAY if is_by_hours else SECONDS_PER_HOUR
+            until = min(begin // length * length + length, by_hours_until if is_by_hours else end)
+            yield Piece(level="hour" if is_by_hours else "minute", start=begin, end=until)
+            begin = until
+
+    def usage(self, piece: Piece) -> dict[MoneyKey, Usage]:
+        """Return the physics of a piece."""
+        rows = self._rows(piece, "usage", ("engine", "model", *_USAGE))
+        return {
+            (at, engine, model): Usage(**dict(zip(_USAGE, values, strict=True)))
+            for at, engine, model, *values in rows
+        }
+
+    def priced(self, piece: Piece) -> PricedRows:
+        """Return the money of a piece as it is written."""
+        money = self._rows(piece, "usage", ("engine", "model", *COST_COLUMNS))
+        bills = self._rows(piece, "api", ("engine", "model", "reference", *API_COLUMNS))
+        return PricedRows(
+            money={row[:3]: Money(**_named(COST_COLUMNS, row[3:])) for row in money},
+            bills={row[:4]: ApiBill(**_named(API_COLUMNS, row[4:])) for row in bills},
+        )
+
+    def reprice(
+        self,
+        piece: Piece,
+        zone: tzinfo,
+        price: Callable[[Piece, "RepricedHistory"], tuple[PricedRows, Iterable[str], Event]],
+        event_number: int | None,
+    ) -> int:
+        """Write the money of a piece anew, with all that it adds up to and the record of it, all or nothing.
+
+        Args:
+            piece: Whose money.
+            zone: As for `first_second`.
+            price: Works out all money of the piece; tells the references whose bills are among it, bills of
+                others stay; and the record of all that was repriced up to and with this piece.
+            event_number: Of the record that this one replaces.
+
+        Returns:
+            The number of the record.
+        """
+        with self._writing():
+            priced, references, event = price(piece, self)
+            self._write(piece, priced, references)
+            if piece.level == "minute":
+                first_hour = piece.start // SECONDS_PER_HOUR * SECONDS_PER_HOUR
+                add_up_hours(self._connection, first_hour, piece.end, _TABLES)
+            add_up_days(self._connection, piece.start, piece.end, _TABLES)
+            add_up_local_days(self._connection, self._days(zone), piece.start, piece.end, _TABLES)
+            add_up_totals(self._connection, _TABLES)
+            return self._record(event, event_number)
+
+    def _write(self, piece: Piece, priced: PricedRows, references: Iterable[str]) -> None:
+        level = piece.level
+        places = ", ".join(f"{column} = ?" for column in COST_COLUMNS)
+        self._connection.executemany(
+            f"UPDATE {level}_usage SET {places} WHERE ({level}, engine, model) = (?, ?, ?)",  # noqa: S608 -- our own names only
+            ((*_values(COST_COLUMNS, money), *key) for key, money in priced.money.items()),
+        )
+        self._connection.executemany(
+            f"DELETE FROM {level}_api WHERE {level} >= ? AND {level} < ? AND reference = ?",  # noqa: S608 -- our own names only
+            ((piece.start, piece.end, reference) for reference in references),
+        )
+        names = (level, "engine", "model", "reference", *API_COLUMNS)
+        self._connection.executemany(
+            f"INSERT INTO {level}_api ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608 -- our own names only
+            ((*key, *_values(API_COLUMNS, bill)) for key, bill in priced.bills.items()),
+        )
+
+    def _record(self, event: Event, number: int | None) -> int:
+        ((written,),) = self._connection.execute(
+            "INSERT INTO event (id, utc_seconds, kind, subject, text) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET text = excluded.text RETURNING id",
+            (number, event.utc_seconds, event.kind, event.subject, event.text),
+        ).fetchall()
+        return int(written)
+
+    def _days(self, zone: tzinfo) -> LocalDays:
+        return LocalDays(stored_zone(self._connection) or zone)
+
+    def _rows(self, piece: Piece, table: str, columns: Iterable[str]) -> list[Row]:
+        level = piece.level
+        return self.read(
+            f"SELECT {', '.join((level, *columns))} FROM {level}_{table} WHERE {level} >= ? AND {level} < ?",  # noqa: S608 -- our own names only
+            (piece.start, piece.end),
+        )
+
+
+@contextmanager
+def repriced_history(path: Path, *, may_write: bool) -> Iterator[RepricedHistory]:
+    """Open a history, which an agent may be writing, to correct its money, or only to see what that would do.
+
+    Raises:
+        HistoryError: There is none, it is of another release, or it cannot be read.
+    """
+    with connection_beside(path, may_write=may_write) as connection:
+        yield RepricedHistory(path, connection)
+
+
+def _named(columns: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
+    return {name.removesuffix("_cost"): value for name, value in zip(columns, values, strict=True)}
+
+
+def _values(columns: Iterable[str], row: Money | ApiBill) -> Iterator[Any]:
+    return (getattr(row, column.removesuffix("_cost")) for column in columns)
