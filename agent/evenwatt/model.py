@@ -290,6 +290,11 @@ class EngineReading:
     body: str | None = None
     visible_gpus: VisibleGpus | None = None
 
+    @property
+    def all_models(self) -> tuple[ModelCounters, ...]:
+        """The counters of its own page and of all its processes; one name may be there more than once."""
+        return (*self.models, *(counters for part in self.parts or () for counters in part.models or ()))
+
 
 class Coverage(StrEnum):
     """What a source of host power measures, and so what has to be done to it to get what is not GPU."""

@@ -31,6 +31,8 @@ _EngineKind = Literal[
     "dynamo",
     "generic",
     "lemonade",
+    "litellm",
+    "llama_swap",
     "llamacpp",
     "lmdeploy",
     "localai",

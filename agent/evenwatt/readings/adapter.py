@@ -85,6 +85,8 @@ class Adapter:
         counts_late: Output is counted when a request ends, however long it took.
         clients: The same counters by client, where the page tells clients apart.
         engine_url: Where the engine is that the page is about, where another process serves the page.
+        is_gateway: It passes requests on to engines that count the same tokens.
+        may_sleep: Its model may sleep, and some versions wake it to answer for their page.
     """
 
     kind: str
@@ -104,6 +106,8 @@ class Adapter:
         default=lambda _samples: None
     )
     engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
+    is_gateway: bool = False
+    may_sleep: bool = False
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:

@@ -4,12 +4,13 @@ import http.client
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import DEFAULT_MODEL, EngineReading, Epoch, Moment
+from evenwatt.model import DEFAULT_MODEL, EnginePart, EngineReading, Epoch, Moment
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
 from evenwatt.readings.engine_body import EngineBody, engine_body
 from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
@@ -17,8 +18,9 @@ from evenwatt.readings.engines.generic import CounterNames, generic_adapter
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
 from evenwatt.readings.http import Answer, HttpClient, shown_url
 from evenwatt.readings.processes import Listener, ListenerLookup, ProcessIdentity, is_loopback
+from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
 
-__all__ = ["ENGINE_KINDS", "EngineSource"]
+__all__ = ["ENGINE_KINDS", "EngineSource", "PartAddress"]
 
 _ADVISORS = Counter(status for adapter in ADAPTERS.values() for status in adapter.status_advice)
 _ADVICE = MappingProxyType(
@@ -41,6 +43,21 @@ ENGINE_KINDS = tuple(ADAPTERS)
 """The kinds that a source can be told to be."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartAddress:
+    """A process of another engine.
+
+    Attributes:
+        model: What it serves, as that engine calls it.
+        page_path: Where its page is, from the address on; None: where pages of its kind are.
+        facts: What that engine says of it; None: it is asked itself.
+    """
+
+    model: str
+    page_path: str | None = None
+    facts: ServerFacts | None = None
+
+
 class EngineSource:
     """Reads one engine's token counters.
 
@@ -51,6 +68,10 @@ class EngineSource:
         counters: The names of the counters of an engine of another kind, in place of `kind`.
         deadline_seconds: What one reading may take, everything included.
         api_key: Sent as a bearer token.
+        part: Which process of another engine it is; None: it stands for itself.
+
+    Attributes:
+        base_url: Its address, without /metrics.
     """
 
     sample_seconds = None
@@ -64,17 +85,21 @@ class EngineSource:
         counters: CounterNames | None = None,
         deadline_seconds: float = 5.0,
         api_key: str | None = None,
+        part: PartAddress | None = None,
     ) -> None:
         self.name = name
-        self._base_url = url.rstrip("/").removesuffix("/metrics").rstrip("/")
+        self.base_url = url.rstrip("/").removesuffix("/metrics").rstrip("/")
         self._adapter = _adapter(kind, counters)
         self._deadline_seconds = deadline_seconds
         self._client = HttpClient(api_key)
-        parts = urlsplit(self._base_url)
+        parts = urlsplit(self.base_url)
         self._host = parts.hostname or ""
         self._lookup = ListenerLookup(self._host, parts.port or (443 if parts.scheme == "https" else 80))
         self._served: tuple[Mapping[str, str], str] | None = None
         self._body: tuple[ProcessIdentity, EngineBody] | None = None
+        self._part = part
+        self._guard = SleepGuard(self._facts, is_looked_at_often=part is not None)
+        self._last: tuple[Listener | None, EngineReading] | None = None
 
     @property
     def kind(self) -> str:
@@ -84,7 +109,7 @@ class EngineSource:
     @property
     def address(self) -> str:
         """Where its page is, or is looked for first."""
-        return shown_url(self._base_url + (_PATHS[0] if self._adapter is None else self._adapter.path))
+        return shown_url(self.base_url + (_PATHS[0] if self._adapter is None else self._adapter.path))
 
     def sample(self) -> None:
         """Do nothing: all that an engine tells is in its page."""
@@ -101,17 +126,87 @@ class EngineSource:
         """
         ends_boot_seconds = boot_seconds() + self._deadline_seconds
         for _ in range(_ATTEMPTS):
-            listener = self._lookup.listener()
+            listener = self._listener()
             reading = self._read_page(listener, ends_boot_seconds)
-            if self._lookup.listener() == listener:
+            if self._listener() == listener:
                 return reading
         raise SourceUnavailable(f"{self.address} was restarted while being read; it is read again next time")
+
+    def reading_of_parts(
+        self, kind: str, parts: tuple[EnginePart, ...], *, running: int, waiting: int
+    ) -> EngineReading:
+        """Return the reading of an engine that counts nothing itself; its processes do."""
+        moment, listener = now(), self._lookup.listener()
+        own = self._engine_body(None, listener)
+        return EngineReading(
+            engine=self.name,
+            kind=kind,
+            moment=moment,
+            epoch=self._epoch({}, listener, moment),
+            models=(),
+            parts=parts,
+            requests_running=running,
+            requests_waiting=waiting,
+            listener_pid=None if own is None else own.pid,
+            body=None if own is None else own.body,
+            visible_gpus=None if own is None else own.visible_gpus,
+        )
+
+    def is_router(self, ends_boot_seconds: float) -> bool:
+        """Return whether it is a llama-server that starts one for each of its models.
+
+        Raises:
+            SourceError: It does not answer.
+        """
+        facts = self._facts(ends_boot_seconds)
+        return facts is not None and facts.is_router
+
+    def move_to(self, part: PartAddress) -> None:
+        """Go on with what another engine says of this process now."""
+        self._part = part
 
     def close(self) -> None:
         """Let go of the HTTP session."""
         self._client.close()
 
+    def _listener(self) -> Listener | None:
+        """Return who listens; of a process that is only reached through another one nothing can be told."""
+        is_hidden = self._part is not None and self._part.page_path is not None
+        return None if is_hidden else self._lookup.listener()
+
     def _read_page(self, listener: Listener | None, ends_boot_seconds: float) -> EngineReading:
+        may_sleep = self._adapter is None or self._adapter.may_sleep
+        if may_sleep and not self._guard.may_ask(listener, _pid(listener), ends_boot_seconds):
+            return self._as_before(listener)
+        reading = self._read_whole_page(listener, ends_boot_seconds)
+        has_moved = self._last is None or self._last[1].models != reading.models
+        self._guard.note(is_at_work=has_moved or bool(reading.requests_running))
+        self._last = (listener, reading)
+        return reading
+
+    def _facts(self, ends_boot_seconds: float) -> ServerFacts | None:
+        """Return what a llama-server says of itself without being woken; None where it is none."""
+        if self._part is not None and self._part.facts is not None:
+            return self._part.facts
+        answer = self._client.get(f"{self.base_url}/props", ends_boot_seconds - boot_seconds())
+        return facts_in(answer.body) if answer.status == http.client.OK else None
+
+    def _as_before(self, listener: Listener | None) -> EngineReading:
+        """Return what it said last, as it still stands so: it sleeps, or has done nothing since."""
+        if self._last is None or self._last[0] != listener:
+            raise SourceUnavailable(
+                f"{self.address} is not asked: its model sleeps, and this build of llama.cpp would wake it "
+                "to answer. It is read when a request has woken it"
+            )
+        last = self._last[1]
+        return replace(
+            last,
+            moment=now(),
+            requests_running=None if last.requests_running is None else 0,
+            requests_waiting=None if last.requests_waiting is None else 0,
+        )
+
+    def _read_whole_page(self, listener: Listener | None, ends_boot_seconds: float) -> EngineReading:
         answer = self._page(ends_boot_seconds)
         moment = now()
         body = answer.ok_body(_ADVICE if self._adapter is None else self._adapter.status_advice)
@@ -119,12 +214,12 @@ class EngineSource:
             page = checked_page(body)
             adapter = self._adapter_for(page)
             samples = parse_samples(page, adapter.wanted)
+        self._adapter = adapter
         epoch = self._epoch(adapter.signals(samples, answer.headers), listener, moment)
         served_name = self._served_name(adapter, epoch.signals, ends_boot_seconds)
         with self._address_in_errors():
             models = adapter.models(samples, served_name)
             refuse_sums_too_large(models)
-        self._adapter = adapter
         own = self._engine_body(adapter.engine_url(samples), listener)
         return EngineReading(
             engine=self.name,
@@ -133,6 +228,7 @@ class EngineSource:
             epoch=epoch,
             models=models,
             clients=adapter.clients(samples),
+            is_gateway=adapter.is_gateway,
             requests_running=None if adapter.running is None else adapter.running.gauge(samples),
             requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
             listener_pid=None if own is None else own.pid,
@@ -155,8 +251,10 @@ class EngineSource:
     def _page(self, ends_boot_seconds: float) -> Answer:
         """Return the answer at the page's path; while the kind is not known, at the first that exists."""
         paths = _PATHS if self._adapter is None else (self._adapter.path,)
+        if self._part is not None and self._part.page_path is not None:
+            paths = (self._part.page_path,)
         answers = (
-            self._client.get(self._base_url + path, ends_boot_seconds - boot_seconds()) for path in paths
+            self._client.get(self.base_url + path, ends_boot_seconds - boot_seconds()) for path in paths
         )
         first = next(answers)
         if first.status != _NOT_FOUND:
@@ -195,6 +293,8 @@ class EngineSource:
 
         An engine that gives no sign of its identity is asked each time.
         """
+        if self._part is not None:
+            return self._part.model
         if not adapter.name_paths:
             return DEFAULT_MODEL
         if self._served is None or not signals or self._served[0] != signals:
@@ -205,7 +305,7 @@ class EngineSource:
         # Only a path that does not exist is passed over: the next one may give the same model another name,
         # and a name that changes from reading to reading would count its tokens twice.
         for path, name_in in adapter.name_paths.items():
-            answer = self._client.get(self._base_url + path, ends_boot_seconds - boot_seconds())
+            answer = self._client.get(self.base_url + path, ends_boot_seconds - boot_seconds())
             if answer.status == _NOT_FOUND:
                 continue
             name = name_in(answer.ok_body())
@@ -215,9 +315,7 @@ class EngineSource:
                 )
             return bounded_text(name)
         paths = " nor ".join(adapter.name_paths)
-        raise SourceContractError(
-            f"{shown_url(self._base_url)} has neither {paths}, so its model has no name"
-        )
+        raise SourceContractError(f"{shown_url(self.base_url)} has neither {paths}, so its model has no name")
 
     @contextmanager
     def _address_in_errors(self) -> Iterator[None]:
@@ -231,6 +329,10 @@ def _adapter(kind: str | None, counters: CounterNames | None) -> Adapter | None:
     if counters is not None:
         return generic_adapter(counters)
     return None if kind is None else ADAPTERS[kind]
+
+
+def _pid(listener: Listener | None) -> int | None:
+    return None if listener is None or listener.process is None else listener.process.pid
 
 
 def _kernel_signals(listener: Listener | None, boot_id: str) -> dict[str, str]:

@@ -68,6 +68,12 @@ class ProcessIdentity:
         """When it started, on the clock that `evenwatt.clock.boot_seconds` reads."""
         return self.start_ticks / _TICKS_PER_SECOND
 
+    @classmethod
+    def of(cls, pid: int) -> "ProcessIdentity | None":
+        """Return the identity of the process that has a PID now; None where there is none."""
+        stat = _read_stat(pid)
+        return None if stat is None else cls(pid=pid, start_ticks=stat.start_ticks)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:

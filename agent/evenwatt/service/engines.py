@@ -206,7 +206,7 @@ class EngineRoster:
         """Keep what engines said in this tick; what was not said is not shown as live."""
         self._readings = {r.engine: r for r in readings if isinstance(r, EngineReading)}
         self._models |= {
-            name: tuple(counters.model for counters in reading.models)
+            name: tuple(dict.fromkeys(counters.model for counters in reading.all_models))
             for name, reading in self._readings.items()
         }
 

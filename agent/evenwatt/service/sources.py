@@ -12,8 +12,8 @@ import psutil
 
 from evenwatt.config.engines import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
-from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.engines.generic import CounterNames
+from evenwatt.readings.family import FamilySource
 from evenwatt.readings.nvml import nvml_available
 
 __all__ = ["Scout", "Sighting", "engine_source", "is_local"]
@@ -21,11 +21,11 @@ __all__ = ["Scout", "Sighting", "engine_source", "is_local"]
 _log = logging.getLogger("evenwatt")
 
 
-def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> EngineSource:
+def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> FamilySource:
     """Return the source of an engine that the configuration names, or that was found."""
     api_key = engine.api_key if isinstance(engine, Engine) else None
     counters = engine.counters if isinstance(engine, Engine) else None
-    return EngineSource(
+    return FamilySource(
         name=engine.name,
         url=engine.url,
         kind=None if engine.kind in {"auto", "generic"} else engine.kind,

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from evenwatt.readings.adapter import Adapter
 from evenwatt.readings.engines.dynamo import DYNAMO
 from evenwatt.readings.engines.lemonade import LEMONADE
+from evenwatt.readings.engines.litellm import LITELLM
+from evenwatt.readings.engines.llama_swap import LLAMA_SWAP
 from evenwatt.readings.engines.llamacpp import LLAMACPP
 from evenwatt.readings.engines.lmdeploy import LMDEPLOY
 from evenwatt.readings.engines.localai import LOCALAI
@@ -25,7 +27,7 @@ __all__ = ["ADAPTERS", "counts_late", "fingerprint", "is_page_of"]
 _IN_ORDER = (
     # Engines first: their series also pass through the pages of what runs them (Triton, Dynamo's workers).
     VLLM, SGLANG, LMDEPLOY, LLAMACPP, TENSORRT_LLM, TGI, TEI,
-    TRITON, DYNAMO, LOCALAI, LEMONADE, OLLAMA, PROXY, NIM,
+    TRITON, DYNAMO, LOCALAI, LEMONADE, LITELLM, LLAMA_SWAP, OLLAMA, PROXY, NIM,
 )  # fmt: skip
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.kind: adapter for adapter in _IN_ORDER})

@@ -87,5 +87,6 @@ LLAMACPP = Adapter(
         503: "it is still loading its model",
     },
     counts_late=True,
+    may_sleep=True,
 )
 """llama-server with one model."""

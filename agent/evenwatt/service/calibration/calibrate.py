@@ -193,7 +193,7 @@ def _chosen(engines: Sequence[Engine | FoundEngine], name: str | None) -> Engine
 
 
 def _served_model(reading: EngineReading, wanted: str | None) -> str:
-    names = [counters.model for counters in reading.models]
+    names = list(dict.fromkeys(counters.model for counters in reading.all_models))
     if wanted is not None:
         return wanted
     if len(names) != 1 or not names[0]:

@@ -5,7 +5,7 @@ import asyncio
 from evenwatt import clock
 from evenwatt.errors import SourceContractError
 from evenwatt.model import EngineReading, ModelCounters
-from evenwatt.readings.engine import EngineSource
+from evenwatt.readings.family import FamilySource
 
 __all__ = ["CountedEngine", "increase"]
 
@@ -24,7 +24,7 @@ class CountedEngine:
         others_seen: Requests of others ran as well, so that what it counts is not all of this run.
     """
 
-    def __init__(self, source: EngineSource, *, others_run: bool) -> None:
+    def __init__(self, source: FamilySource, *, others_run: bool) -> None:
         self.name = source.name
         self.address = source.address
         self.others_seen = others_run
@@ -67,13 +67,13 @@ def increase(before: EngineReading, after: EngineReading) -> ModelCounters:
 
 
 def _sum(reading: EngineReading) -> ModelCounters:
-    outcomes = {outcome for counters in reading.models for outcome in counters.requests}
+    outcomes = {outcome for counters in reading.all_models for outcome in counters.requests}
     return ModelCounters(
         model="",
-        input_tokens=sum(counters.input_tokens for counters in reading.models),
-        output_tokens=sum(counters.output_tokens for counters in reading.models),
+        input_tokens=sum(counters.input_tokens for counters in reading.all_models),
+        output_tokens=sum(counters.output_tokens for counters in reading.all_models),
         requests={
-            outcome: sum(counters.requests.get(outcome, 0) for counters in reading.models)
+            outcome: sum(counters.requests.get(outcome, 0) for counters in reading.all_models)
             for outcome in outcomes
         },
     )

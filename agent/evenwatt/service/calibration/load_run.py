@@ -16,7 +16,7 @@ from evenwatt.economics.load_run import (
     next_concurrency,
 )
 from evenwatt.errors import CalibrationRefused, SourceContractError
-from evenwatt.readings.engine import EngineSource
+from evenwatt.readings.family import FamilySource
 from evenwatt.readings.load import LoadClient
 from evenwatt.service.calibration.counted_engine import CountedEngine, increase
 
@@ -87,7 +87,7 @@ class LoadRun:
 
     def __init__(
         self,
-        source: EngineSource,
+        source: FamilySource,
         client: LoadClient,
         *,
         model: str,

@@ -87,6 +87,6 @@ def engine_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _counted(reading: EngineReading) -> str:
-    tokens = sum(m.input_tokens + (m.cached_input_tokens or 0) + m.output_tokens for m in reading.models)
-    models = ", ".join(model.model for model in reading.models) or "no model yet"
+    tokens = sum(m.input_tokens + (m.cached_input_tokens or 0) + m.output_tokens for m in reading.all_models)
+    models = ", ".join(model.model for model in reading.all_models) or "no model yet"
     return f"{reading.kind} answers, {models}: its counters stand at {tokens:,} tokens"

@@ -1,0 +1,136 @@
+"""When a llama-server may be asked for its page: not where that would wake its model, or keep it awake.
+
+Builds before b11434 answer the page out of the model's own queue: the question loads a model that sleeps
+(`--sleep-idle-seconds`), and begins the idle time of one that is awake anew. /props does neither. So such a
+server is only asked after it has been at work, and never while it sleeps; its counters live through the sleep
+and stand still meanwhile, so that nothing is lost by that.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evenwatt.clock import boot_seconds
+from evenwatt.readings.adapter import json_of
+from evenwatt.readings.threadwork import ThreadWork
+
+__all__ = ["ServerFacts", "SleepGuard", "facts_in"]
+
+_PROC = Path("/proc")
+_HARMLESS_SINCE_BUILD = 11_434
+_FIRST_PATIENCE_SECONDS = 10.0
+_MOST_PATIENCE_SECONDS = 3_600.0
+_OPTION = b"--sleep-idle-seconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """What a llama-server says of itself without waking anything.
+
+    Attributes:
+        is_sleeping: None where this build knows no sleep.
+        is_router: It starts a server for each model, and has no page of its own.
+        build: Its number; None where it is none of the project's own builds.
+    """
+
+    is_sleeping: bool | None = None
+    is_router: bool = False
+    build: int | None = None
+
+
+def facts_in(body: bytes) -> ServerFacts | None:
+    """Return what an answer of /props says; None where it is no llama-server's."""
+    found = json_of(body)
+    if not isinstance(found, dict) or not {"build_info", "total_slots", "role"} & found.keys():
+        return None
+    sleeping = found.get("is_sleeping")
+    build = re.match(r"b(\d{3,})-", str(found.get("build_info", "")))
+    return ServerFacts(
+        is_sleeping=sleeping if isinstance(sleeping, bool) else None,
+        is_router=found.get("role") == "router",
+        build=None if build is None else int(build[1]),
+    )
+
+
+class SleepGuard:
+    """Decides before each look at the page of one server.
+
+    Args:
+        facts: Returns what the server says of itself, by a deadline on the boot clock; raises a SourceError
+            where it does not answer.
+        is_looked_at_often: So often that it is only asked after work even if it never sleeps.
+    """
+
+    def __init__(
+        self, facts: Callable[[float], ServerFacts | None], *, is_looked_at_often: bool = False
+    ) -> None:
+        self._facts = facts
+        self._is_looked_at_often = is_looked_at_often
+        self._process: object = None
+        self._may_sleep: bool | None = None
+        self._is_at_work = True
+        self._work = ThreadWork()
+        self._asked_boot_seconds = 0.0
+        self._patience_seconds = _FIRST_PATIENCE_SECONDS
+
+    def may_ask(self, process: object, pid: int | None, ends_boot_seconds: float) -> bool:
+        """Return whether the page may be asked for.
+
+        Args:
+            process: Whatever tells one life of the server from the next.
+            pid: Of the server, where it can be told.
+            ends_boot_seconds: By when to answer.
+        """
+        if self._may_sleep is None or process != self._process:
+            facts = self._facts(ends_boot_seconds)
+            self._process, self._is_at_work = process, True
+            self._may_sleep = _may_sleep(facts, pid)
+        elif not self._may_sleep:
+            if self._is_looked_at_often and not self._is_at_work and self._work.has_worked(pid) is False:
+                return False
+            facts = None
+        elif not self._is_worth_asking(pid):
+            return False
+        else:
+            facts = self._facts(ends_boot_seconds)
+        if self._may_sleep and facts is not None and facts.is_sleeping:
+            return False
+        self._work.mark(pid)  # before the page: what is counted right after it is work to come
+        return True
+
+    def note(self, *, is_at_work: bool) -> None:
+        """Take down that the page was read, and whether it moved or showed a request running."""
+        self._is_at_work = is_at_work
+        self._patience_seconds = (
+            _FIRST_PATIENCE_SECONDS if is_at_work else min(2 * self._patience_seconds, _MOST_PATIENCE_SECONDS)
+        )
+        self._asked_boot_seconds = boot_seconds()
+
+    def _is_worth_asking(self, pid: int | None) -> bool:
+        """Return whether the page may say something new: the server worked, or may have."""
+        if self._is_at_work:
+            return True
+        worked = self._work.has_worked(pid)
+        if worked is None:
+            # Nobody tells. Ever longer waits leave any idle time the room to run out.
+            return boot_seconds() - self._asked_boot_seconds >= self._patience_seconds
+        return worked
+
+
+def _may_sleep(facts: ServerFacts | None, pid: int | None) -> bool:
+    """Return whether the page of a server may disturb its sleep."""
+    if facts is None or facts.is_sleeping is None:
+        return False
+    if facts.build is not None and facts.build >= _HARMLESS_SINCE_BUILD:
+        return False
+    return facts.is_sleeping or pid is None or _is_told_to_sleep(pid) is not False
+
+
+def _is_told_to_sleep(pid: int) -> bool | None:
+    """Return whether a process was started with an idle time; None where that cannot be seen."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return _OPTION in words if any(words) else None
