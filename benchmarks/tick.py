@@ -4,9 +4,11 @@ import tempfile
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from benchmarks.figures import Table, median, quantile
 from evenwatt.config import parse_settings

@@ -1,8 +1,9 @@
 """Reports for the golden files: the example, and what may be missing, absurd or hostile in one."""
 
 import math
-from dataclasses import replace
 from datetime import date, datetime, timedelta
+
+from msgspec.structs import replace
 
 from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption

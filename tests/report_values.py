@@ -5,9 +5,10 @@ quiet on weekends, dearer than one API and cheaper than the other. Its parts add
 """
 
 import math
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import (
     WindowSums,

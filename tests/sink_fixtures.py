@@ -1,6 +1,6 @@
 """What tests of snapshot, sinks and service share: ticks in round numbers, a snapshot of all that shows."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.economics.capacity import Capacity, CapacitySource

@@ -1,11 +1,14 @@
 """The frozen values that cross layers: what sources say, what the ledger books, and what views show.
 
 Absent is None: never 0, never NaN. Units are in the names. Nothing here computes.
+
+Readings can be written to a file and read again (see `readings.recording`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -49,8 +52,11 @@ OTHER_CLIENT = "other"
 """The client label of everybody whom no rule names, and of clients beyond the bound."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class _Recorded(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a recording has: what is not known is left out of it, and a field too many is refused."""
+
+
+class Moment(_Recorded, frozen=True, kw_only=True):
     """One moment on both clocks: UTC says where in the calendar, the boot clock says how long.
 
     Attributes:
@@ -75,8 +81,7 @@ class State(StrEnum):
     """Nothing of the engine was in memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
+class Epoch(_Recorded, frozen=True, kw_only=True):
     """Who counts: the identity of the process, driver or boot behind a cumulative counter.
 
     Attributes:
@@ -93,16 +98,14 @@ class Epoch:
     started_boot_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerSample:
+class PowerSample(_Recorded, frozen=True, kw_only=True):
     """The power that a GPU or the host drew at one moment of the present boot."""
 
     boot_seconds: float
     power_watts: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuProcess:
+class GpuProcess(_Recorded, frozen=True, kw_only=True):
     """A process with a compute context on a GPU.
 
     Attributes:
@@ -121,8 +124,7 @@ class GpuProcess:
     sm_utilization_ratio: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuInstance:
+class GpuInstance(_Recorded, frozen=True, kw_only=True):
     """A part of a GPU in MIG mode: it computes by itself, and has no power sensor of its own.
 
     Attributes:
@@ -136,8 +138,7 @@ class GpuInstance:
     processes: tuple[GpuProcess, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReading:
+class GpuReading(_Recorded, frozen=True, kw_only=True):
     """What one GPU said; any value it cannot or did not give is None.
 
     Attributes:
@@ -173,8 +174,7 @@ class GpuReading:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpusReading:
+class GpusReading(_Recorded, frozen=True, kw_only=True):
     """All GPUs of this machine, as one source read them; an unreadable GPU is there with its fault."""
 
     moment: Moment
@@ -182,8 +182,7 @@ class GpusReading:
     driver_version: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCounters:
+class ModelCounters(_Recorded, frozen=True, kw_only=True):
     """Cumulative counters of one served model since its process began to count.
 
     Attributes:
@@ -209,16 +208,14 @@ class ModelCounters:
     decode_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientCounters:
+class ClientCounters(_Recorded, frozen=True, kw_only=True):
     """Cumulative counters of one client of one served model, where tokens are known by client."""
 
     client: str
     counters: ModelCounters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnginePart:
+class EnginePart(_Recorded, frozen=True, kw_only=True):
     """One process of an engine that counts on its own, for as long as a model is loaded.
 
     Attributes:
@@ -242,8 +239,7 @@ class EnginePart:
     is_cut_short: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisibleGpus:
+class VisibleGpus(_Recorded, frozen=True, kw_only=True):
     """Which GPUs an engine was started with, as its environment says; words as they are written there.
 
     Attributes:
@@ -257,8 +253,7 @@ class VisibleGpus:
     is_pci_order: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineReading:
+class EngineReading(_Recorded, frozen=True, kw_only=True):
     """What one inference engine said.
 
     Attributes:
@@ -314,8 +309,7 @@ class Coverage(StrEnum):
         return self in {Coverage.WALL, Coverage.BOARD}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyCounter:
+class EnergyCounter(_Recorded, frozen=True, kw_only=True):
     """A cumulative counter of energy.
 
     Attributes:
@@ -331,8 +325,7 @@ class EnergyCounter:
     most_watts: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostReading:
+class HostReading(_Recorded, frozen=True, kw_only=True):
     """What the machine draws beside its GPUs, or with them, as one source tells.
 
     Attributes:
@@ -360,8 +353,7 @@ class HostReading:
 Reading = GpusReading | EngineReading | HostReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceHealth:
+class SourceHealth(Struct, frozen=True, kw_only=True):
     """How a source fares; beside the data, never inside it.
 
     Attributes:
@@ -383,8 +375,7 @@ class SourceHealth:
     read_duration_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that a person should be able to look up later.
 
     Attributes:
@@ -399,8 +390,7 @@ class Event:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """Something that decides a number and that a reader of it has to know.
 
     Attributes:
@@ -411,8 +401,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assumption:
+class Assumption(Struct, frozen=True, kw_only=True):
     """A setting that nobody wrote: what is taken for it, and the line that makes it true.
 
     Attributes:

@@ -1,12 +1,12 @@
 """What holds for the economics whatever the numbers are."""
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ReferencePrice, api_cost, reference_price_from_usd
 from evenwatt.economics.breakeven import (

@@ -5,7 +5,7 @@ each of their processes counted, and what of it anybody could have seen; its GPU
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -276,7 +276,7 @@ def numbers(posting):
     """Return every number of a posting's rows."""
     tables = (posting.usage, posting.gpus, posting.hosts, posting.sources)
     rows = (row for table in tables for row in table.values())
-    values = (getattr(row, column.name) for row in rows for column in fields(row))
+    values = (getattr(row, name) for row in rows for name in row.__struct_fields__)
     return [value for value in values if value is not None]
 
 

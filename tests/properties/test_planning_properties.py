@@ -1,11 +1,11 @@
 """What holds for a machine on paper whatever its numbers are."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.ownership import Owned, Rented

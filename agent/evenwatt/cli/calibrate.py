@@ -1,10 +1,10 @@
 """`evenwatt calibrate`: what an engine can sustain, measured by a load run on request."""
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
 from evenwatt.cli.app import ConfigOption, app
 
@@ -50,7 +50,7 @@ def calibrate(
 
     settings = load(config)
     if list_all:
-        print_calibrations(asdict(row) for row in calibrations(settings))
+        print_calibrations(to_builtins(row) for row in calibrations(settings))
         return
     plan = planned(
         settings,
@@ -70,7 +70,7 @@ def calibrate(
     except KeyboardInterrupt:
         print("stopped: the run's requests are closed, and nothing is kept", file=sys.stderr)
         raise typer.Exit(_INTERRUPTED) from None
-    print_calibrations([asdict(row)])
+    print_calibrations([to_builtins(row)])
     print("Kept in the history; a running agent takes it up within a minute.")
 
 

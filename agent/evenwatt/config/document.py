@@ -6,10 +6,10 @@ their key to say, not for YAML to guess. Anchors and aliases work, within a boun
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from msgspec import Struct, field
 from yaml.reader import ReaderError
 
 from evenwatt.config.faults import Fault, Place
@@ -54,8 +54,7 @@ class Unreadable(Exception):
         self.fault = Fault(text=text, line=line)
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """What a file says.
 
     Attributes:

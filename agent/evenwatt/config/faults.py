@@ -1,7 +1,8 @@
 """Where values stand in a configuration file, and what is wrong with them."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.config.section import KeyPath
 
@@ -10,8 +11,7 @@ __all__ = ["Fault", "Place"]
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where a value stands, and what stands there.
 
     Attributes:
@@ -25,8 +25,7 @@ class Place:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One thing that is wrong.
 
     Attributes:

@@ -1,8 +1,9 @@
 """Settings given on the command line, laid over those of a file: the same keys, the same words when wrong."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.config.document import Document, Unreadable, read_document
 from evenwatt.config.faults import Fault, Place
@@ -12,8 +13,7 @@ from evenwatt.errors import OptionError
 __all__ = ["Override", "lay_over", "override_of", "rendered_faults"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(Struct, frozen=True, kw_only=True):
     """One key that an option says, or takes away.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+from msgspec import Struct
 from pydantic import PlainValidator, model_validator
 
 from evenwatt.config.refusals import refuse_any, unexpected
@@ -29,8 +29,7 @@ class ApiPrices(Section):
     cache_write_surcharge: Flag = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueReference:
+class CatalogueReference(Struct, frozen=True, kw_only=True):
     """An API model whose prices are in the price catalogue.
 
     Attributes:

@@ -4,12 +4,13 @@ What only one section has is defined beside it.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import date, tzinfo
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from evenwatt.config.parsers import matching_text, number, one_of, parsed_text
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
@@ -39,8 +40,7 @@ _LONGEST_WINDOW_SECONDS = 366 * SECONDS_PER_DAY
 _PORTS = range(1, 65_536)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(Struct, frozen=True, kw_only=True):
     """A span that people ask about.
 
     Attributes:
@@ -52,8 +52,7 @@ class Window:
     seconds: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """Where a server listens; an IPv6 host is held without its brackets."""
 
     host: str

@@ -5,8 +5,9 @@ which a sum cannot tell. Where the sizes are known, `request_cost` applies it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from evenwatt.economics.tokens import Tokens
 from evenwatt.units import TOKENS_PER_MTOK
@@ -25,8 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateTier:
+class RateTier(Struct, frozen=True, kw_only=True):
     """A long-context tier as price lists give it: USD per million tokens, exact, for all tokens of a request.
 
     Attributes:
@@ -42,8 +42,7 @@ class RateTier:
     cache_write_usd_per_mtok: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceTier:
+class PriceTier(Struct, frozen=True, kw_only=True):
     """A long-context tier in the site's currency; see `RateTier`."""
 
     above_input_tokens: int
@@ -53,8 +52,7 @@ class PriceTier:
     cache_write_per_mtok: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferencePrice:
+class ReferencePrice(Struct, frozen=True, kw_only=True):
     """The prices of one API model from a moment on, in the site's currency.
 
     Attributes:
@@ -80,8 +78,7 @@ class ReferencePrice:
     tiers: tuple[PriceTier, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiCost:
+class ApiCost(Struct, frozen=True, kw_only=True):
     """The API bill for some tokens, by two assumptions about the API's cache.
 
     Attributes:

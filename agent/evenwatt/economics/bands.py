@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 
+from msgspec import Struct
+
 from evenwatt.economics.offsets import offset_pieces
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
 
@@ -28,8 +30,7 @@ BandStep = tuple[float | None, str | None]
 """(price per kWh, name of the band); a price without a name is the one outside all bands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
+class Band(Struct, frozen=True, kw_only=True):
     """A part of the day with a price of its own.
 
     Attributes:

@@ -1,7 +1,9 @@
 """The batch scenario over a time in which prices changed: where an API may take a day to answer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ApiCost, ReferencePrice, batch_cost
 from evenwatt.economics.tokens import Tokens
@@ -9,8 +11,7 @@ from evenwatt.economics.tokens import Tokens
 __all__ = ["BatchScenario", "batch_scenario"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchScenario:
+class BatchScenario(Struct, frozen=True, kw_only=True):
     """The batch bill for tokens that were served over a time in which prices changed.
 
     Attributes:

@@ -4,8 +4,10 @@ Throughout, `math.inf` means never, and None means that it cannot be known.
 """
 
 import math
-from dataclasses import dataclass, replace
 from typing import overload
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.ownership import Hardware, bought_by, written_off
@@ -28,8 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowSums:
+class WindowSums(Struct, frozen=True, kw_only=True):
     """What was summed up for an engine over a window.
 
     Attributes:
@@ -49,8 +50,7 @@ class WindowSums:
     idle_joules: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLine:
+class CostLine(Struct, frozen=True, kw_only=True):
     """What an hour costs and yields at a token load L: `fixed + load x L` for `mtok x L`.
 
     Attributes:
@@ -64,8 +64,7 @@ class CostLine:
     mtok_per_hour: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
+class Purchase(Struct, frozen=True, kw_only=True):
     """What a machine that was bought took at once, and what keeping it takes on.
 
     Attributes:

@@ -3,8 +3,9 @@
 Unknown stays unknown: an engine that was never busy has no capacity here, and so no load.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from evenwatt.economics.breakeven import token_load
 
@@ -26,8 +27,7 @@ class CapacitySource(StrEnum):
     """The most that it ever served, with nobody waiting: it may do more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
+class Capacity(Struct, frozen=True, kw_only=True):
     """What an engine can sustain.
 
     Attributes:

@@ -5,8 +5,9 @@ priced at one moment, its beginning: prices change at whole minutes.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
 
 from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, reference_price_at
 from evenwatt.economics.ownership import Hardware, end_of_life_utc_seconds, hardware_cost, owned_parts
@@ -42,8 +43,7 @@ __all__ = [
 _IDLE_STATES = (State.IDLE_LOADED, State.IDLE_EMPTY)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRule:
+class ModelRule(Struct, frozen=True, kw_only=True):
     """What holds for the served models whose name fits a pattern.
 
     Attributes:
@@ -57,8 +57,7 @@ class ModelRule:
     token_ratio: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceBook:
+class PriceBook(Struct, frozen=True, kw_only=True):
     """All prices of a site, in its one currency.
 
     Attributes:
@@ -83,8 +82,7 @@ class PriceBook:
     has_cache_write_surcharge: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateUse:
+class StateUse(Struct, frozen=True, kw_only=True):
     """What a part of the machine did in one state within one minute.
 
     Attributes:
@@ -98,8 +96,7 @@ class StateUse:
     joules: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class Costs(Struct, frozen=True, kw_only=True):
     """Money by component; None where it cannot be known."""
 
     hardware: float | None = None
@@ -123,8 +120,7 @@ class Costs:
         return whole_sum((self.hardware, self.energy, self.labour, self.other))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MinuteCosts:
+class MinuteCosts(Struct, frozen=True, kw_only=True):
     """What a part of the machine cost in one minute.
 
     Attributes:

@@ -6,8 +6,10 @@ none, because a line through one point can have any slope.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import WindowSums
 from evenwatt.economics.line import fitted_line
@@ -21,8 +23,7 @@ LEAST_VARIATION = 0.1
 """Standard deviation of the rate over its mean; below it the intercept is far from all that was seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerPoint:
+class PowerPoint(Struct, frozen=True, kw_only=True):
     """What a machine did over some time, an hour as a rule.
 
     Attributes:
@@ -34,8 +35,7 @@ class PowerPoint:
     watts: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerFit:
+class PowerFit(Struct, frozen=True, kw_only=True):
     """A line through power against token rate, and how good it is.
 
     Attributes:
@@ -55,8 +55,7 @@ class PowerFit:
     points: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitRefused:
+class FitRefused(Struct, frozen=True, kw_only=True):
     """Why there is no fit, in words."""
 
     reason: str

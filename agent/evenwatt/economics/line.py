@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
+
+from msgspec import Struct
 
 __all__ = ["FittedLine", "fitted_line"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedLine:
+class FittedLine(Struct, frozen=True, kw_only=True):
     """y = `intercept` + `slope` x.
 
     Attributes:

@@ -1,9 +1,10 @@
 """What a load run found: steps of rising concurrency in each phase, and the capacities that they show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from evenwatt.economics.breakeven import token_load
 
@@ -38,8 +39,7 @@ class Phase(StrEnum):
     """Prompts and answers as the engine usually has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """Requests of one phase, so many at once, from an idle engine to an idle one.
 
     Attributes:
@@ -122,7 +122,7 @@ def calibration_result(steps: Sequence[Step], *, model: str, others_seen: bool) 
         "still_growing": [phase.value for phase, steps in by_phase.items() if is_still_growing(steps)],
         "mixed_load_by_phases": load,
         "others_seen": others_seen,
-        "steps": [{**asdict(step), "tokens_per_second": step.tokens_per_second} for step in steps],
+        "steps": [{**to_builtins(step), "tokens_per_second": step.tokens_per_second} for step in steps],
     }
 
 

@@ -4,9 +4,10 @@ For display only: bills are worked out kind by kind. A price at a mix says which
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, batch_cost
 from evenwatt.economics.tokens import Tokens
@@ -15,8 +16,7 @@ from evenwatt.units import TOKENS_PER_MTOK
 __all__ = ["NAMED_MIXES", "Mix", "batch_price_at_mix", "measured_mix", "mix_of_parts", "price_at_mix"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mix:
+class Mix(Struct, frozen=True, kw_only=True):
     """Shares of the tokens, which add up to 1.
 
     Attributes:

@@ -1,16 +1,16 @@
 """The offset from UTC that a zone's clocks show, and when it changes; pure, for prices and for calendars."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+
+from msgspec import Struct
 
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["OffsetPiece", "offset_pieces"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffsetPiece:
+class OffsetPiece(Struct, frozen=True, kw_only=True):
     """A part of a span in which the clocks of the site were not changed.
 
     Attributes:

@@ -8,7 +8,7 @@
 Utilisation appears nowhere: an idle hour that is paid for costs what a busy one does.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
@@ -30,8 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
+class Owned(Struct, frozen=True, kw_only=True):
     """A machine, or a part of one, that was bought.
 
     Attributes:
@@ -51,15 +50,13 @@ class Owned:
     name: str = "hardware"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnedParts:
+class OwnedParts(Struct, frozen=True, kw_only=True):
     """A machine whose parts were bought at different times: a server, and GPUs two years later."""
 
     parts: tuple[Owned, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rented:
+class Rented(Struct, frozen=True, kw_only=True):
     """A machine that is paid for by the hour.
 
     Attributes:
@@ -70,8 +67,7 @@ class Rented:
     is_active_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sunk:
+class Sunk(Struct, frozen=True):
     """A machine whose price is to be left out of the question."""
 
 

@@ -11,7 +11,9 @@ over the computed share of the mix, and load is the computed part of what is ask
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import (
     CostLine,
@@ -53,8 +55,7 @@ __all__ = [
 _YEAR_SECONDS = HOURS_PER_YEAR * SECONDS_PER_HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
+class Power(Struct, frozen=True, kw_only=True):
     """What the machine draws, without what the building draws on top.
 
     Attributes:
@@ -70,8 +71,7 @@ class Power:
         return self.idle_watts + (self.full_watts - self.idle_watts) * load
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """A machine on paper.
 
     Attributes:
@@ -99,16 +99,14 @@ class Machine:
         return self.book.month_hours
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
+class CurvePoint(Struct, frozen=True, kw_only=True):
     """What a million tokens cost at one load, by component."""
 
     load: float
     costs_per_mtok: Costs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(Struct, frozen=True, kw_only=True):
     """What is asked of the machine, and how many of its kind that takes.
 
     Attributes:
@@ -133,8 +131,7 @@ class Demand:
         return self.load / self.machines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakEven:
+class BreakEven(Struct, frozen=True, kw_only=True):
     """Our own machine against one price; `math.inf` means never.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What people and contracts cost for each second: labour, setting up, and other fixed costs by the month."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
@@ -21,8 +22,7 @@ MONTH_HOURS = HOURS_PER_YEAR / 12
 """730: a twelfth of a year. Some price lists take 720 (30 days), so it is an argument everywhere."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SalariedLabour:
+class SalariedLabour(Struct, frozen=True, kw_only=True):
     """A part of somebody's year.
 
     Attributes:
@@ -34,8 +34,7 @@ class SalariedLabour:
     salary_per_year: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HourlyLabour:
+class HourlyLabour(Struct, frozen=True, kw_only=True):
     """Some hours of somebody's month."""
 
     hours_per_month: float
@@ -45,8 +44,7 @@ class HourlyLabour:
 Labour = SalariedLabour | HourlyLabour
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetupCost:
+class SetupCost(Struct, frozen=True, kw_only=True):
     """What it once took to set the machine up, spread over a time; people's work, hence labour."""
 
     cost: float
@@ -54,8 +52,7 @@ class SetupCost:
     begins_utc_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonthlyCost:
+class MonthlyCost(Struct, frozen=True, kw_only=True):
     """A fixed running cost: colocation, a support contract, a line."""
 
     name: str

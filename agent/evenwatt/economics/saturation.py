@@ -9,9 +9,11 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_MINUTE
@@ -44,8 +46,7 @@ _SPAN_MINUTES = 1
 _LATE_SPAN_MINUTES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedMinute:
+class ServedMinute(Struct, frozen=True, kw_only=True):
     """What an engine did in one minute.
 
     Attributes:
@@ -69,8 +70,7 @@ class ServedMinute:
         return not self.is_estimated and self.waiting_seconds >= SATURATED_SECONDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Day:
+class _Day(Struct, frozen=True, kw_only=True):
     """One day's rates, in tokens per second.
 
     Attributes:
@@ -82,8 +82,7 @@ class _Day:
     saturated: Mapping[float, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateRecord:
+class RateRecord(Struct, frozen=True, kw_only=True):
     """What the minutes so far say of an engine, whatever it served, or of it serving one model alone.
 
     Attributes:

@@ -4,8 +4,9 @@ Each answer says what it assumes, or why it cannot be known; none is a forecast.
 was measured in the window.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.units import JOULES_PER_KWH, TOKENS_PER_MTOK
@@ -35,8 +36,7 @@ class ScenarioName(StrEnum):
     ONE_GPU_LESS = "one_gpu_less"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class Scenario(Struct, frozen=True, kw_only=True):
     """What a change would have done to the window.
 
     Attributes:
@@ -60,8 +60,7 @@ class Scenario:
     load_ratio: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuHardware:
+class GpuHardware(Struct, frozen=True, kw_only=True):
     """What the GPUs alone cost as hardware, where their owner tells them apart.
 
     Attributes:
@@ -75,8 +74,7 @@ class GpuHardware:
     cost_when_new: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetUse:
+class FleetUse(Struct, frozen=True, kw_only=True):
     """What the machine did in the window.
 
     Attributes:
@@ -104,8 +102,7 @@ class FleetUse:
     gpu_hardware: GpuHardware | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuietHours:
+class QuietHours(Struct, frozen=True, kw_only=True):
     """The hours of the week (or day) in which no token was ever served in the window.
 
     Attributes:
@@ -121,8 +118,7 @@ class QuietHours:
     looked_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatePower:
+class StatePower(Struct, frozen=True, kw_only=True):
     """What one idle state drew.
 
     Attributes:

@@ -13,8 +13,9 @@ there. The elasticity is the per cent by which R changes for one per cent of the
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["Facts", "Input", "Sensitivity", "sensitivities"]
 
@@ -36,8 +37,7 @@ class Input(StrEnum):
     """Currency per month."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """What a window cost, and what the inputs were in it; None where not known.
 
     Attributes:
@@ -74,8 +74,7 @@ class Facts:
         return self.hardware_cost + self.energy_cost + self.labour_cost + self.other_cost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sensitivity:
+class Sensitivity(Struct, frozen=True, kw_only=True):
     """What one input does to the verdict.
 
     Attributes:

@@ -5,7 +5,8 @@ fans, and the processors that feed them; the slope holds all of that, the interc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.line import fitted_line
 
@@ -19,8 +20,7 @@ _TAIL_RATIO = 0.05
 """One minute that stands out at either end is no variation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorFit:
+class SensorFit(Struct, frozen=True, kw_only=True):
     """Wall power = `base_watts` + `factor` x GPU power.
 
     Attributes:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from msgspec import Struct
+
 from evenwatt.economics.bands import BandStep, BandTariff
 from evenwatt.units import JOULES_PER_KWH
 
@@ -29,8 +31,7 @@ __all__ = [
 _UNKNOWN: BandStep = (None, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatedPrice:
+class DatedPrice(Struct, frozen=True, kw_only=True):
     """A price from a moment on, until a later one takes over.
 
     Attributes:
@@ -41,8 +42,7 @@ class DatedPrice:
     valid_from_utc_seconds: float = -math.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedPrices:
+class FeedPrices(Struct, frozen=True, kw_only=True):
     """Prices that a feed gave, each for its own time; three sequences of one length, oldest first.
 
     From the first one on they hold, also where one has ended and no other was given: the last known price is

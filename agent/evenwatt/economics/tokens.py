@@ -1,12 +1,11 @@
 """Tokens in their three disjoint kinds, and the bases that a cost per token is given over."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["Tokens"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(Struct, frozen=True, kw_only=True):
     """What was served, each token in one kind.
 
     Attributes:

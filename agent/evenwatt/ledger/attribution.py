@@ -4,7 +4,8 @@ Shares always add up to 1, so that nothing is lost between the parts and the who
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.ledger.cursors import CounterState, EngineCursor
 from evenwatt.ledger.tokens import ModelIncrease
@@ -27,8 +28,7 @@ Below, the driver's whole percents are too coarse to share anything by.
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenWeights:
+class TokenWeights(Struct, frozen=True, kw_only=True):
     """What a token weighs when models or engines share one machine: an allocation, labelled as such."""
 
     input_weight: float = 0.2
@@ -39,8 +39,7 @@ class TokenWeights:
         return self.input_weight * input_tokens + self.output_weight * output_tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(Struct, frozen=True, kw_only=True):
     """One engine's part in one GPU: what share of its joules and of its time, and in which state.
 
     Attributes:
@@ -54,8 +53,7 @@ class Holding:
     is_estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Use:
+class _Use(Struct, frozen=True, kw_only=True):
     """What one engine's processes, or everybody else's, have of a GPU.
 
     Attributes:

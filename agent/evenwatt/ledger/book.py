@@ -5,7 +5,8 @@ where the one that stored them stood.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import Holding, engine_time_shares, part_holdings, unread_holdings

@@ -6,7 +6,9 @@ model, and what clients add up to is what the model did.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.ledger.cursors import EngineCursor
 from evenwatt.ledger.spans import Span
@@ -19,8 +21,7 @@ MOST_LABELS = 1_000
 """Clients times models of one engine; further ones share `other` of `other`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientIncrease:
+class ClientIncrease(Struct, frozen=True, kw_only=True):
     """What an engine's clients asked of it since it was last read.
 
     Attributes:

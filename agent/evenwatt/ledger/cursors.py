@@ -5,8 +5,9 @@ from plain JSON values.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field, to_builtins
 
 from evenwatt.model import OTHER_MODEL, Moment, PowerSample
 
@@ -57,8 +58,7 @@ def gpu_key(uuid: str) -> str:
     return f"gpu:{uuid}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineCursor:
+class MachineCursor(Struct, frozen=True, kw_only=True):
     """How far the machine's time is accounted for.
 
     Attributes:
@@ -79,8 +79,7 @@ class MachineCursor:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterState:
+class CounterState(Struct, frozen=True, kw_only=True):
     """One model's counters at the last good page, and how far input was counted beyond it.
 
     Attributes:
@@ -104,16 +103,14 @@ class CounterState:
         return self.input_tokens + (self.cached_input_tokens or 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EarlierProcess:
+class EarlierProcess(Struct, frozen=True, kw_only=True):
     """Where the counters of a process stood that answered under an engine's name before."""
 
     signals: Mapping[str, str]
     models: Mapping[str, CounterState]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineCursor:
+class EngineCursor(Struct, frozen=True, kw_only=True):
     """An engine's last good reading.
 
     Attributes:
@@ -172,8 +169,7 @@ class EngineCursor:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrossCheck:
+class CrossCheck(Struct, frozen=True, kw_only=True):
     """How a GPU's energy counter compares with its integrated power while it is busy.
 
     Attributes:
@@ -191,8 +187,7 @@ class CrossCheck:
     is_parted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuCursor:
+class GpuCursor(Struct, frozen=True, kw_only=True):
     """Up to where a GPU's energy is accounted for, and what else was last known of it.
 
     Attributes:
@@ -236,7 +231,7 @@ class GpuCursor:
             "instance_owners": {uuid: list(owners) for uuid, owners in self.instance_owners.items()},
             "fault": self.fault,
             "is_doubted": self.is_doubted,
-            "cross_check": asdict(self.cross_check),
+            "cross_check": to_builtins(self.cross_check),
         }
 
 

@@ -4,8 +4,10 @@ The driver's counter is preferred; a GPU without one has its power integrated by
 are never mixed for one GPU.
 """
 
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.ledger.cursors import CrossCheck, GpuCursor
 from evenwatt.ledger.spans import Span, span_between
@@ -22,16 +24,14 @@ _UNCOVERED_RATIO = 0.2
 """Where samples miss more of an increase than this, or belong to another one, the two are not compared."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyPart:
+class EnergyPart(Struct, frozen=True, kw_only=True):
     """Energy that was drawn over one span."""
 
     span: Span
     energy_joules: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyIncrease:
+class EnergyIncrease(Struct, frozen=True, kw_only=True):
     """What a GPU drew since its last reading.
 
     Attributes:

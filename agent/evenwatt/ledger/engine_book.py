@@ -1,7 +1,8 @@
 """The engines' part of the ledger: where each one and its clients were last read, and what each did since."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import model_shares

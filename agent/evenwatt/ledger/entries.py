@@ -4,8 +4,10 @@ Absent is None and stays None when rows are added: None + None is None, None + 3
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.model import Event, State
 
@@ -43,8 +45,7 @@ MeterKey = tuple[int, str]
 """(minute, source of host power)"""
 
 
-@dataclass(slots=True, kw_only=True)
-class Usage:
+class Usage(Struct, kw_only=True):
     """What one model of one engine used in one minute.
 
     Seconds are shares of the machine's time: over all engines, models and `unallocated` they add up to it.
@@ -87,8 +88,7 @@ class Usage:
         setattr(self, name, (getattr(self, name) or 0.0) + seconds)
 
 
-@dataclass(slots=True, kw_only=True)
-class ClientUse:
+class ClientUse(Struct, kw_only=True):
     """What one client had of one model in one minute.
 
     Attributes:
@@ -111,8 +111,7 @@ class ClientUse:
         return sum(known) if known else None
 
 
-@dataclass(slots=True, kw_only=True)
-class GpuUse:
+class GpuUse(Struct, kw_only=True):
     """What one GPU drew in one minute.
 
     Attributes:
@@ -126,8 +125,7 @@ class GpuUse:
     estimated: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class EngineUse:
+class EngineUse(Struct, kw_only=True):
     """How many requests one engine had in one minute, from its gauges at each reading.
 
     Attributes:
@@ -143,8 +141,7 @@ class EngineUse:
     waiting_request_seconds: float | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class MeterUse:
+class MeterUse(Struct, kw_only=True):
     """What the machine drew beside its GPUs in one minute, as one source of host power tells.
 
     Attributes:
@@ -156,8 +153,7 @@ class MeterUse:
     estimated: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class HostUse:
+class HostUse(Struct, kw_only=True):
     """What passed for the machine as a whole in one minute.
 
     Attributes:
@@ -171,8 +167,7 @@ class HostUse:
     estimated_seconds: float | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class SourceTotals:
+class SourceTotals(Struct, kw_only=True):
     """Flaws of one source over the life of the history."""
 
     restarts: int = 0
@@ -184,7 +179,7 @@ Key = TypeVar("Key")
 
 _LARGER_WINS = frozenset({"estimated", "restarted"})
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(column.name for column in fields(kind))
+    kind: kind.__struct_fields__
     for kind in (Usage, ClientUse, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 }
 
@@ -201,8 +196,7 @@ def add_rows(into: Row, other: Row) -> None:
             setattr(into, name, theirs if mine is None else mine + theirs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class Posting(Struct, frozen=True, kw_only=True):
     """All that one tick adds to the history, to be written in one transaction.
 
     Attributes:

@@ -4,7 +4,8 @@ Nothing here looks at a counter: it goes by what the page and the kernel say of 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from evenwatt.model import EngineReading, Moment
 

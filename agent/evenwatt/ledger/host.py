@@ -5,7 +5,9 @@ at one instant, what comes out too low is owed by what follows, and negative ene
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.ledger import host_narration
 from evenwatt.ledger.host_cursor import HostCursor, Owner
@@ -18,8 +20,7 @@ from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, Coverage, HostReading, Mo
 __all__ = ["HostIncrease", "HostPart", "HostRules", "host_increase"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostRules:
+class HostRules(Struct, frozen=True, kw_only=True):
     """What has to be known beside readings to tell host energy.
 
     Attributes:
@@ -33,8 +34,7 @@ class HostRules:
     gpu_factor: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostPart:
+class HostPart(Struct, frozen=True, kw_only=True):
     """Host energy to be booked.
 
     Attributes:
@@ -50,8 +50,7 @@ class HostPart:
     estimated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostIncrease:
+class HostIncrease(Struct, frozen=True, kw_only=True):
     """What became of one tick.
 
     Attributes:

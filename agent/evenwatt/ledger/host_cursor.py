@@ -4,8 +4,9 @@ Stored with the rows in one transaction, like all cursors (see `cursors`).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from msgspec import Struct, field, to_builtins
 
 from evenwatt.model import Coverage, Moment, PowerSample, State
 
@@ -17,8 +18,7 @@ Owner = tuple[str, str, State]
 """(engine, model, state)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterCheck:
+class MeterCheck(Struct, frozen=True, kw_only=True):
     """How a meter that contains the GPUs compares with what they draw by their own counters.
 
     Attributes:
@@ -31,8 +31,7 @@ class MeterCheck:
     is_parted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SteadyPower:
+class SteadyPower(Struct, frozen=True, kw_only=True):
     """For how long a meter without a counter has said the same, to the last digit, and what GPUs did then."""
 
     power_watts: float
@@ -41,8 +40,7 @@ class SteadyPower:
     highest_gpu_watts: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostCursor:
+class HostCursor(Struct, frozen=True, kw_only=True):
     """Up to where host energy is accounted for, and what was measured since.
 
     Attributes:
@@ -95,9 +93,9 @@ class HostCursor:
 
     def stored(self) -> dict[str, object]:
         """Return the JSON-ready form."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain = {name: getattr(self, name) for name in self.__struct_fields__}
         for name in ("since", "accounted", "moved", "seen", "waiting_since", "last_power", "check", "steady"):
-            plain[name] = None if plain[name] is None else asdict(plain[name])
+            plain[name] = None if plain[name] is None else to_builtins(plain[name])
         plain["owners"] = [[*owner, *parts] for owner, parts in self.owners.items()]
         return plain
 

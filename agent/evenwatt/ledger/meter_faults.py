@@ -1,7 +1,9 @@
 """What is held against a meter: that it stands still, says less than its GPUs draw, or has them unread."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.ledger.energy import EnergyPart
 from evenwatt.ledger.host_cursor import HostCursor, MeterCheck, Owner, SteadyPower
@@ -24,8 +26,7 @@ _LEAST_WATTS = 1.0
 """No server draws less: a meter that says so has another unit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickUse:
+class TickUse(Struct, frozen=True, kw_only=True):
     """What the rest of the ledger booked in this tick.
 
     Attributes:

@@ -5,9 +5,11 @@ whose it is, is decided by `host`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.ledger.host_cursor import HostCursor
 from evenwatt.ledger.spans import span_between
@@ -31,8 +33,7 @@ class Flaw(StrEnum):
     """Nobody looked for so long that the counter may have gone round more than once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metered:
+class Metered(Struct, frozen=True, kw_only=True):
     """What a source measured since its last reading.
 
     Attributes:

@@ -5,7 +5,9 @@ unload the model; each counts from zero. What such a process counted is booked u
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.ledger import narration
 from evenwatt.ledger.cursors import CounterState, EngineCursor, is_part_key, part_key, stored_engine
@@ -18,8 +20,7 @@ from evenwatt.model import OTHER_MODEL, EnginePart, EngineReading, Moment
 __all__ = ["PartBook", "PartsIncrease", "Watch"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Watch(Struct, frozen=True, kw_only=True):
     """In which tick, and by what, readings are folded.
 
     Attributes:
@@ -34,8 +35,7 @@ class Watch:
     engines: Sequence[str]
 
 
-@dataclass(slots=True, kw_only=True)
-class PartsIncrease:
+class PartsIncrease(Struct, kw_only=True):
     """What an engine's processes did since they were last read.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What the ledger has to be told beside readings; a reload changes it while the cursors stay."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from evenwatt.ledger.attribution import TokenWeights
 from evenwatt.ledger.host import HostRules
@@ -10,8 +11,7 @@ from evenwatt.ledger.spans import Span
 __all__ = ["LedgerRules"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRules:
+class LedgerRules(Struct, frozen=True, kw_only=True):
     """By what readings are folded.
 
     Attributes:

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.model import Moment
 from evenwatt.units import (
@@ -24,8 +26,7 @@ _LONGEST_UNKNOWN_SECONDS = 366 * SECONDS_PER_DAY
 """Across a boot only UTC is left, and a dead clock battery can claim decades."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """A stretch of time: its place from UTC, its length from the boot clock.
 
     Attributes:
@@ -46,8 +47,7 @@ class Span:
         return self.end_utc_seconds - self.utc_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """The part of a span that lies in one minute.
 
     Attributes:

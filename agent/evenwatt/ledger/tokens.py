@@ -1,8 +1,10 @@
 """From two readings of an engine to what it did between them; nowhere else are its counters subtracted."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.ledger.cursors import CounterState, EarlierProcess, EngineCursor
 from evenwatt.ledger.epochs import (
@@ -29,8 +31,7 @@ _ZERO = CounterState(prefill_seconds=0.0, decode_seconds=0.0)
 """Where a model stood that was not there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelIncrease:
+class ModelIncrease(Struct, frozen=True, kw_only=True):
     """What one model did between two readings; cached input and phases are None where nobody tells."""
 
     input_tokens: int
@@ -47,8 +48,7 @@ class ModelIncrease:
         return not any(counts) and not any(self.requests.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineIncrease:
+class EngineIncrease(Struct, frozen=True, kw_only=True):
     """What an engine did since it was last read.
 
     Attributes:
@@ -75,8 +75,7 @@ class EngineIncrease:
         return not all(model.is_nothing for model in self.models.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Basis:
+class _Basis(Struct, frozen=True, kw_only=True):
     """What an increase is counted from.
 
     Attributes:

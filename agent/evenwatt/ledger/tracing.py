@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.model import GpuProcess, GpuReading, VisibleGpus
 
@@ -20,8 +21,7 @@ Processes = tuple[GpuProcess, ...] | None
 """As in `GpuReading`: None is a list that cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+class Activity(Struct, frozen=True, kw_only=True):
     """What an engine did in this tick, as far as it is known, and by what its processes are known.
 
     Attributes:
@@ -50,8 +50,7 @@ SILENT = Activity(was_active=None)
 """An engine that was not read, or that nobody reads any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuPart:
+class GpuPart(Struct, frozen=True, kw_only=True):
     """A GPU, or one instance of a GPU in MIG mode, or what of it no instance has.
 
     Attributes:

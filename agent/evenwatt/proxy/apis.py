@@ -5,8 +5,9 @@ A path is known by its end, so that a prefix before it (`/ollama/v1/...`) change
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from evenwatt.proxy.scanner import KeyPath
 from evenwatt.proxy.tokens import Tokens, counts_in
@@ -14,8 +15,7 @@ from evenwatt.proxy.tokens import Tokens, counts_in
 __all__ = ["EMBEDDING", "MESSAGES", "OLLAMA", "OPENAI", "RESPONSES", "UNMETERED", "Api", "api_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class Api(Struct, frozen=True, kw_only=True):
     """One way to say how many tokens an answer has.
 
     Attributes:

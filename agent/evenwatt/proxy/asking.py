@@ -1,7 +1,8 @@
 """Asks an OpenAI-style stream for its usage where the client did not: by a splice, nothing else moves."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from evenwatt.proxy.scanner import ObjectScanner
 
@@ -11,8 +12,7 @@ _STREAM, _OPTIONS = ("stream",), ("stream_options",)
 _WANTED: Final = frozenset({_STREAM, _OPTIONS})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """A request that also asks for usage.
 
     Attributes:

@@ -3,8 +3,9 @@
 import re
 from asyncio import Future
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
 from evenwatt.proxy.answers import AnswerReader
@@ -31,8 +32,7 @@ _REMOTE_NAME = re.compile(r"[:-]cloud$")
 """How Ollama names models that its makers' machines run."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Books:
+class Books(Struct, kw_only=True):
     """Where accounts are booked.
 
     Attributes:

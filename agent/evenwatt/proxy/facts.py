@@ -1,13 +1,13 @@
 """What is known of the engine behind a proxy."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["UNKNOWN_ENGINE", "EngineFacts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineFacts:
+class EngineFacts(Struct, frozen=True, kw_only=True):
     """An engine as far as it is known.
 
     Attributes:

@@ -8,8 +8,9 @@ skipped by regular expressions from one bracket or quote to the next.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 __all__ = ["TOO_LONG", "KeyPath", "ObjectScanner", "Span", "scanned"]
 
@@ -28,8 +29,7 @@ _QUOTE, _BACKSLASH = b'"'[0], b"\\"[0]
 _OPENING, _CLOSING = b"{[", b"}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """Where a key and its value stand in the bytes that were fed.
 
     Attributes:

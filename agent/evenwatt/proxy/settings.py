@@ -1,15 +1,15 @@
 """What one proxy is told: plain values, whatever they were read from."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from evenwatt.proxy.clients import ClientRule
 
 __all__ = ["ProxySettings"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxySettings:
+class ProxySettings(Struct, frozen=True, kw_only=True):
     """One proxy before one engine.
 
     Attributes:

@@ -1,16 +1,16 @@
 """What one answer says of its tokens, in our words: three disjoint kinds, unknown where nothing is said."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 __all__ = ["Tokens", "count", "counts_in"]
 
 _LARGEST_COUNT = 2**53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(Struct, frozen=True, kw_only=True):
     """Tokens of one request; None is unknown.
 
     Attributes:

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from evenwatt.proxy.state import StateFolder
 
@@ -52,8 +53,7 @@ class Finished(NamedTuple):
     counted: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
+class Sums(Struct, frozen=True, kw_only=True):
     """Requests and their tokens; None where none of the requests told."""
 
     requests: int = 0

@@ -3,8 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import ClientCounters, ModelCounters
@@ -27,8 +28,7 @@ Labels = Mapping[str, frozenset[str]]
 """By label, the values that are meant; "" stands for a series without the label."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Struct, frozen=True):
     """The series of one name that are meant, to be added up: labels that are not named may be anything.
 
     Attributes:
@@ -64,8 +64,7 @@ class Series:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapter:
+class Adapter(Struct, frozen=True, kw_only=True):
     """One kind of engine.
 
     Attributes:

@@ -8,7 +8,6 @@ good: the agent goes through `api_prices`.
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -16,6 +15,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from evenwatt.economics.api import RateTier
 from evenwatt.errors import SourceContractError
@@ -48,8 +49,7 @@ def catalogue_version() -> str:
     return version(CATALOGUE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True, kw_only=True):
     """All providers and models of one edition.
 
     Attributes:

@@ -12,9 +12,10 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import to_builtins
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.api_catalogue import CATALOGUE, bundled_catalogue, catalogue_version, fetched_catalogue
@@ -125,7 +126,7 @@ def _read_cache(path: Path, day: str) -> dict[str, ReferenceRates]:
 def _write_cache(path: Path, day: str, known: Mapping[str, ReferenceRates]) -> None:
     # Written aside and put in its place at once: a reader never sees half a file.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
-    kept = {day: {name: asdict(rates) for name, rates in known.items()}}
+    kept = {day: {name: to_builtins(rates) for name, rates in known.items()}}
     with suppress(OSError):  # a cache that cannot be written costs time, nothing else
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -158,7 +159,7 @@ def fetch_in_subprocess(
     try:
         child = subprocess.run(  # noqa: S603 - our own interpreter and module, no shell
             command,
-            input=json.dumps([asdict(request) for request in requests], default=str),
+            input=json.dumps([to_builtins(request) for request in requests], default=str),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -208,7 +209,7 @@ def _answer(text: str, fetched: Path | None) -> str:
             rates.append(reference_rates(request["provider"], request["model"], at, fetched=fetched))
         except SourceContractError as exc:
             faults += [] if request["is_optional"] else [str(exc)]
-    return json.dumps(asdict(FetchedRates(rates=tuple(rates), faults=tuple(faults))), default=str)
+    return json.dumps(to_builtins(FetchedRates(rates=tuple(rates), faults=tuple(faults))), default=str)
 
 
 def _end_with_parent(pid: int) -> None:

@@ -1,9 +1,10 @@
 """What API models cost, as plain values in USD; and the same as JSON, exact."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.economics.api import RateTier
 
@@ -18,8 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateRequest:
+class RateRequest(Struct, frozen=True, kw_only=True):
     """One model to look up.
 
     Attributes:
@@ -35,8 +35,7 @@ class RateRequest:
     is_optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(Struct, frozen=True, kw_only=True):
     """USD per million tokens, exact; None where the catalogue has no such rate.
 
     A rate with tiers is its base: a surcharge on long prompts is a matter of single requests.
@@ -55,8 +54,7 @@ class Rates:
     tiers: tuple[RateTier, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatedRates:
+class DatedRates(Struct, frozen=True, kw_only=True):
     """What holds from a day on.
 
     Attributes:
@@ -69,8 +67,7 @@ class DatedRates:
     batch: Rates | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceRates:
+class ReferenceRates(Struct, frozen=True, kw_only=True):
     """What one API model costs at a moment.
 
     Attributes:
@@ -106,8 +103,7 @@ class ReferenceRates:
         return len(self.rates_within_day) > 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedRates:
+class FetchedRates(Struct, frozen=True, kw_only=True):
     """The answer to some requests.
 
     Attributes:
@@ -120,7 +116,7 @@ class FetchedRates:
 
 
 def parse_fetched_rates(answer: Any) -> FetchedRates:
-    """Return what `dataclasses.asdict` made of an answer, after its way through JSON.
+    """Return what `msgspec.to_builtins` made of an answer, after its way through JSON.
 
     Raises:
         ValueError, TypeError, KeyError, ArithmeticError: It is something else.
@@ -132,7 +128,7 @@ def parse_fetched_rates(answer: Any) -> FetchedRates:
 
 
 def parse_reference_rates(fields: Any) -> ReferenceRates:
-    """Return what `dataclasses.asdict` made of rates, after its way through JSON.
+    """Return what `msgspec.to_builtins` made of rates, after its way through JSON.
 
     Raises:
         ValueError, TypeError, KeyError, ArithmeticError: It is something else.

@@ -9,10 +9,11 @@ import http.client
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import psutil
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.engines import ADAPTERS, fingerprint
@@ -55,8 +56,7 @@ _LOADER_PROGRAMS = ("ollama", _LLAMACPP_PROGRAM)
 """Programs that start a llama-server for each model that they load, each time on another port."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundEngine:
+class FoundEngine(Struct, frozen=True, kw_only=True):
     """An engine that listens on this machine.
 
     Attributes:
@@ -122,8 +122,7 @@ def command_kind(command: Sequence[str]) -> str | None:
     return next((kind for kind, pattern in _COMMAND_PATTERNS.items() if pattern.search(line)), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listener:
+class _Listener(Struct, frozen=True, kw_only=True):
     address: Address
     port: int
     pid: int | None
@@ -161,8 +160,7 @@ def _listeners() -> Iterator[_Listener]:
     yield from sorted(found, key=lambda listener: listener.address.is_loopback)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Program:
+class _Program(Struct, frozen=True, kw_only=True):
     """What can be told of the program that listens.
 
     Attributes:

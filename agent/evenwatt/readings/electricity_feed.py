@@ -5,11 +5,12 @@ as a price a hundred or a thousand times too high, and is refused with what to c
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.errors import SourceContractError
 from evenwatt.readings.http import HttpClient, shown_url
@@ -32,8 +33,7 @@ _LAST_LASTS_SECONDS = SECONDS_PER_HOUR
 """For how long the last price of a list holds that does not say so, where it is the only one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedSpec:
+class FeedSpec(Struct, frozen=True, kw_only=True):
     """Where prices are, and what is made of them.
 
     Attributes:
@@ -71,8 +71,7 @@ class FeedSpec:
         return f"{self.url.rstrip('/')}{query_path(self.query)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuotedPrice:
+class QuotedPrice(Struct, frozen=True, kw_only=True):
     """A price and the time that it is for, both ends on whole minutes."""
 
     start_utc_seconds: float

@@ -4,9 +4,11 @@ import http.client
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
@@ -43,8 +45,7 @@ ENGINE_KINDS = tuple(ADAPTERS)
 """The kinds that a source can be told to be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartAddress:
+class PartAddress(Struct, frozen=True, kw_only=True):
     """A process of another engine.
 
     Attributes:

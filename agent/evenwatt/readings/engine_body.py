@@ -5,8 +5,9 @@ itself a title writes over its own environment.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from msgspec import Struct
 
 from evenwatt.model import VisibleGpus
 from evenwatt.readings.processes import ancestors, body
@@ -19,8 +20,7 @@ _LAUNCHERS = frozenset({"text-generation-launcher", "mpirun", "mpiexec", "orteru
 _MOST_WORDS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineBody:
+class EngineBody(Struct, frozen=True, kw_only=True):
     """What an engine's own processes are known by.
 
     Attributes:

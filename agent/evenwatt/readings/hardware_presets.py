@@ -5,13 +5,13 @@ whole machines. An assumption is labelled as assumed wherever it shows.
 """
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from evenwatt.errors import SourceContractError
 
@@ -27,8 +27,7 @@ _BRANDS = frozenset({"nvidia", "geforce", "quadro", "tesla"})
 _NAMED_ALTERNATIVES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
+class Preset(Struct, frozen=True, kw_only=True):
     """What one kind of GPU is assumed to have cost.
 
     Attributes:
@@ -52,8 +51,7 @@ class Preset:
     is_simulated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachinePreset:
+class MachinePreset(Struct, frozen=True, kw_only=True):
     """A machine to plan with: bought or rented; what is not known is None.
 
     Attributes:

@@ -11,10 +11,11 @@ import contextlib
 import ctypes
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
 import pynvml
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt import clock
 from evenwatt.errors import SourceUnavailable
@@ -109,8 +110,7 @@ def _shut_down() -> None:
         pynvml.nvmlShutdown()
 
 
-@dataclass(slots=True)
-class _Gpu:
+class _Gpu(Struct):
     """What is remembered of one GPU.
 
     Attributes:

@@ -5,10 +5,11 @@ errors, for the source to judge.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pynvml
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.model import GpuInstance, GpuProcess
 from evenwatt.readings import processes
@@ -21,8 +22,7 @@ _NOBODY_BUSY = {pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_FOUND}
 """What the driver answers where there is no sample: every process was idle."""
 
 
-@dataclass(slots=True)
-class ProcessWatch:
+class ProcessWatch(Struct):
     """Adds up what each process on one GPU makes its multiprocessors do, between two readings.
 
     A sample says for each process that was not idle how much of the last moment its kernels took, so they are

@@ -5,7 +5,9 @@ soon as its request is answered, and takes what it counted with it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.clock import now
 from evenwatt.errors import SourceError
@@ -18,8 +20,7 @@ _QUIET_LOOKS = 2
 """After so many looks in a row without work a server was idle when it ended: its last page is all of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LivePart:
+class LivePart(Struct, frozen=True, kw_only=True):
     """A server that an engine runs now.
 
     Attributes:
@@ -39,8 +40,7 @@ Lister = Callable[[float], tuple[LivePart, ...]]
 """Returns who is there, by a deadline on the boot clock; raises a SourceError where that cannot be told."""
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     live: LivePart
     source: EngineSource
     last: EngineReading | None = None

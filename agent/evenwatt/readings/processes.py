@@ -10,11 +10,11 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from msgspec import Struct
 
 from evenwatt.readings.sockets import Address, listening_sockets, parsed_address
 
@@ -52,8 +52,7 @@ _SHORT_ID = 12
 """As container runtimes show an id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessIdentity:
+class ProcessIdentity(Struct, frozen=True, kw_only=True):
     """A process that no other process of this boot is equal to, though PIDs are used again.
 
     Attributes:
@@ -75,8 +74,7 @@ class ProcessIdentity:
         return None if stat is None else cls(pid=pid, start_ticks=stat.start_ticks)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(Struct, frozen=True, kw_only=True):
     """Who listens on a port of this machine.
 
     Attributes:

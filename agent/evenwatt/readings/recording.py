@@ -9,15 +9,14 @@ import errno
 import json
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Discriminator, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+import msgspec
+from msgspec import Struct
 
 from evenwatt import __version__
 from evenwatt.errors import SourceContractError, SourceUnavailable
@@ -36,30 +35,21 @@ _FAULTS_SHOWN = 20
 _FOUND_CHARACTERS = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GpusLine:
-    type: Literal["gpus"] = "gpus"
+class _GpusLine(Struct, frozen=True, tag="gpus", forbid_unknown_fields=True):
     reading: GpusReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EngineLine:
-    type: Literal["engine"] = "engine"
+class _EngineLine(Struct, frozen=True, tag="engine", forbid_unknown_fields=True):
     reading: EngineReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HostLine:
-    type: Literal["host"] = "host"
+class _HostLine(Struct, frozen=True, tag="host", forbid_unknown_fields=True):
     reading: HostReading
 
 
-_Line = Annotated[_GpusLine | _EngineLine | _HostLine, Discriminator("type")]
-
-
-@cache
-def _lines() -> TypeAdapter[_Line]:
-    return TypeAdapter(_Line, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+_Line = _GpusLine | _EngineLine | _HostLine
+_FAULT = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+"""How msgspec words what it found, and where."""
 
 
 class Recorder:
@@ -94,7 +84,7 @@ class Recorder:
         Raises:
             SourceUnavailable: The file cannot be written; it holds whole lines all the same.
         """
-        line = _lines().dump_json(_line(reading), exclude_none=True) + b"\n"
+        line = msgspec.json.encode(_line(reading)) + b"\n"
         self._is_full = self._is_full or self._size + len(line) > self._limit_bytes
         if not self._is_full:
             self._append(line)
@@ -140,14 +130,15 @@ def readings_in(path: Path) -> Iterator[Reading]:
         SourceContractError: It is not a recording, or lines of it are not readings; names up to 20 faults.
     """
     faults: list[str] = []
+    decoder = msgspec.json.Decoder(_Line)
     with _failures_named(path, "read"), path.open("rb") as file:
         _check_header(path, file.readline(_HEADER_LIMIT_BYTES))
         for number, line in enumerate(file, start=2):
             try:
-                reading = _lines().validate_json(line).reading
-            except ValidationError as exc:
+                reading = decoder.decode(line).reading
+            except (msgspec.DecodeError, RecursionError) as exc:
                 if line.endswith(b"\n"):
-                    faults += (f"{path}:{number}: {_fault(error)}" for error in exc.errors(include_url=False))
+                    faults.append(f"{path}:{number}: {_fault(exc, line)}")
                 if len(faults) >= _FAULTS_SHOWN:
                     break
             else:
@@ -190,20 +181,27 @@ def _check_header(path: Path, line: bytes) -> None:
         )
 
 
-def _fault(error: ErrorDetails) -> str:
-    """Say in our words what pydantic found; the first part of its place is the type of the line."""
-    place = ".".join(str(part) for part in error["loc"][1:])
-    found = _shortened(error["input"])
-    match error["type"]:
-        case "missing":
-            return f"found no {place}, expected one"
-        case "unexpected_keyword_argument":
-            return f"found {place}, which format {FORMAT_VERSION} does not have; remove it"
-        case "json_invalid" | "dict_type" | "dataclass_type" if not place:
-            return f"found {found}, expected a JSON object; remove the line"
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"found {found}, expected a `type` of gpus, engine or host; remove the line"
-    return f"found {place} = {found}, expected {error['msg'].removeprefix('Input should be ')}"
+def _fault(error: Exception, line: bytes) -> str:
+    """Say in our words what msgspec found first in a line."""
+    said, place = _FAULT.fullmatch(str(error)).group("said", "place")  # type: ignore[union-attr]  # it matches all
+    if not isinstance(error, msgspec.ValidationError) or (place is None and said.startswith("Expected")):
+        return f"found {_shortened(line)}, expected a JSON object; remove the line"
+    if place == "type" or said == "Object missing required field `type`":
+        return f"found {_shortened(line)}, expected a `type` of gpus, engine or host; remove the line"
+    kind, *rest = said.split("`")
+    names = rest[::2]
+    match kind, names:
+        case "Object missing required field ", [name]:
+            return f"found no {_joined(place, name)}, expected one"
+        case "Object contains unknown field ", [name]:
+            return f"found {_joined(place, name)}, which format {FORMAT_VERSION} does not have; remove it"
+        case "Expected ", [expected, found]:
+            return f"found {found} for {place}, expected {expected}"
+    return f"{place}: {said}; remove the line"
+
+
+def _joined(place: str | None, name: str) -> str:
+    return f"{place}.{name}" if place else name
 
 
 def _shortened(value: Any) -> str:

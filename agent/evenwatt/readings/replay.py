@@ -6,8 +6,10 @@ epochs stays as it was, so that restarts are seen as they were then.
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.clock import now
 from evenwatt.errors import SourceContractError, SourceUnavailable
@@ -138,8 +140,7 @@ def _without_samples(reading: Reading) -> Reading:
     return replace(reading, gpus=tuple(replace(gpu, power_samples=()) for gpu in reading.gpus))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
+class _Record(Struct, frozen=True, kw_only=True):
     """What has to be known of a recording before its first reading is handed out.
 
     Attributes:
@@ -185,8 +186,7 @@ def _staged(record: _Record, source: str, start: Moment) -> Generator[Reading, N
             yield _shifted(reading, _shift(record, reading.moment.boot_id, start))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shift:
+class _Shift(Struct, frozen=True, kw_only=True):
     """The way from the clocks of a recorded boot to those of the present one."""
 
     utc_seconds: float

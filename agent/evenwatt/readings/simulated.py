@@ -14,9 +14,10 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from statistics import fmean
+
+from msgspec import Struct
 
 from evenwatt.clock import now
 from evenwatt.economics.capacity import Capacity, CapacitySource
@@ -136,8 +137,7 @@ class _Work:
         return self._sum + (elapsed_seconds - whole) * self._demand.load(whole)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineProfile:
+class EngineProfile(Struct, frozen=True, kw_only=True):
     """A simulated engine; rates are those at full load.
 
     Attributes:
@@ -231,8 +231,7 @@ class SimulatedEngine:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuProfile:
+class GpuProfile(Struct, frozen=True, kw_only=True):
     """A simulated GPU; its power goes in a straight line from idle to full with the load of its engine."""
 
     uuid: str
@@ -328,8 +327,7 @@ class SimulatedGpus:
         """Do nothing: nothing is held."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostProfile:
+class HostProfile(Struct, frozen=True, kw_only=True):
     """The simulated machine beside its GPUs, whose power goes with the mean load of its engines."""
 
     demands: tuple[Demand, ...]

@@ -8,8 +8,9 @@ and stand still meanwhile, so that nothing is lost by that.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
 from evenwatt.readings.adapter import json_of
@@ -24,8 +25,7 @@ _MOST_PATIENCE_SECONDS = 3_600.0
 _OPTION = b"--sleep-idle-seconds"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerFacts:
+class ServerFacts(Struct, frozen=True, kw_only=True):
     """What a llama-server says of itself without waking anything.
 
     Attributes:

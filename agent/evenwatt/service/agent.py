@@ -4,9 +4,10 @@ import logging
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from evenwatt import __version__, clock
 from evenwatt.config import Settings

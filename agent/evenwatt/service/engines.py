@@ -1,8 +1,9 @@
 """Which engines are read: those that the configuration names or that are found, and what they said last."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from urllib.parse import urlsplit
+
+from msgspec import to_builtins
 
 from evenwatt.config import Settings
 from evenwatt.config.engines import Engine
@@ -111,7 +112,7 @@ class EngineRoster:
 
     def stored(self) -> dict[str, object]:
         """Return what has to be kept to know found engines after a restart."""
-        return {name: asdict(engine) for name, engine in self._found.items()}
+        return {name: to_builtins(engine) for name, engine in self._found.items()}
 
     def adopt(self, settings: Settings) -> None:
         """Go on with other settings; an engine that did not change is not touched."""

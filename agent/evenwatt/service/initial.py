@@ -1,7 +1,8 @@
 """`evenwatt init`: a first configuration from what is there and what only its owner can know."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from evenwatt import clock
 from evenwatt.config.places import system_timezone
@@ -14,8 +15,7 @@ from evenwatt.service.start import why_no_gpus
 __all__ = ["Answers", "Surroundings", "configuration_text", "look_around"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What was found on this machine.
 
     Attributes:
@@ -31,8 +31,7 @@ class Surroundings:
     timezone: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Struct, frozen=True, kw_only=True):
     """What only the owner knows; None: not said, and then it is left to be assumed.
 
     Attributes:

@@ -1,9 +1,10 @@
 """From settings to the price book."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any
+
+from msgspec.structs import replace
 
 from evenwatt.config import HardwarePart, Settings, assumptions
 from evenwatt.economics.cost import ModelRule, PriceBook

@@ -1,8 +1,9 @@
 """Money of a span worked out anew from its physics: after a price was wrong, or only to ask what if."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, tzinfo
+
+from msgspec.structs import replace
 
 from evenwatt import clock
 from evenwatt.config import Settings

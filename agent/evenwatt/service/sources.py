@@ -5,10 +5,10 @@ import logging
 import queue
 import socket
 import threading
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psutil
+from msgspec import Struct
 
 from evenwatt.config.engines import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
@@ -52,8 +52,7 @@ def is_local(url: str) -> bool:
     return address.is_loopback or address.is_unspecified or str(address) in own
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Struct, frozen=True, kw_only=True):
     """What a look around this machine found; `gpus` is None where the driver was not asked."""
 
     engines: tuple[FoundEngine, ...]

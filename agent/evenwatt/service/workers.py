@@ -9,8 +9,10 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt import clock
 from evenwatt.errors import SourceError
@@ -30,8 +32,7 @@ def is_silence(error: str | None) -> bool:
     return error is not None and f": {_SILENCE} " in error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True, kw_only=True):
     """What one attempt to read a source came to: a reading or an error."""
 
     worker: "_Worker"

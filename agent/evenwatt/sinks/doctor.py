@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+
+from msgspec import to_builtins
 
 from evenwatt.sinks.words import clean
 from evenwatt.snapshot.checks import Finding, Health
@@ -21,6 +22,6 @@ def finding_lines(finding: Finding) -> Iterable[str]:
 
 def render_findings(findings: Iterable[Finding]) -> str:
     """Return all findings as a JSON document."""
-    listed = [asdict(finding) for finding in findings]
+    listed = [to_builtins(finding) for finding in findings]
     broken = sum(finding["health"] == Health.BROKEN for finding in listed)
     return json.dumps({"broken": broken, "findings": listed}, indent=2)

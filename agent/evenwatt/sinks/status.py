@@ -6,8 +6,9 @@ A value that is not known is null; a break-even that is never reached is the wor
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import to_builtins
 
 from evenwatt.economics.cost import Costs
 from evenwatt.model import UNALLOCATED, GpuReading
@@ -25,39 +26,43 @@ def render_status(snapshot: Snapshot) -> bytes:
         "started_utc_seconds": snapshot.started_utc_seconds,
         "currency": snapshot.currency,
         "config_reload_ok": snapshot.config_reload_ok,
-        "history": asdict(snapshot.history),
+        "history": to_builtins(snapshot.history),
         "electricity_price_per_kwh": snapshot.electricity_price_per_kwh,
-        "electricity": asdict(snapshot.electricity),
+        "electricity": to_builtins(snapshot.electricity),
         "cost_per_hour": _costs(snapshot.cost_per_hour),
-        "assumptions": [asdict(assumption) for assumption in snapshot.assumptions],
-        "notes": [asdict(note) for note in snapshot.notes],
-        "sources": [asdict(source) for source in snapshot.sources],
+        "assumptions": [to_builtins(assumption) for assumption in snapshot.assumptions],
+        "notes": [to_builtins(note) for note in snapshot.notes],
+        "sources": [to_builtins(source) for source in snapshot.sources],
         "last_scrape_utc_seconds": None if snapshot.last_scrape is None else snapshot.last_scrape.utc_seconds,
         "last_scrape_by": None if snapshot.last_scrape is None else snapshot.last_scrape.user_agent,
         "gpus_released": snapshot.gpus_released,
         "gpus": [_gpu(snapshot, gpu) for gpu in snapshot.gpus],
         "host": _host(snapshot),
-        "engines": [asdict(view) for view in snapshot.engines],
+        "engines": [to_builtins(view) for view in snapshot.engines],
         "totals": [
-            {"engine": engine, "model": model, **asdict(usage), **_money(snapshot, (engine, model))}
+            {"engine": engine, "model": model, **to_builtins(usage), **_money(snapshot, (engine, model))}
             for (engine, model), usage in snapshot.totals.usage.items()
         ],
         "windows": [_window(view) for view in snapshot.windows],
-        "pending_prices": [asdict(pending) for pending in snapshot.pending_prices],
-        "events": [asdict(event) for event in snapshot.events],
+        "pending_prices": [to_builtins(pending) for pending in snapshot.pending_prices],
+        "events": [to_builtins(event) for event in snapshot.events],
     }
     return json.dumps(document, allow_nan=False).encode()
 
 
 def _costs(costs: Costs) -> dict[str, float | None]:
-    return {**asdict(costs), "full": costs.full}
+    return {**to_builtins(costs), "full": costs.full}
 
 
 def _money(snapshot: Snapshot, key: tuple[str, str]) -> Mapping[str, Any]:
     money = snapshot.totals.money.get(key)
     if money is None:
         return {}
-    costs = {**asdict(money.whole_costs), "idle_loaded": money.idle_loaded, "idle_empty": money.idle_empty}
+    costs = {
+        **to_builtins(money.whole_costs),
+        "idle_loaded": money.idle_loaded,
+        "idle_empty": money.idle_empty,
+    }
     return {f"{name}_cost": value for name, value in costs.items()}
 
 
@@ -83,7 +88,7 @@ def _gpu(snapshot: Snapshot, gpu: GpuReading) -> dict[str, Any]:
 
 def _host(snapshot: Snapshot) -> dict[str, Any]:
     energy = {source: use.energy_joules for source, use in snapshot.totals.meters.items()}
-    return {**asdict(snapshot.host), "energy_joules": energy}
+    return {**to_builtins(snapshot.host), "energy_joules": energy}
 
 
 def _window(view: WindowView) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _row(row: WindowRow) -> dict[str, Any]:
     return {
         "engine": row.engine,
         "model": row.model,
-        "tokens": asdict(row.tokens),
+        "tokens": to_builtins(row.tokens),
         "cost": _costs(row.money.whole_costs),
         "idle_cost": {"idle_loaded": row.money.idle_loaded, "idle_empty": row.money.idle_empty},
         "cost_per_mtok": {
@@ -113,9 +118,9 @@ def _row(row: WindowRow) -> dict[str, Any]:
         },
         "load_ratio": row.load_ratio,
         "load_is_upper_bound": row.load_is_upper_bound,
-        "capacity": None if row.capacity is None else asdict(row.capacity),
+        "capacity": None if row.capacity is None else to_builtins(row.capacity),
         "references": [
-            {name: _or_never(value) for name, value in asdict(view).items()} for view in row.references
+            {name: _or_never(value) for name, value in to_builtins(view).items()} for view in row.references
         ],
     }
 

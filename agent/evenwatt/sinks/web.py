@@ -9,10 +9,10 @@ import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from evenwatt import clock
 from evenwatt.errors import EvenwattError
@@ -36,8 +36,7 @@ _SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """One finished answer.
 
     Attributes:
@@ -50,8 +49,7 @@ class Page:
     stale_after_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pages:
+class Pages(Struct, frozen=True, kw_only=True):
     """All answers of one snapshot, by path, and when they were finished."""
 
     by_path: Mapping[str, Page] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """What `evenwatt doctor` finds: one finding for each link of the chain from the driver to Prometheus."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["Finding", "Health"]
 
@@ -16,8 +17,7 @@ class Health(StrEnum):
     """It does not work, and figures are wrong or missing because of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What was found of one link.
 
     Attributes:

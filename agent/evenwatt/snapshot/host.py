@@ -1,7 +1,8 @@
 """Host power as views show it, and with it what the whole machine draws."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.sums import whole_sum
 from evenwatt.model import GpuReading
@@ -9,8 +10,7 @@ from evenwatt.model import GpuReading
 __all__ = ["CalibrationView", "HostView", "machine_watts"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationView:
+class CalibrationView(Struct, frozen=True, kw_only=True):
     """How the GPU sensors compared with a wall meter, when that was last measured.
 
     Attributes:
@@ -25,8 +25,7 @@ class CalibrationView:
     is_applied: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostView:
+class HostView(Struct, frozen=True, kw_only=True):
     """What the machine draws beside its GPUs, and who tells.
 
     Attributes:

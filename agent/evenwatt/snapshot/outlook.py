@@ -4,7 +4,9 @@ Worked out from what a window already says, so that they cannot say anything els
 """
 
 import math
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import (
     Purchase,
@@ -42,8 +44,7 @@ def with_outlook(view: WindowView, book: PriceBook) -> WindowView:
     return replace(view, rows=tuple(outlook.row(row) for row in view.rows))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outlook:
+class _Outlook(Struct, frozen=True, kw_only=True):
     """What a window says of a machine.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What `evenwatt plan` found out, as its views read it; nothing here computes."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.planning import BreakEven, CurvePoint, Demand, Power
@@ -9,8 +9,7 @@ from evenwatt.model import Assumption
 __all__ = ["PlanView", "PlannedReference"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedReference:
+class PlannedReference(Struct, frozen=True, kw_only=True):
     """One API model beside the machine.
 
     Attributes:
@@ -27,8 +26,7 @@ class PlannedReference:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanView:
+class PlanView(Struct, frozen=True, kw_only=True):
     """A plan with all that its views show.
 
     Attributes:

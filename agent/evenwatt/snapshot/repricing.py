@@ -1,7 +1,8 @@
 """What a span of the history costs as it is written, and at other prices."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from evenwatt.snapshot.sums import ApiBill, Money, bill_sum, money_sum, total_money
 
@@ -10,8 +11,7 @@ __all__ = ["MoneySums", "Repricing"]
 _NEAR = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class MoneySums:
+class MoneySums(Struct, frozen=True):
     """Money added up, to which more can be added.
 
     Attributes:
@@ -41,8 +41,7 @@ class MoneySums:
         return total_money(self.money.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repricing:
+class Repricing(Struct, frozen=True, kw_only=True):
     """A span of the history at the prices that it was written with, and at others.
 
     Attributes:
@@ -74,7 +73,7 @@ class Repricing:
         return self.before.money.keys() == self.after.money.keys() and all(
             _is_near(getattr(one, name), getattr(other, name))
             for one, other in self._pairs()
-            for name in type(one).__slots__
+            for name in type(one).__struct_fields__
         )
 
     def _pairs(self) -> Iterable[tuple[Money | ApiBill, Money | ApiBill]]:

@@ -1,8 +1,10 @@
 """What a span of the history adds up to, and how a tick not yet written is added to it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ApiCost
 from evenwatt.economics.cost import Costs, MinuteCosts
@@ -32,8 +34,7 @@ ApiKey = tuple[int, str, str, str]
 """(minute, engine, model, reference)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricedPosting:
+class PricedPosting(Struct, frozen=True, kw_only=True):
     """A tick's physics and the money at the prices of each minute."""
 
     posting: Posting
@@ -41,8 +42,7 @@ class PricedPosting:
     api: Mapping[ApiKey, ApiCost]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Money:
+class Money(Struct, frozen=True, kw_only=True):
     """Sums of money; None where nothing of it is known.
 
     Attributes:
@@ -75,8 +75,7 @@ class Money:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiBill:
+class ApiBill(Struct, frozen=True, kw_only=True):
     """What tokens would have cost at an API, and how many tokens each bound is for.
 
     Attributes:
@@ -92,8 +91,7 @@ class ApiBill:
     observed_cache: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
+class Sums(Struct, frozen=True, kw_only=True):
     """What a span of the history adds up to.
 
     Attributes:
@@ -199,7 +197,9 @@ def _add_to(rows: dict[Key, Row], key: Key, row: Row) -> None:
 
 def money_sum(one: Money, other: Money) -> Money:
     """Return two sums of money as one; unknown only where neither is known."""
-    return Money(**{name: _known_sum(getattr(one, name), getattr(other, name)) for name in Money.__slots__})
+    return Money(
+        **{name: _known_sum(getattr(one, name), getattr(other, name)) for name in Money.__struct_fields__}
+    )
 
 
 def bill_sum(one: ApiBill, other: ApiBill) -> ApiBill:

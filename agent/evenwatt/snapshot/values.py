@@ -1,7 +1,8 @@
 """The snapshot itself: plain values, nothing to compute and nothing to wait for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import Costs
@@ -14,8 +15,7 @@ from evenwatt.snapshot.windows import WindowView
 __all__ = ["ElectricityView", "EngineView", "HistoryHealth", "PendingPrice", "Scrape", "Snapshot"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineView:
+class EngineView(Struct, frozen=True, kw_only=True):
     """An engine as it was last read.
 
     Attributes:
@@ -32,8 +32,7 @@ class EngineView:
     capacity: Capacity | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElectricityView:
+class ElectricityView(Struct, frozen=True, kw_only=True):
     """Where the electricity price of now comes from.
 
     Attributes:
@@ -47,8 +46,7 @@ class ElectricityView:
     fees_per_kwh: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryHealth:
+class HistoryHealth(Struct, frozen=True, kw_only=True):
     """Whether ticks reach the disk.
 
     Attributes:
@@ -66,16 +64,14 @@ class HistoryHealth:
     year_bytes: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scrape:
+class Scrape(Struct, frozen=True, kw_only=True):
     """When somebody last read /metrics, and what that program calls itself."""
 
     utc_seconds: float
     user_agent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingPrice:
+class PendingPrice(Struct, frozen=True, kw_only=True):
     """An API price that the catalogue offers and nobody has accepted.
 
     Attributes:
@@ -90,8 +86,7 @@ class PendingPrice:
     offered_utc_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, kw_only=True):
     """All that is known at one tick.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.breakeven import CostLine, WindowSums, break_even_load, cost_line
 from evenwatt.economics.capacity import Capacity, capacity_load
@@ -36,8 +37,7 @@ ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceView:
+class ReferenceView(Struct, frozen=True, kw_only=True):
     """Own cost against one API over a window; None where it cannot be known.
 
     Attributes:
@@ -61,8 +61,7 @@ class ReferenceView:
     keep_or_switch_load_ratio: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowRow:
+class WindowRow(Struct, frozen=True, kw_only=True):
     """What one model, one engine (`model="all"`) or the machine (`all`, `all`) did and cost in a window.
 
     Attributes:
@@ -91,8 +90,7 @@ class WindowRow:
         return self.capacity is not None and self.capacity.is_lower_bound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowView:
+class WindowView(Struct, frozen=True, kw_only=True):
     """A window up to now.
 
     Attributes:
@@ -147,8 +145,7 @@ def window_view(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LoadLine:
+class LoadLine(Struct, frozen=True):
     """What own tokens cost at each load, and the capacity that load is a part of."""
 
     line: CostLine | None

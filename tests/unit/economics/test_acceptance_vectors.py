@@ -10,9 +10,10 @@ The same vectors as files that `evenwatt plan` reads: tests/unit/cli/test_plan_v
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ReferencePrice, api_cost
 from evenwatt.economics.breakeven import (

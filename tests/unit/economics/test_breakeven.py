@@ -1,9 +1,9 @@
 """From which load, volume or month on our own machine is cheaper."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import (
     CostLine,

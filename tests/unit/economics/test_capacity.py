@@ -1,11 +1,11 @@
 """Who is believed about a capacity, and the load that follows from it."""
 
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.economics.capacity import Capacity, CapacitySource, best_capacity, capacity_load
 

@@ -1,8 +1,9 @@
 """From a minute's physics to money."""
 
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.economics.cost import (
@@ -102,7 +103,7 @@ def test_setting_up_is_labour():
 
 def test_a_fee_by_the_kwh_is_energy_and_no_cost_of_time():
     """A grid fee of 0.10 on 3 kWh is 0.30 more of energy; what accrues with time stays as it was."""
-    book = replace(BOOK, tariff=replace(BOOK.tariff, fees_per_kwh=0.10))
+    book = replace(BOOK, tariff=dataclasses.replace(BOOK.tariff, fees_per_kwh=0.10))
     minute = minute_costs(book, utc_seconds=0.0, uses=BUSY_THEN_IDLE)
 
     assert minute.costs.energy == pytest.approx(1.50 + 0.30)

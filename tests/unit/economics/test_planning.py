@@ -1,9 +1,9 @@
 """A machine on paper: which tokens its capacity counts, what it costs by load, and when it is not enough."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.ownership import Owned, Rented, Sunk

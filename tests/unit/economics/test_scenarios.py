@@ -1,8 +1,7 @@
 """What a window would have cost otherwise, in round numbers, and why some of it cannot be known."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.scenarios import (

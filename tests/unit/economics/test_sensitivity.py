@@ -1,11 +1,11 @@
 """What would move the verdict: elasticities and break-even values, by hand and put back in."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.economics.breakeven import WindowSums, break_even_load, cost_line
 from evenwatt.economics.cost import Costs

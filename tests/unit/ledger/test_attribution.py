@@ -1,8 +1,7 @@
 """Whose joules and seconds: owners of GPUs, shares of engines and models, states."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.ledger import LedgerRules, TokenWeights
 from evenwatt.model import GpuInstance, VisibleGpus

@@ -1,9 +1,8 @@
 """Tokens by client: the same rules as for models, and together what the models did."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.ledger import ClientUse, Ledger, LedgerRules
 from evenwatt.ledger.clients import MOST_LABELS

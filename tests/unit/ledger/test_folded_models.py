@@ -1,8 +1,7 @@
 """Labels are bounded: the models of one engine beyond the bound share one."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.ledger.tokens import MODELS_PER_ENGINE
 from evenwatt.model import OTHER_MODEL

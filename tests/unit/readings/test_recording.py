@@ -187,17 +187,23 @@ def test_all_faults_are_reported_at_once(path):
     _append(path, "}{")
     _append(path, "[]")
     _append(path, '{"type": "fridge"}')
-    _spoil(path, moment={"utc_seconds": float("nan"), "boot_seconds": True, "boot_id": "b"})
+    fridge = repr('{"type": "fridge"}\n')
+    _append(path, '{"type": "host"}')
+    _spoil(path, epoch={"signals": [], "x": 1})
+    _append(path, json.dumps({"type": "host", "reading": {"covers": "the moon"}}))
+    _spoil(path, moment={"utc_seconds": 1.0, "boot_seconds": True, "boot_id": "b"})
 
     assert [
-        f"{path}:3: found reading.requests_running = 'many', expected a valid integer",
+        f"{path}:3: found str for reading.requests_running, expected int | null",
         f"{path}:4: found no reading.kind, expected one",
         f"{path}:5: found reading.requests_walking, which format {FORMAT_VERSION} does not have; remove it",
         f"{path}:6: found '}}{{\\n', expected a JSON object; remove the line",
-        f"{path}:7: found [], expected a JSON object; remove the line",
-        f"{path}:8: found {{'type': 'fridge'}}, expected a `type` of gpus, engine or host; remove the line",
-        f"{path}:9: found reading.moment.utc_seconds = nan, expected a finite number",
-        f"{path}:9: found reading.moment.boot_seconds = True, expected a valid number",
+        f"{path}:7: found '[]\\n', expected a JSON object; remove the line",
+        f"{path}:8: found {fridge}, expected a `type` of gpus, engine or host; remove the line",
+        f"{path}:9: found no reading, expected one",
+        f"{path}:10: found array for reading.epoch.signals, expected object",
+        f"{path}:11: reading.covers: Invalid enum value 'the moon'; remove the line",
+        f"{path}:12: found bool for reading.moment.boot_seconds, expected float",
     ] == _faults_in(path)
 
 

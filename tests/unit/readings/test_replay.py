@@ -1,7 +1,6 @@
 """Replays: the record of another time and boot, told again as if it happened now."""
 
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage, EnergyCounter, Epoch, HostReading, Moment, PowerSample

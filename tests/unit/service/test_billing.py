@@ -1,8 +1,7 @@
 """From a tick's physics to money: at the prices of each minute, and only for what is paid for."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.ownership import Rented
 from evenwatt.service.billing import priced

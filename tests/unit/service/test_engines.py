@@ -4,11 +4,11 @@ import shutil
 import socket
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from types import MappingProxyType
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from captured import CAPTURES
 from config_fixtures import settings_of

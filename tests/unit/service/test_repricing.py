@@ -2,9 +2,9 @@
 
 import itertools
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from config_fixtures import settings_of
 from evenwatt import clock

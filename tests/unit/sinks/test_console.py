@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.capacity import CapacitySource
 from evenwatt.economics.ownership import Owned

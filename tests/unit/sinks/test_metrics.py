@@ -1,11 +1,11 @@
 """The metrics page: public names and labels, what is not known is absent, and no name breaks a line."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from evenwatt.economics.capacity import Capacity, CapacitySource

@@ -2,9 +2,9 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.model import SourceHealth
 from evenwatt.sinks.status import render_status

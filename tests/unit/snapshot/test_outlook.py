@@ -1,9 +1,9 @@
 """Volume, payback and keep-or-switch of a window: what an owner asks of what was measured."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.ownership import Owned, Sunk
 from evenwatt.snapshot import with_outlook

@@ -1,8 +1,7 @@
 """A tick that is not written yet is added to sums as the history would add it."""
 
-from dataclasses import asdict
-
 import pytest
+from msgspec import to_builtins
 
 from evenwatt.ledger import SourceTotals
 from evenwatt.snapshot import ApiBill, Money, Sums, sums_with, tokens_of
@@ -43,11 +42,11 @@ def test_nothing_that_is_added_is_changed():
     """Sums and ticks are left as they were: both are used again when a write failed."""
     priced = tick({(HOUR, "chat", "small"): served()}, sources={"chat": SourceTotals(restarts=1)})
     before = sums_with(Sums(), priced)
-    kept = asdict(before), asdict(priced.posting)
+    kept = to_builtins(before), to_builtins(priced.posting)
     after = sums_with(before, priced)
 
     assert after.usage["chat", "small"].input_tokens == 2_000_000
-    assert (asdict(before), asdict(priced.posting)) == kept
+    assert (to_builtins(before), to_builtins(priced.posting)) == kept
 
 
 def test_a_row_without_a_price_costs_what_nobody_knows():

@@ -1,9 +1,9 @@
 """What a window says: from sums alone, and only where everything it needs is known."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.economics.effective import Basis, TokenBase

@@ -1,6 +1,6 @@
 """Any page of Prometheus metrics, with the names of its counters given in the configuration."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from evenwatt.readings.adapter import Adapter, Series
 from evenwatt.readings.engines.table import CounterTable, InputMeaning, start_time
@@ -8,8 +8,7 @@ from evenwatt.readings.engines.table import CounterTable, InputMeaning, start_ti
 __all__ = ["CounterNames", "generic_adapter"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterNames:
+class CounterNames(Struct, frozen=True, kw_only=True):
     """What somebody says the counters of his engine are called and mean; see `CounterTable`."""
 
     input: str

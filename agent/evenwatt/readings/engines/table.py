@@ -6,8 +6,9 @@ disjoint kinds of tokens is `disjoint_input`.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from evenwatt.model import DEFAULT_MODEL, ModelCounters
 from evenwatt.readings.adapter import Series, disjoint_input, tokens_of_both
@@ -20,8 +21,7 @@ _START_TIME = "process_start_time_seconds"
 InputMeaning = Literal["logical", "computed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterTable:
+class CounterTable(Struct, frozen=True, kw_only=True):
     """What the counters of one kind of engine are called and mean.
 
     Of several series for one thing the first that a page has is taken: names change between versions, and

@@ -1,7 +1,8 @@
 """Any meter that answers a GET with JSON: the paths and the units of its values are the owner's to say."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.model import Coverage
 from evenwatt.readings.host.meter import Measurement, energy_joules, measured, power_watts
@@ -11,8 +12,7 @@ from evenwatt.readings.json_path import value_at
 __all__ = ["JsonMeter", "Place"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where a value is in the document, and its unit."""
 
     path: str

@@ -1,7 +1,8 @@
 """The seam that every kind of meter fits, and the numbers that no meter of a server can say."""
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from evenwatt.errors import SourceContractError
 from evenwatt.model import Coverage, EnergyCounter
@@ -27,8 +28,7 @@ _JOULES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class Measurement(Struct, frozen=True, kw_only=True):
     """What a meter says at one moment: counters where it has some, power where it tells it."""
 
     counters: tuple[EnergyCounter, ...] = ()

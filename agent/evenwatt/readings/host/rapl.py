@@ -6,8 +6,9 @@ memory-mapped twin (`intel-rapl-mmio`) repeats the packages and is left alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage, EnergyCounter
@@ -28,8 +29,7 @@ _ADVICE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Zone:
+class _Zone(Struct, frozen=True, kw_only=True):
     """One zone of the tree.
 
     Attributes:

@@ -4,9 +4,10 @@ Generation 1 counts watt-minutes on plugs and watt-hours on its energy meters, l
 total of a plug may begin anew when it restarts, which the ledger sees as a value that fell.
 """
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import Coverage
@@ -23,8 +24,7 @@ _HAS_NONE = {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_S
 """How the RPC server answers where a device has no such component."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Component:
+class _Component(Struct, frozen=True, kw_only=True):
     """A part of a device that meters, as its RPC names it.
 
     Attributes:

@@ -1,10 +1,11 @@
 """What all meters that are asked over HTTP share: one bounded GET of a JSON document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from evenwatt.model import Coverage
 from evenwatt.readings.host.meter import Measurement
@@ -23,8 +24,7 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
 _POWER_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class Login(Struct, frozen=True, kw_only=True):
     """What a meter asks of those who read it; all of it is secret."""
 
     user: str | None = None

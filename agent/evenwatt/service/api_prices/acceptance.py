@@ -5,8 +5,10 @@ where a price of earlier days is corrected, records beside the old ones take ove
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.model import Event
 from evenwatt.service.api_prices.quotes import ALWAYS, Quote, WrittenPrices
@@ -39,8 +41,7 @@ _RATES = (
 _BILLED = _RATES[:3]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """What is known when something new is said.
 
     Attributes:
@@ -60,8 +61,7 @@ class Standing:
         return next((offer for offer in self.offers if offer.row.reference == reference), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What follows.
 
     Attributes:

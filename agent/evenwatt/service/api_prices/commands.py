@@ -5,10 +5,12 @@ comparisons are in the site's currency.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, structs, to_builtins
+from msgspec.structs import replace
 
 from evenwatt import clock
 from evenwatt.config import PricedReference, Settings
@@ -51,8 +53,7 @@ _DEFAULT_MIX = "3:1"
 _MIX_FORMS = "3:1, 1:1, 30/70, or parts as input:output or input,cached,output"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownPrices:
+class KnownPrices(Struct, frozen=True, kw_only=True):
     """The prices of the references, and where they come from.
 
     Attributes:
@@ -163,7 +164,7 @@ def price_comparison(settings: Settings, known: KnownPrices, mix_text: str | Non
     return {
         **_head(settings, known),
         "cache_write_surcharge": settings.prices.cache_write_surcharge,
-        "mix": {"name": name, **asdict(mix)},
+        "mix": {"name": name, **to_builtins(mix)},
         "references": rows,
         "faults": list(known.faults),
     }
@@ -171,13 +172,13 @@ def price_comparison(settings: Settings, known: KnownPrices, mix_text: str | Non
 
 def priced_row(row: PriceRow) -> dict[str, Any]:
     """Return a price as a document: dates in words of ISO 8601, null for all time, tiers exact."""
-    columns = {column.name: getattr(row, column.name) for column in fields(row)}
+    columns = structs.asdict(row)
     start, accepted = columns.pop("valid_from_utc_seconds"), columns.pop("accepted_utc_seconds")
     return {
         "valid_from": None if start == ALWAYS else _iso(start),
         "accepted": None if accepted == NOT_YET else _iso(accepted),
         **columns,
-        "tiers": [{name: _plain(value) for name, value in asdict(tier).items()} for tier in row.tiers],
+        "tiers": [{name: _plain(value) for name, value in to_builtins(tier).items()} for tier in row.tiers],
     }
 
 
@@ -217,8 +218,8 @@ def _compared(row: PriceRow, mix: Mix, settings: Settings) -> dict[str, Any]:
     batch = batch_price_at_mix(price, mix)
     return {
         "reference": row.reference,
-        **asdict(standard),
-        "batch": None if batch is None else asdict(batch),
+        **to_builtins(standard),
+        "batch": None if batch is None else to_builtins(batch),
         "has_cached_price": price.cached_input_per_mtok is not None,
         "source": row.source,
     }

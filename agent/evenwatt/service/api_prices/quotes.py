@@ -1,9 +1,10 @@
 """What the configuration and the catalogue say of API prices, as rows that could be accepted."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+
+from msgspec import Struct
 
 from evenwatt import clock
 from evenwatt.config import CatalogueReference, DatedPrices, PricedReference, Settings
@@ -44,8 +45,7 @@ NOT_YET = 0.0
 _FETCHED = "api-prices.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenPrices:
+class WrittenPrices(Struct, frozen=True, kw_only=True):
     """The prices of one reference that the configuration writes out.
 
     Attributes:
@@ -62,8 +62,7 @@ class WrittenPrices:
         return self.rows[0].valid_from_utc_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(Struct, frozen=True, kw_only=True):
     """What the catalogue says of one reference.
 
     Attributes:
@@ -81,8 +80,7 @@ class Quote:
         return self.entries[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedPrices:
+class OfferedPrices(Struct, frozen=True, kw_only=True):
     """What the catalogue answered.
 
     Attributes:

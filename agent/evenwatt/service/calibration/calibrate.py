@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt import __version__, clock
 from evenwatt.config import Settings
@@ -31,8 +32,7 @@ _LEAST_MIX_TOKENS = 10_000
 _LEAST_MIX, _MOST_MIX = 0.1, 100.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationPlan:
+class CalibrationPlan(Struct, frozen=True, kw_only=True):
     """A load run that may be begun.
 
     Attributes:

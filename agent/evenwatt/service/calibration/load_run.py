@@ -6,7 +6,8 @@ Each step begins and ends with an idle engine, so that its counters say exactly 
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from evenwatt import clock
 from evenwatt.economics.load_run import (
@@ -38,8 +39,7 @@ _LEAST_STEP_SECONDS = 0.5
 _OVERDUE_STEPS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadLimits:
+class LoadLimits(Struct, frozen=True, kw_only=True):
     """How far a load run goes at most.
 
     Attributes:
@@ -51,16 +51,14 @@ class LoadLimits:
     max_requests: int = 2_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
+class Requests(Struct, frozen=True, kw_only=True):
     """What the requests of a phase look like."""
 
     words: int
     output_tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Probe:
+class _Probe(Struct, frozen=True, kw_only=True):
     """One request alone, as the engine counted it."""
 
     words: int
@@ -135,7 +133,7 @@ class LoadRun:
 
     def _described(self, shapes: Mapping[Phase, Requests]) -> dict[str, object]:
         return {
-            **asdict(self._limits),
+            **to_builtins(self._limits),
             "input_per_output": self._input_per_output,
             "requests": {
                 phase.value: {"words": shape.words, "max_tokens": shape.output_tokens}

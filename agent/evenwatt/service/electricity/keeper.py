@@ -5,7 +5,9 @@ import queue
 import threading
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt import clock
 from evenwatt.config import ElectricityFeed, Settings
@@ -32,8 +34,7 @@ _KEPT_SECONDS = 8 * SECONDS_PER_DAY
 """How far back prices are kept in memory: a tick is priced when it happens, or when the disk works again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quotes:
+class Quotes(Struct, frozen=True, kw_only=True):
     """How a look at the feed went.
 
     Attributes:

@@ -3,7 +3,8 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.readings.electricity_feed import QuotedPrice

@@ -1,8 +1,9 @@
 """What the commands about meters do: each possible source once, and GPU sensors against a wall meter."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct, to_builtins
 
 from evenwatt import clock
 from evenwatt.config import Settings
@@ -27,8 +28,7 @@ class NotCalibrated(EvenwattError):
     """A calibration tells nothing; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterLine:
+class MeterLine(Struct, frozen=True, kw_only=True):
     """One possible source of host power, and what it says now.
 
     Attributes:
@@ -43,8 +43,7 @@ class MeterLine:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class Calibration(Struct, frozen=True, kw_only=True):
     """A line that was found, and of what."""
 
     source: str
@@ -138,6 +137,6 @@ def _row(found: Calibration, now: float) -> CalibrationRow:
         utc_seconds=now,
         kind=GPU_POWER,
         subject=found.source,
-        result=asdict(found.fit),
+        result=to_builtins(found.fit),
         settings={"start": start, "end": end, "minutes": found.fit.points},
     )

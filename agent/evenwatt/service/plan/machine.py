@@ -1,6 +1,7 @@
 """The machine of a plan: what is written, what a preset says, and what is assumed and says so."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.config import Settings, assumptions
 from evenwatt.economics.cost import PriceBook
@@ -24,8 +25,7 @@ _OPTIONS = {
 """The options that make the assumptions of the whole file true; the others are of the agent alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedMachine:
+class PlannedMachine(Struct, frozen=True, kw_only=True):
     """A machine and where its numbers come from.
 
     Attributes:

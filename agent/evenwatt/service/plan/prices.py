@@ -1,8 +1,9 @@
 """The API prices of a plan: written ones, and for the rest the catalogue's of today."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from evenwatt.config import Settings
 from evenwatt.economics.api import ReferencePrice
@@ -19,8 +20,7 @@ from evenwatt.sinks.history import PriceRow
 __all__ = ["PlannedPrices", "planned_prices"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedPrices:
+class PlannedPrices(Struct, frozen=True, kw_only=True):
     """What the references cost, in the site's currency.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What the tokens of a window would have cost at batch prices: a scenario, for answers that can wait."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from evenwatt.economics.api import ReferencePrice, reference_price_at
 from evenwatt.economics.batch import batch_scenario

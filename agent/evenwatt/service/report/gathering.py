@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt import __version__
 from evenwatt.config import Settings
@@ -80,8 +82,7 @@ def gathered_report(
     return _report(found, head, book, owning, machine, comparisons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Found(Struct, frozen=True, kw_only=True):
     """What the history says of the window, read once."""
 
     window: ReportWindow

@@ -1,6 +1,6 @@
 """From the window that a person asks about to the span of the history that holds it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from evenwatt.config import Settings
 from evenwatt.errors import ReportError

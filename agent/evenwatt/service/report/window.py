@@ -1,8 +1,9 @@
 """What span a report is asked about: by its length, by dates, or by a month of the site's calendar."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+
+from msgspec import Struct
 
 from evenwatt.errors import OptionError, ReportError
 from evenwatt.snapshot.report.values import ReportWindow
@@ -23,8 +24,7 @@ _YEARS = range(1970, 9_999)
 _WINDOWS = "hours or days such as 24h or 30d, or one of the words month (to date), year (to date) and all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedWindow:
+class AskedWindow(Struct, frozen=True, kw_only=True):
     """The words of a person; all None: the default.
 
     Attributes:

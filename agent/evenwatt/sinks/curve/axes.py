@@ -1,7 +1,8 @@
 """Axes of pictures: where a value stands, in percent of the plot, and which values are written beside it."""
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["Axis", "Tick", "linear_axis", "log_axis"]
 
@@ -10,8 +11,7 @@ _LOG_STEPS = ((1, 2, 5), (1, 3), (1,))
 _MOST_LOG_TICKS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(Struct, frozen=True, kw_only=True):
     """A value that is written beside an axis.
 
     Attributes:
@@ -22,8 +22,7 @@ class Tick:
     position: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class Axis(Struct, frozen=True, kw_only=True):
     """The values from `least` to `most`, evenly or by their logarithm."""
 
     least: float

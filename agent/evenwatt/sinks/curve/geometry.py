@@ -6,7 +6,9 @@ even axis either would be all that is seen.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.sinks.curve.axes import Axis, linear_axis, log_axis
 
@@ -23,8 +25,7 @@ _MOST_SPAN = 2_000.0
 """Dearest over cheapest that is drawn; the curve of a very idle machine leaves the plot at its top."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
+class CurvePoint(Struct, frozen=True, kw_only=True):
     """A cost per million tokens at a load, and where it stands: percent from the left and the bottom."""
 
     load: float
@@ -33,8 +34,7 @@ class CurvePoint:
     y: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceLine:
+class PriceLine(Struct, frozen=True, kw_only=True):
     """An API's price as a horizontal line.
 
     Attributes:
@@ -58,8 +58,7 @@ class PriceLine:
     has_room: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class Curve(Struct, frozen=True, kw_only=True):
     """What is drawn.
 
     Attributes:
@@ -118,8 +117,7 @@ def curve_of(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Machine:
+class _Machine(Struct, frozen=True, kw_only=True):
     """What an hour costs without load, what full load adds, and the million tokens that it yields."""
 
     fixed: float
@@ -135,8 +133,7 @@ class _Machine:
         return self.fixed / margin if margin > 0 else math.inf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plot:
+class _Plot(Struct, frozen=True, kw_only=True):
     loads: Axis
     costs: Axis
 

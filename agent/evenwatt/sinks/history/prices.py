@@ -7,9 +7,10 @@ of acceptance, and holds in its place; the records tell both.
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from evenwatt.economics.api import RateTier
 
@@ -28,8 +29,7 @@ AcceptedBy = Literal["configuration", "catalogue", "person"]
 """Who made a price count: the file that writes it, the catalogue by itself, or somebody who was asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceRow:
+class PriceRow(Struct, frozen=True, kw_only=True):
     """An API price that was accepted, in USD per million tokens, from a date on.
 
     Each rate is the float nearest to the decimal of its list, and prints as that decimal.
@@ -57,8 +57,7 @@ class PriceRow:
     accepted_by: AcceptedBy = "catalogue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceOffer:
+class PriceOffer(Struct, frozen=True, kw_only=True):
     """A price that the catalogue says and that nobody has accepted; it counts for nothing.
 
     Attributes:
@@ -72,7 +71,7 @@ class PriceOffer:
     offered_utc_seconds: float
 
 
-_COLUMNS: Final = tuple(column.name for column in fields(PriceRow))
+_COLUMNS: Final = PriceRow.__struct_fields__
 _NAMES: Final = ", ".join(_COLUMNS)
 _PLACES: Final = ", ".join("?" * len(_COLUMNS))
 
@@ -148,6 +147,6 @@ def _tier(columns: dict[str, Any]) -> RateTier:
 
 
 def _tiers_text(tiers: tuple[RateTier, ...]) -> str | None:
-    names = [column.name for column in fields(RateTier)]
+    names = list(RateTier.__struct_fields__)
     written = [{name: getattr(tier, name) for name in names} for tier in tiers]
     return json.dumps(written, default=str) if tiers else None

@@ -6,8 +6,9 @@ still share nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+from msgspec import Struct
 
 from evenwatt.economics.offsets import OffsetPiece
 from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
@@ -70,8 +71,7 @@ _MODEL_HOURS: Final = """
 """1970-01-01 was a Thursday: 72 hours after its week began."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """Rows of one level, from a moment to another."""
 
     level: str

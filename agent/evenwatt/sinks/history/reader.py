@@ -5,9 +5,10 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from evenwatt.economics.saturation import ServedMinute
 from evenwatt.economics.tariffs import FeedPrices
@@ -49,8 +50,7 @@ def _bounds(utc_seconds: int) -> tuple[int, ...]:
     return utc_seconds, first_hour, first_hour, first_day, first_day
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationRow:
+class CalibrationRow(Struct, frozen=True, kw_only=True):
     """Something that was measured once, on request, and stands until it is measured anew.
 
     Attributes:
@@ -67,8 +67,7 @@ class CalibrationRow:
     settings: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElectricityPriceRow:
+class ElectricityPriceRow(Struct, frozen=True, kw_only=True):
     """A price that an electricity feed gave, fees and taxes included, and the time that it is for."""
 
     start_utc_seconds: float
@@ -77,8 +76,7 @@ class ElectricityPriceRow:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerMinute:
+class PowerMinute(Struct, frozen=True, kw_only=True):
     """Mean power in one minute that was watched from end to end.
 
     Attributes:

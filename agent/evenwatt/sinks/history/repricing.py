@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from evenwatt.ledger import Usage
 from evenwatt.model import Event
@@ -34,11 +35,10 @@ BillKey = tuple[int, str, str, str]
 """(beginning of a minute or an hour, engine, model, reference)"""
 
 _TABLES: Final = ("usage", "api")
-_USAGE: Final = tuple(column.name for column in fields(Usage))
+_USAGE: Final = Usage.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(Struct, frozen=True, kw_only=True):
     """What is repriced in one transaction: rows of one level, from a moment to another.
 
     Attributes:
@@ -55,8 +55,7 @@ class Piece:
         return SECONDS_PER_MINUTE if self.level == "minute" else SECONDS_PER_HOUR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricedRows:
+class PricedRows(Struct, frozen=True, kw_only=True):
     """The money of the rows of a piece."""
 
     money: Mapping[MoneyKey, Money]

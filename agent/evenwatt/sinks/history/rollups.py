@@ -7,8 +7,9 @@ its minutes are kept, and it is their sum, or it is the finest that there is; so
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from evenwatt.sinks.history.local_days import LocalDays
 from evenwatt.sinks.history.schema import LOCAL_DAY, TABLES
@@ -28,8 +29,7 @@ __all__ = [
 _FROM: Final = ("minutes_from", "hours_from")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """From when on rows of the finer levels are kept, each a whole day of UTC; 0: all are.
 
     Attributes:
@@ -41,8 +41,7 @@ class Kept:
     hours_from: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     level: str
     start: int
     end: int

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -57,13 +56,13 @@ API_COLUMNS: Final = ("tokens", "no_cache_cost", "observed_tokens", "observed_ca
 """Each cost with the tokens that it is for, so that a bill for a part is never taken for the whole."""
 
 TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "usage": (("engine", "model"), (*(column.name for column in fields(Usage)), *COST_COLUMNS)),
+    "usage": (("engine", "model"), (*Usage.__struct_fields__, *COST_COLUMNS)),
     "api": (("engine", "model", "reference"), API_COLUMNS),
-    "client": (("engine", "model", "client"), tuple(column.name for column in fields(ClientUse))),
-    "gpu": (("uuid",), tuple(column.name for column in fields(GpuUse))),
-    "engine": (("engine",), tuple(column.name for column in fields(EngineUse))),
-    "meter": (("source",), tuple(column.name for column in fields(MeterUse))),
-    "host": ((), tuple(column.name for column in fields(HostUse))),
+    "client": (("engine", "model", "client"), ClientUse.__struct_fields__),
+    "gpu": (("uuid",), GpuUse.__struct_fields__),
+    "engine": (("engine",), EngineUse.__struct_fields__),
+    "meter": (("source",), MeterUse.__struct_fields__),
+    "host": ((), HostUse.__struct_fields__),
 }
 """What each level has: by name, whose a row is, and its additive columns."""
 

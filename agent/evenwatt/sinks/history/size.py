@@ -1,7 +1,8 @@
 """How large a history is, and how large it will be."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import LEVELS, TABLES
@@ -23,8 +24,7 @@ _ROW_BYTES: Final = 10
 """What a row takes beside its columns: its time, its length, that of its header, its place in the page."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistorySize:
+class HistorySize(Struct, frozen=True, kw_only=True):
     """How large the file of a history is.
 
     Attributes:

@@ -1,7 +1,6 @@
 """What is said to SQLite: a tick as rows, and the statements that add them up."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final
@@ -35,14 +34,14 @@ _NOON_SECONDS: Final = SECONDS_PER_DAY // 2
 Row = tuple[Any, ...]
 """What SQLite takes and gives: keys first, then columns."""
 
-_usage_values = attrgetter(*(column.name for column in fields(Usage)))
+_usage_values = attrgetter(*Usage.__struct_fields__)
 _money_values = attrgetter(*(column.removesuffix("_cost") for column in COST_COLUMNS))
-_bill_values = attrgetter(*(column.name for column in fields(ApiBill)))
-_client_values = attrgetter(*(column.name for column in fields(ClientUse)))
-_gpu_values = attrgetter(*(column.name for column in fields(GpuUse)))
-_engine_values = attrgetter(*(column.name for column in fields(EngineUse)))
-_meter_values = attrgetter(*(column.name for column in fields(MeterUse)))
-_host_values = attrgetter(*(column.name for column in fields(HostUse)))
+_bill_values = attrgetter(*ApiBill.__struct_fields__)
+_client_values = attrgetter(*ClientUse.__struct_fields__)
+_gpu_values = attrgetter(*GpuUse.__struct_fields__)
+_engine_values = attrgetter(*EngineUse.__struct_fields__)
+_meter_values = attrgetter(*MeterUse.__struct_fields__)
+_host_values = attrgetter(*HostUse.__struct_fields__)
 
 
 def rows_of(priced: PricedPosting) -> Mapping[str, list[Row]]:

@@ -1,14 +1,14 @@
 """The public names of the metrics, their help texts and their labels: a contract once they are released."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 __all__ = ["METRICS", "MetricSpec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSpec:
+class MetricSpec(Struct, frozen=True, kw_only=True):
     """One public metric.
 
     Attributes:

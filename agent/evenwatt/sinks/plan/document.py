@@ -7,8 +7,9 @@ import csv
 import io
 import json
 import math
-from dataclasses import asdict
 from typing import Any
+
+from msgspec import to_builtins
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.planning import BreakEven
@@ -31,12 +32,16 @@ def render_json(view: PlanView) -> str:
         "cost_per_month": {"no_load": _costs(view.idle_month), "full_load": _costs(view.full_month)},
         "missing": view.missing,
         "curve": [
-            {"load": point.load, "cost_per_mtok": point.costs_per_mtok.known, **asdict(point.costs_per_mtok)}
+            {
+                "load": point.load,
+                "cost_per_mtok": point.costs_per_mtok.known,
+                **to_builtins(point.costs_per_mtok),
+            }
             for point in view.curve
         ],
         "break_even": [_reference(view, reference) for reference in view.references],
         "planned": _planned(view),
-        "assumptions": [asdict(assumption) for assumption in view.assumptions],
+        "assumptions": [to_builtins(assumption) for assumption in view.assumptions],
         "notes": view.notes,
     }
     return json.dumps(document, indent=2, allow_nan=False)
@@ -120,11 +125,11 @@ def _planned(view: PlanView) -> dict[str, Any] | None:
     if demand is None or costs is None or month is None or year is None:
         return None
     return {
-        **asdict(demand),
+        **to_builtins(demand),
         "feasible": demand.is_feasible,
         "load_of_each": demand.load_of_each,
         "cost_per_mtok": costs.known,
-        "costs_per_mtok": asdict(costs),
+        "costs_per_mtok": to_builtins(costs),
         "month": _costs(month),
         "year": _costs(year),
         "api_month": {r.name: r.cached.price_per_mtok * demand.mtok_per_month for r in view.references},
@@ -132,7 +137,7 @@ def _planned(view: PlanView) -> dict[str, Any] | None:
 
 
 def _costs(costs: Costs) -> dict[str, float | None]:
-    return {**asdict(costs), "known": costs.known}
+    return {**to_builtins(costs), "known": costs.known}
 
 
 def _cell(value: float | None) -> str:

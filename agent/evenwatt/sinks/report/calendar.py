@@ -1,9 +1,10 @@
 """Days, spans of days and moments of a report, in the site's time zone and without ambiguity."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.sums import known_sum, whole_sum
@@ -22,8 +23,7 @@ _MOST_WEEKS = 62
 """More of these by month."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaySpan:
+class DaySpan(Struct, frozen=True, kw_only=True):
     """A day, a week or a month of the report, as far as it lies in the window.
 
     Attributes:

@@ -5,7 +5,8 @@ legible. Templates write the marks; nothing here knows of SVG.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.sinks.curve.axes import Axis, linear_axis
 from evenwatt.sinks.report.calendar import DaySpan, day_spans, day_words, span_words
@@ -39,16 +40,14 @@ _LEAST_LABELLED = 0.1
 """A narrower segment has no room for its share."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(Struct, frozen=True, kw_only=True):
     """Words at a place along an axis, in percent."""
 
     at: float
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(Struct, frozen=True, kw_only=True):
     """A part of a bar, in percent from its beginning.
 
     Attributes:
@@ -63,8 +62,7 @@ class Segment:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayBar:
+class DayBar(Struct, frozen=True, kw_only=True):
     """A day's cost, stacked.
 
     Attributes:
@@ -78,8 +76,7 @@ class DayBar:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayBars:
+class DayBars(Struct, frozen=True, kw_only=True):
     """Cost by day, week or month.
 
     Attributes:
@@ -98,16 +95,14 @@ class DayBars:
     before: Label | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class Split(Struct, frozen=True, kw_only=True):
     """All of the cost as one bar."""
 
     title: str
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiBar:
+class ApiBar(Struct, frozen=True, kw_only=True):
     """An API's price of a million tokens: at least, at most, and as batch; in percent of the axis."""
 
     name: str
@@ -118,8 +113,7 @@ class ApiBar:
     batch: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiBars:
+class ApiBars(Struct, frozen=True, kw_only=True):
     """All APIs, and our own cost beside them."""
 
     prices: Axis

@@ -1,6 +1,6 @@
 """The week as a heat map: how dark each of its hours is, and what it says in words."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from evenwatt.sinks.report.calendar import WEEKDAYS
 from evenwatt.sinks.report.weekly import hour_words, thousands
@@ -12,8 +12,7 @@ _LEAST_SHADE = 0.1
 """So that a cell with little is told from one with nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeatCell:
+class HeatCell(Struct, frozen=True, kw_only=True):
     """An hour of the week.
 
     Attributes:

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.sinks.curve.geometry import Curve
 from evenwatt.sinks.report.calendar import WEEKDAYS
@@ -38,8 +40,7 @@ _FIGURE_SPACE, _PUNCTUATION_SPACE = "\u2007", "\u2008"
 """As wide as a digit and as a decimal point."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pictures:
+class _Pictures(Struct, frozen=True, kw_only=True):
     curve: Curve | None
     days: DayBars | None
     splits: tuple[Split, ...]

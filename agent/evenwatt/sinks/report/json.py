@@ -7,9 +7,10 @@ payback that is never reached, and a ratio to nothing, is the word "never". Date
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.tokens import Tokens
@@ -42,8 +43,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return "never" if math.isinf(value) else value
-    if is_dataclass(value):
-        names = (*(field.name for field in fields(value)), *_COMPUTED.get(type(value), ()))
+    if isinstance(value, Struct):
+        names = (*value.__struct_fields__, *_COMPUTED.get(type(value), ()))
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -5,8 +5,9 @@ them. Every string has been through `words.clean`; escaping for its own language
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from evenwatt.sinks.words import clean
 
@@ -54,8 +55,7 @@ class Stress(StrEnum):
     """Sums up the rows above."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """A column of a table.
 
     Attributes:
@@ -68,16 +68,14 @@ class Column:
     is_wide: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A row of a table; one cell for each column."""
 
     cells: tuple[str, ...]
     stress: Stress = Stress.PLAIN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """A table with its title.
 
     Attributes:
@@ -94,8 +92,7 @@ class Table:
         return [row.cells[number] for row in self.rows]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True):
     """A key figure.
 
     Attributes:
@@ -107,8 +104,7 @@ class Figure:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """A part of the report below one heading.
 
     Attributes:

@@ -1,6 +1,6 @@
 """A report in the order in which it is read, worded once for every rendering."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from evenwatt.sinks.report.comparing import api_section, load_section
 from evenwatt.sinks.report.deciding import change_section, decision_section
@@ -15,8 +15,7 @@ from evenwatt.snapshot.report.values import Report
 __all__ = ["Story", "story"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """A report in words and tables.
 
     Attributes:

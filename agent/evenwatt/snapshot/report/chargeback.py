@@ -1,7 +1,8 @@
 """Who pays what: each client's tokens and its part of the cost, with what is nobody's beside them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.clients import client_shares
 from evenwatt.economics.cost import Costs
@@ -13,8 +14,7 @@ from evenwatt.snapshot.sums import Money, Sums
 __all__ = ["Chargeback", "ClientBill", "client_bills"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientBill:
+class ClientBill(Struct, frozen=True, kw_only=True):
     """What one client had of one model in a span, and its part of what that cost.
 
     Attributes:
@@ -32,8 +32,7 @@ class ClientBill:
     costs: Costs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chargeback:
+class Chargeback(Struct, frozen=True, kw_only=True):
     """The bills of all clients for a window.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.breakeven import (
     CostLine,
@@ -40,8 +41,7 @@ LEAST_IDLE_SECONDS = 600.0
 WHOLE_HOUR = 0.99
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Struct, frozen=True, kw_only=True):
     """The machine as one, over a window.
 
     Attributes:
@@ -183,8 +183,7 @@ def _idle_power(sums: WindowSums, hours: Iterable[HourRow]) -> IdlePower:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Bills:
+class _Bills(Struct, frozen=True):
     no_cache: float | None
     comparable: float | None
     is_observed: bool

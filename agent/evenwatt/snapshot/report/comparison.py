@@ -4,7 +4,8 @@ Values only, as in `snapshot.report`, of which they are parts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.breakeven import CostLine
 from evenwatt.economics.fitting import PowerFit
@@ -14,8 +15,7 @@ from evenwatt.snapshot.report.traffic import ModelShape, TrafficShape
 __all__ = ["Comparison", "CostCurve", "CurvePoint", "Decision", "IdlePower", "MonthlyBill"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """The machine against one API that all tokens of the window were priced at.
 
     Attributes:
@@ -60,16 +60,14 @@ class Comparison:
     sensitivities: tuple[Sensitivity, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
+class CurvePoint(Struct, frozen=True, kw_only=True):
     """A point of the signature curve."""
 
     load_ratio: float
     cost_per_mtok: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostCurve:
+class CostCurve(Struct, frozen=True, kw_only=True):
     """Cost per Mtok against load, for this machine: the signature picture.
 
     Attributes:
@@ -87,8 +85,7 @@ class CostCurve:
     is_load_upper_bound: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdlePower:
+class IdlePower(Struct, frozen=True, kw_only=True):
     """The power of the machine without load, from two sides.
 
     Attributes:
@@ -104,8 +101,7 @@ class IdlePower:
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonthlyBill:
+class MonthlyBill(Struct, frozen=True, kw_only=True):
     """What a month like the window would cost at an API: the window's bill, scaled; no forecast."""
 
     reference: str
@@ -113,8 +109,7 @@ class MonthlyBill:
     no_cache: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What a team needs to decide.
 
     Attributes:

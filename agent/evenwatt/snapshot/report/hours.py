@@ -1,8 +1,9 @@
 """What single hours of a history add up to, as the report reads them: thousands, so each is a bare tuple."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 __all__ = ["CellTokens", "HourRow", "ModelHours"]
 
@@ -46,8 +47,7 @@ class HourRow(NamedTuple):
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellTokens:
+class CellTokens(Struct, frozen=True, kw_only=True):
     """What a model served in one hour of the week, over all weeks.
 
     Attributes:

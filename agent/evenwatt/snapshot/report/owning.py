@@ -1,12 +1,11 @@
 """How a machine is had and supplied: what of its price book a report needs beside the metered money."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["GpuParts", "Owning"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuParts:
+class GpuParts(Struct, frozen=True, kw_only=True):
     """The parts of a machine that its owner calls GPUs.
 
     Attributes:
@@ -20,8 +19,7 @@ class GpuParts:
     cost_when_new: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owning:
+class Owning(Struct, frozen=True, kw_only=True):
     """How the machine is had and supplied, as far as a comparison needs it.
 
     Attributes:

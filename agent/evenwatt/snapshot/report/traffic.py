@@ -3,9 +3,10 @@
 Values only; `service.report` works them out from the history. All calendar is the site's local time.
 """
 
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.tokens import Tokens
@@ -22,8 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDay:
+class ReportDay(Struct, frozen=True, kw_only=True):
     """A local day, or the part of it that lies in the window.
 
     Attributes:
@@ -49,8 +49,7 @@ class ReportDay:
     cost_per_mtok: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HourOfWeek:
+class HourOfWeek(Struct, frozen=True, kw_only=True):
     """One of the 168 hours of the local week, over all weeks of the window.
 
     Attributes:
@@ -72,8 +71,7 @@ class HourOfWeek:
     watts: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HourOfDay:
+class HourOfDay(Struct, frozen=True, kw_only=True):
     """One of the 24 local hours, over all days of the window; as `HourOfWeek`."""
 
     hour: int
@@ -81,8 +79,7 @@ class HourOfDay:
     tokens_per_hour: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeakToTrough:
+class PeakToTrough(Struct, frozen=True, kw_only=True):
     """How far the busiest and the quietest hour of the day are apart, by their means.
 
     Attributes:
@@ -103,8 +100,7 @@ class PeakToTrough:
     busiest_over_mean: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeekMap:
+class WeekMap(Struct, frozen=True, kw_only=True):
     """The week of the site.
 
     Attributes:
@@ -141,8 +137,7 @@ class Shape(StrEnum):
     """Hours differ much, and the hour of the day does not tell when."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrafficShape:
+class TrafficShape(Struct, frozen=True, kw_only=True):
     """The shape of tokens over the hours of a window, and the measures that it was judged by.
 
     Attributes:
@@ -164,8 +159,7 @@ class TrafficShape:
     weekend_ratio: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelShape:
+class ModelShape(Struct, frozen=True, kw_only=True):
     """Whether a model carries load that could wait, and so go to an API's batch price.
 
     Attributes:

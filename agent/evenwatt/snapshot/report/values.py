@@ -6,7 +6,8 @@ never 0; `math.inf` is never. Every string that comes from an engine is hostile 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.economics.scenarios import Scenario
@@ -29,8 +30,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportWindow:
+class ReportWindow(Struct, frozen=True, kw_only=True):
     """The span that was asked about.
 
     Attributes:
@@ -49,8 +49,7 @@ class ReportWindow:
         return self.end_utc_seconds - self.start_utc_seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineCapacity:
+class EngineCapacity(Struct, frozen=True, kw_only=True):
     """What an engine can sustain, and how much of it was used.
 
     Attributes:
@@ -71,8 +70,7 @@ class EngineCapacity:
     is_lower_bound: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportHead:
+class ReportHead(Struct, frozen=True, kw_only=True):
     """What the numbers stand on.
 
     Attributes:
@@ -111,8 +109,7 @@ class ReportHead:
     capacities: tuple[EngineCapacity, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitCosts:
+class UnitCosts(Struct, frozen=True, kw_only=True):
     """Cost of a million tokens by basis (full, energy) and token base; None where it cannot be known.
 
     Total counts all input, cached or not, and output; computed leaves cached input out; output is alone.
@@ -126,8 +123,7 @@ class UnitCosts:
     energy_computed: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateShare:
+class StateShare(Struct, frozen=True, kw_only=True):
     """What was spent in one state: with requests running, idle with a model in memory, idle without.
 
     Attributes:
@@ -144,8 +140,7 @@ class StateShare:
     watts: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTotals:
+class ReportTotals(Struct, frozen=True, kw_only=True):
     """What the machine did and cost.
 
     Attributes:
@@ -183,8 +178,7 @@ class ReportTotals:
         return sum(known) if known and len(known) == len(idle) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
+class ReportRow(Struct, frozen=True, kw_only=True):
     """One model of one engine, or what no engine used (`engine` is `evenwatt.model.UNALLOCATED`).
 
     Attributes:
@@ -218,8 +212,7 @@ class ReportRow:
     output_cost_per_mtok: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """A window of the history, worked out.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from evenwatt.economics.cost import Costs
 from evenwatt.model import Assumption
@@ -38,8 +39,7 @@ class Outcome(StrEnum):
     """Nothing was served."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """One sentence that a person reads first.
 
     Attributes:
@@ -53,8 +53,7 @@ class Verdict:
     line_to_write: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictFacts:
+class VerdictFacts(Struct, frozen=True, kw_only=True):
     """All that a verdict is judged by.
 
     Attributes:

@@ -1,11 +1,11 @@
 """Which API prices count: first prices, changes, offers, the user's own, corrections; by made-up moments."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from evenwatt.economics.api import RateTier
 from evenwatt.service.api_prices.acceptance import (

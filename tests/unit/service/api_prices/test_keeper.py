@@ -5,9 +5,9 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from config_fixtures import settings_of
 from evenwatt.errors import HistoryError

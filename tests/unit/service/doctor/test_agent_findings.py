@@ -1,9 +1,9 @@
 """What the running agent's status comes to, link by link."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.service.doctor.agent import agent_findings
 from evenwatt.sinks.status import render_status

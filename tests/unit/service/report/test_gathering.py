@@ -4,11 +4,11 @@ import math
 import random
 import re
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.config import parse_settings
 from evenwatt.economics.cost import PriceBook

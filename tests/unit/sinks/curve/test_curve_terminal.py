@@ -1,9 +1,9 @@
 """The signature picture in characters, as plan and report share it."""
 
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.sinks.curve.geometry import curve_of
 from evenwatt.sinks.curve.terminal import LABEL_DISTANCE, curve_lines

@@ -1,9 +1,9 @@
 """A new reference has the bills that it would have had from the start; prices are never overwritten."""
 
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.model import Event
 from evenwatt.sinks.history import History, PriceRow

@@ -1,9 +1,9 @@
 """Spans of days: what is summed up for a picture, and how dates read."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.sinks.report.calendar import day_spans, day_words, moment_words, span_words, window_words
 from report_values import WINDOW, report

@@ -1,9 +1,9 @@
 """Where bars and cells stand: parts fill wholes, and what is not known is not drawn as nothing."""
 
 import itertools
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.sinks.report.charts import api_bars, day_bars, splits
 from evenwatt.sinks.report.heat import heat_cells

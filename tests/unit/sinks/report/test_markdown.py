@@ -1,9 +1,8 @@
 """Markdown: tables that GitHub reads as tables, and no foreign text that becomes markup, link or mention."""
 
-from dataclasses import replace
-
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from evenwatt.sinks.report.markdown import render_markdown
 from report_examples import EXAMPLES, hostile

@@ -1,9 +1,9 @@
 """The terminal: whole at 80 columns, more at 120, legible without colour, and no name that steers it."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.sinks.report.terminal import print_report
 from report_examples import EXAMPLES, hostile

@@ -1,6 +1,6 @@
 """What sentences leave out where a part is not known, and what they say of windows that are short."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from evenwatt.economics.sensitivity import Input
 from evenwatt.sinks.report.comparing import api_section, load_section
