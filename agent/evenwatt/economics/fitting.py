@@ -6,7 +6,7 @@ none, because a line through one point can have any slope.
 """
 
 from collections.abc import Sequence
-from statistics import fmean, pstdev
+from math import fsum, sqrt
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -69,7 +69,9 @@ def fitted_power(points: Sequence[PowerPoint]) -> PowerFit | FitRefused:
     rates = [point.tokens_per_second for point in points]
     if not any(rates):
         return FitRefused(reason="no token was served")
-    if pstdev(rates) < LEAST_VARIATION * fmean(rates):
+    mean = fsum(rates) / count
+    deviation = sqrt(fsum((rate - mean) ** 2 for rate in rates) / count)
+    if deviation < LEAST_VARIATION * mean:
         return FitRefused(reason="the load hardly varied, so that power without load cannot be inferred")
     line = fitted_line([(point.tokens_per_second, point.watts) for point in points])
     if line.slope < 0 or line.intercept < 0:

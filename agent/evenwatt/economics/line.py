@@ -1,8 +1,8 @@
 """A straight line through points by ordinary least squares, and how good it is."""
 
 import math
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Iterable, Sequence
+from operator import mul
 
 from msgspec import Struct
 
@@ -32,17 +32,22 @@ def fitted_line(points: Sequence[tuple[float, float]]) -> FittedLine:
     points and the residual variance s^2 = sum(residual^2) / (n - 2), the squared standard errors are
     s^2 / sxx for the slope and s^2 (1 / n + (mean x)^2 / sxx) for the intercept.
     """
-    mean_x, mean_y = fmean(x for x, _ in points), fmean(y for _, y in points)
-    square_x = math.fsum((x - mean_x) ** 2 for x, _ in points)
-    square_y = math.fsum((y - mean_y) ** 2 for _, y in points)
-    slope = math.fsum((x - mean_x) * (y - mean_y) for x, y in points) / square_x
+    xs, ys = zip(*points, strict=True)
+    mean_x, mean_y = math.fsum(xs) / len(xs), math.fsum(ys) / len(ys)
+    from_mean_x, from_mean_y = [x - mean_x for x in xs], [y - mean_y for y in ys]
+    square_x, square_y = _product_sum(from_mean_x, from_mean_x), _product_sum(from_mean_y, from_mean_y)
+    slope = _product_sum(from_mean_x, from_mean_y) / square_x
     intercept = mean_y - slope * mean_x
-    residual = math.fsum((y - intercept - slope * x) ** 2 for x, y in points)
-    variance = residual / (len(points) - 2)
+    residuals = [y - slope * x for x, y in zip(from_mean_x, from_mean_y, strict=True)]
+    variance = _product_sum(residuals, residuals) / (len(points) - 2)
     return FittedLine(
         slope=slope,
         intercept=intercept,
         slope_error=math.sqrt(variance / square_x),
         intercept_error=math.sqrt(variance * (1 / len(points) + mean_x**2 / square_x)),
-        r_squared=1 - residual / square_y if square_y else None,
+        r_squared=1 - variance * (len(points) - 2) / square_y if square_y else None,
     )
+
+
+def _product_sum(these: Iterable[float], those: Iterable[float]) -> float:
+    return math.fsum(map(mul, these, those))

@@ -1,7 +1,7 @@
 """Digest authentication (RFC 7616) as later Shelly devices ask for it: SHA-256, quality `auth`."""
 
 import hashlib
-import secrets
+import os
 from collections.abc import Mapping
 from urllib.request import parse_http_list, parse_keqv_list
 
@@ -45,7 +45,7 @@ class DigestLogin:
             return {}
         self._count += 1
         realm, nonce = self._challenge["realm"], self._challenge["nonce"]
-        count, own_nonce = f"{self._count:08x}", secrets.token_hex(8)
+        count, own_nonce = f"{self._count:08x}", os.urandom(8).hex()
         secret = _digest(f"{self._user}:{realm}:{self._password}")
         response = _digest(f"{secret}:{nonce}:{count}:{own_nonce}:{_QUALITY}:{_digest(f'GET:{uri}')}")
         fields = {"username": self._user, "realm": realm, "nonce": nonce, "uri": uri, "response": response}

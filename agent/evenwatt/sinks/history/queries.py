@@ -26,9 +26,13 @@ Key = TypeVar("Key")
 
 
 def _known_sum(*columns: str) -> str:
-    """Return the sum over several columns as SQL: of what is known, NULL where nothing is."""
-    counts, totals = (" + ".join(f"{name}({column})" for column in columns) for name in ("count", "total"))
-    return f"iif({counts} = 0, NULL, {totals})"
+    """Return the sum over several columns as SQL: of what is known, NULL where nothing is.
+
+    A row of which all is known is added up before the sum sees it: one aggregate where there would be one for
+    each column, in a query whose time goes into aggregates.
+    """
+    known = " + ".join(f"coalesce({column}, 0.0)" for column in columns)
+    return f"sum(coalesce({' + '.join(columns)}, iif(coalesce({', '.join(columns)}) IS NULL, NULL, {known})))"
 
 
 _HOUR_VALUES: Final = ", ".join(
