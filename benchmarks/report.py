@@ -18,6 +18,7 @@ from evenwatt.ledger import GpuUse, HostUse, Posting, Usage
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.billing import priced
 from evenwatt.sinks.history import History
+from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.schema import LEVELS, TABLES
 from evenwatt.sinks.history.statements import adding, at_level, rows_of
 
@@ -95,6 +96,7 @@ def write_year(path):
             for table, rows in rows_of(priced(posting, BOOK)).items():
                 for level, seconds in LEVELS[1:]:
                     database.executemany(adding(level, table), at_level(rows, table, seconds))
+        add_up_machine_hours(database, end - HOURS * HOUR, end)
         for table in TABLES:
             database.execute(_minutes_of(database, table), (end - HOURS_OF_MINUTES * HOUR,))
         database.execute("COMMIT")

@@ -47,7 +47,31 @@ def disagreements(path: Path, zone=None) -> list[str]:
             since = {"hour": minutes_from, "day": hours_from}
             for level, key, source in pairs:
                 found += _differences(database, table, level, key, source, since.get(level, 0))
+        found += _machine_differences(database)
     return found
+
+
+def _machine_differences(database):
+    """Hours of the machine as one are the sums over the rows of its hours."""
+    whole = "SELECT hour, {}, sum(energy_cost), sum(hardware_cost), {}, {} FROM {} GROUP BY hour"
+    summed = database.execute(
+        whole.format(
+            "sum(input_tokens) + sum(output_tokens)",
+            "total(active_joules) + total(idle_loaded_joules) + total(idle_empty_joules)",
+            "total(idle_loaded_cost) + total(idle_empty_cost)",
+            "hour_usage",
+        )
+    ).fetchall()
+    kept = database.execute(
+        whole.format(
+            "sum(input_tokens) + sum(output_tokens)", "total(joules)", "total(idle_cost)", "machine_hour"
+        )
+    ).fetchall()
+    if len(summed) != len(kept):
+        yield f"machine_hour: {len(kept)} hours beside {len(summed)}"
+    for one, other in zip(kept, summed, strict=False):
+        if not all(map(_is_same, one, other)):
+            yield f"machine_hour {one} beside {other}"
 
 
 def _differences(database, table, level, key, source, since):

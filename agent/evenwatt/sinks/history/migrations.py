@@ -260,5 +260,27 @@ def m008_local_days(database: Database) -> None:
         database.execute(re.sub(r"\bhour\b", "local_day", statement.replace(hours, days, 1)))
 
 
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m009_machine_hours(database: Database) -> None:
+    """Keep each hour of the machine as one, filled from the rows of its engines and models."""
+    database.execute("""
+        CREATE TABLE machine_hour (hour INTEGER NOT NULL PRIMARY KEY,
+            input_tokens INTEGER, cached_input_tokens INTEGER, output_tokens INTEGER, joules REAL,
+            hardware_cost REAL, energy_cost REAL, labour_cost REAL, other_cost REAL, idle_cost REAL,
+            unpriced_seconds REAL, unpriced_joules REAL) STRICT
+    """)
+    database.execute("""
+        INSERT INTO machine_hour
+        SELECT hour, sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),
+            iif(count(active_joules) + count(idle_loaded_joules) + count(idle_empty_joules) = 0, NULL,
+                total(active_joules) + total(idle_loaded_joules) + total(idle_empty_joules)),
+            sum(hardware_cost), sum(energy_cost), sum(labour_cost), sum(other_cost),
+            iif(count(idle_loaded_cost) + count(idle_empty_cost) = 0, NULL,
+                total(idle_loaded_cost) + total(idle_empty_cost)),
+            sum(unpriced_seconds), sum(unpriced_joules)
+        FROM hour_usage GROUP BY hour
+    """)
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

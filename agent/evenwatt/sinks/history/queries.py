@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from evenwatt.economics.offsets import OffsetPiece
 from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
+from evenwatt.sinks.history.machine_hours import MACHINE_VALUES
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS, Row
@@ -24,28 +25,6 @@ __all__ = ["HistorySpan", "history_extent", "history_settings"]
 
 Key = TypeVar("Key")
 
-
-def _known_sum(*columns: str) -> str:
-    """Return the sum over several columns as SQL: of what is known, NULL where nothing is.
-
-    A row of which all is known is added up before the sum sees it: one aggregate where there would be one for
-    each column, in a query whose time goes into aggregates.
-    """
-    known = " + ".join(f"coalesce({column}, 0.0)" for column in columns)
-    return f"sum(coalesce({' + '.join(columns)}, iif(coalesce({', '.join(columns)}) IS NULL, NULL, {known})))"
-
-
-_HOUR_VALUES: Final = ", ".join(
-    (
-        *(f"sum({column})" for column in ("input_tokens", "cached_input_tokens", "output_tokens")),
-        _known_sum("active_joules", "idle_loaded_joules", "idle_empty_joules"),
-        *(f"sum({column})" for column in ("hardware_cost", "energy_cost", "labour_cost", "other_cost")),
-        _known_sum("idle_loaded_cost", "idle_empty_cost"),
-        "sum(unpriced_seconds)",
-        "sum(unpriced_joules)",
-    )
-)
-"""The columns of an `HourRow` that come from usage."""
 
 _ENDS: Final = "SELECT (SELECT min({0}) FROM {0}_host), (SELECT max({0}) FROM {0}_host)"
 """Two look-ups in the key; min and max in one query would read all of it."""
@@ -62,6 +41,12 @@ _LEVELS: Final[Mapping[str, tuple[str | None, int]]] = {
 
 _LEAST_SECONDS: Final = 1e-3
 """What rounding may leave of an hour when its minutes are taken off."""
+
+_HOURS: Final = f"""
+    SELECT hour, seconds, down_seconds, estimated_seconds, {", ".join(MACHINE_VALUES)}
+    FROM hour_host LEFT JOIN machine_hour USING (hour) WHERE hour >= ? AND hour < ? ORDER BY hour
+"""  # noqa: S608 -- our own names only
+"""`HourRow`s, column by column."""
 
 _MODEL_HOURS: Final = """
     SELECT engine, model, ((hour + ?) / 3600 + 72) % 168, count(*), sum(tokens), sum(1.0 * tokens * tokens)
@@ -256,8 +241,14 @@ class HistorySpan:
                 yield piece, _Part("minute", kept, end)
 
     def _hours_of(self, part: _Part, shift: int) -> Iterator[HourRow]:
+        if part.level == "hour" and not shift:
+            return map(HourRow._make, self._read(_HOURS, (part.start, part.end)))
+        return self._summed_hours(part, shift)
+
+    def _summed_hours(self, part: _Part, shift: int) -> Iterator[HourRow]:
+        """Yield hours that are added up from rows of a part, because the level has none of them."""
         level = part.level
-        hour = f"({level} - {shift}) / 3600 * 3600 + {shift}" if shift or level == "minute" else level
+        hour = f"({level} - {shift}) / 3600 * 3600 + {shift}"
         bounds = (part.start, part.end)
         where = f"WHERE {level} >= ? AND {level} < ? GROUP BY 1 ORDER BY 1"
         hosts = self._read(
@@ -265,9 +256,10 @@ class HistorySpan:
             f" FROM {level}_host {where}",
             bounds,
         )
-        used = self._read(f"SELECT {hour}, {_HOUR_VALUES} FROM {level}_usage {where}", bounds)  # noqa: S608 -- our own names only
+        values = ", ".join(MACHINE_VALUES.values())
+        used = self._read(f"SELECT {hour}, {values} FROM {level}_usage {where}", bounds)  # noqa: S608 -- our own names only
         by_hour = {start: values for start, *values in used}
-        nothing = [None] * (len(HourRow._fields) - 4)
+        nothing = [None] * len(MACHINE_VALUES)
         for start, *host in hosts:
             yield HourRow(max(start, self.start), *host, *by_hour.get(start, nothing))
 

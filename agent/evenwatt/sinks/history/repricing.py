@@ -12,6 +12,7 @@ from evenwatt.ledger import Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
+from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import (
     add_up_days,
@@ -141,6 +142,8 @@ class RepricedHistory(HistoryReader):
             if piece.level == "minute":
                 first_hour = piece.start // SECONDS_PER_HOUR * SECONDS_PER_HOUR
                 add_up_hours(self._connection, first_hour, piece.end, _TABLES)
+            else:
+                add_up_machine_hours(self._connection, piece.start, piece.end)
             add_up_days(self._connection, piece.start, piece.end, _TABLES)
             add_up_local_days(self._connection, self._days(zone), piece.start, piece.end, _TABLES)
             add_up_totals(self._connection, _TABLES)

@@ -37,6 +37,8 @@ def forget_some(connection: sqlite3.Connection, before: Mapping[str, int]) -> bo
         until = min(oldest // step * step + step, before[level])
         for table in TABLES:
             connection.execute(f"DELETE FROM {level}_{table} WHERE {level} < ?", (until,))  # noqa: S608 -- our own names only
+        if level == "hour":
+            connection.execute("DELETE FROM machine_hour WHERE hour < ?", (until,))
         # A clock that was set back has written into what is forgotten already: that stays forgotten.
         connection.execute(
             "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET"

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from evenwatt.sinks.history.local_days import LocalDays
+from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.schema import LOCAL_DAY, TABLES
 from evenwatt.sinks.history.statements import LARGER_WINS
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
@@ -58,6 +59,7 @@ def add_up_hours(connection: sqlite3.Connection, start: int, end: int, tables: I
     for hour in range(start, end, SECONDS_PER_HOUR):
         part = _Part("minute", hour, hour + SECONDS_PER_HOUR)
         _add_up(connection, "hour", hour, [part], tables)
+    add_up_machine_hours(connection, start, end)
 
 
 def add_up_days(connection: sqlite3.Connection, start: int, end: int, tables: Iterable[str]) -> None:

@@ -76,6 +76,7 @@ STEPS: Final = (
     "m006_clients",
     "m007_days",
     "m008_local_days",
+    "m009_machine_hours",
 )
 """All migrations, oldest first, as `migrations.py` has them."""
 

@@ -18,6 +18,7 @@ from evenwatt.ledger import Posting
 from evenwatt.sinks.history.files import file_identity, is_there
 from evenwatt.sinks.history.local_days import LocalDays, zone_name
 from evenwatt.sinks.history.lock import WriterLock, lock_path
+from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.retention import forget_some, give_back_room
 from evenwatt.sinks.history.rollups import fill_local_days, kept
@@ -34,6 +35,7 @@ from evenwatt.sinks.history.statements import (
     token_prices,
 )
 from evenwatt.snapshot import PricedPosting
+from evenwatt.units import SECONDS_PER_HOUR
 
 __all__ = ["History"]
 
@@ -236,6 +238,8 @@ class History(HistoryReader):
                     self._connection.executemany(adding(level, table), at_level(added, table, seconds))
             for table, added in rows.items():
                 self._connection.executemany(adding(LOCAL_DAY, table), by_local_day(added, self._local_days))
+            for hour in {minute // SECONDS_PER_HOUR * SECONDS_PER_HOUR for minute, *_ in rows["usage"]}:
+                add_up_machine_hours(self._connection, hour, hour + SECONDS_PER_HOUR)
             self._add_rest(priced.posting)
 
     def forget_some(self, before: Mapping[str, int]) -> bool:
