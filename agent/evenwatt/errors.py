@@ -9,6 +9,7 @@ EvenwattError
 │   └── HistoryInUse           another agent holds it
 ├── OptionError            what was typed means nothing, or cannot hold together
 ├── ReportError            a report that was asked for cannot be made
+├── ExchangeError          an export, import or backup cannot be made
 ├── CalibrationRefused     a load run is not begun, or found nothing
 ├── AgentUnreachable       a command found no running agent to talk to
 └── EngineError            the engine behind a proxy did not do its part
@@ -24,6 +25,7 @@ __all__ = [
     "EngineError",
     "EngineUnreachable",
     "EvenwattError",
+    "ExchangeError",
     "HistoryError",
     "HistoryInUse",
     "OptionError",
@@ -92,6 +94,10 @@ class OptionError(EvenwattError):
 
 class ReportError(EvenwattError):
     """A report cannot be made: of a window that is none, that holds nothing, or that cannot be written."""
+
+
+class ExchangeError(EvenwattError):
+    """An export, an import or a backup cannot be made; the message names the file and says what to do."""
 
 
 class EngineError(EvenwattError):

@@ -10,6 +10,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     status,  # noqa: F401
     report,  # noqa: F401
     reprice,  # noqa: F401
+    exchange,  # noqa: F401
     init,  # noqa: F401
     doctor,  # noqa: F401
     config,  # noqa: F401

@@ -13,6 +13,7 @@ __all__ = [
     "aligned",
     "clean",
     "duration",
+    "harmless",
     "kwh",
     "money",
     "mtok",
@@ -29,12 +30,18 @@ UNKNOWN = "-"
 WHOLE_RATIO = 0.995
 """A window of which more than this was watched is as good as whole."""
 
+_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 _LEAST_RATIO = 0.001
 _LEAST_MONEY = 0.01
 _SIGNIFICANT_DIGITS = 4
 _MOST_DECIMALS = 6
 _WHOLE_MONEY = 100_000
 """From here on cents say nothing."""
+
+
+def harmless(text: str) -> str:
+    """Return text for a cell that no spreadsheet takes for a formula: engines and clients make names up."""
+    return f"'{text}" if text.startswith(_FORMULA_MARKS) else text
 
 
 def number(value: float | None, digits: int, unit: str = "") -> str:

@@ -329,6 +329,13 @@ class HistoryReader:
         """Return the rows of a query of this package."""
         return self._read(statement, values)
 
+    def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """Yield the rows of a query of this package without holding them all; they may be a year's."""
+        with self._as_history_error("cannot be read"):
+            # Not `yield from`: whoever stops half-way would have it close a cursor of what may be closed.
+            for row in self._connection.execute(statement, values):  # noqa: UP028
+                yield row
+
     def _read(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         with self._as_history_error("cannot be read"):
             return self._connection.execute(statement, values).fetchall()

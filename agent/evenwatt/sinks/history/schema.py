@@ -18,8 +18,11 @@ from evenwatt.ledger.entries import ClientUse, EngineUse, GpuUse, HostUse, Meter
 
 __all__ = [
     "API_COLUMNS",
+    "BESIDE",
+    "BESIDE_OPTIONAL",
     "COST_COLUMNS",
     "LEVELS",
+    "LEVEL_SECONDS",
     "LOCAL_DAY",
     "MIGRATION_SET",
     "STEPS",
@@ -41,6 +44,9 @@ LOCAL_DAY: Final = "local_day"
 
 Its key is the date as its midnight in UTC, so that `date(local_day, 'unixepoch')` is what the calendar says.
 """
+
+LEVEL_SECONDS: Final = {name: seconds for name, seconds in LEVELS if seconds is not None}
+"""Of the levels whose rows have a time, finest first."""
 
 COST_COLUMNS: Final = (
     "hardware_cost",
@@ -65,6 +71,38 @@ TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "host": ((), HostUse.__struct_fields__),
 }
 """What each level has: by name, whose a row is, and its additive columns."""
+
+BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "event": ("utc_seconds", "kind", "subject", "text"),
+    "calibration": ("utc_seconds", "kind", "subject", "result", "settings"),
+    "electricity_price": (
+        "start_utc_seconds",
+        "end_utc_seconds",
+        "price_per_kwh",
+        "accepted_utc_seconds",
+        "source",
+    ),
+    "price": (
+        "valid_from_utc_seconds",
+        "reference",
+        "accepted_utc_seconds",
+        "input_usd_per_mtok",
+        "cached_input_usd_per_mtok",
+        "output_usd_per_mtok",
+        "source",
+        "cache_write_usd_per_mtok",
+        "batch_input_usd_per_mtok",
+        "batch_cached_input_usd_per_mtok",
+        "batch_output_usd_per_mtok",
+        "tiers",
+        "accepted_by",
+    ),
+    "source_total": ("source", "restarts", "gap_seconds"),
+}
+"""What is kept beside the levels, with the columns that another history takes; a time stands first."""
+
+BESIDE_OPTIONAL: Final = frozenset(name for name in BESIDE["price"] if name.endswith("_per_mtok")) | {"tiers"}
+"""Columns of it in which nothing may stand."""
 
 MIGRATION_SET: Final = "evenwatt"
 STEPS: Final = (

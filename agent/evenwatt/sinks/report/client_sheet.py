@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
+from evenwatt.sinks.words import harmless
 from evenwatt.snapshot.report.chargeback import Chargeback, ClientBill
 
 __all__ = ["CHARGEBACK_COLUMNS", "render_chargeback"]
@@ -29,7 +30,6 @@ CHARGEBACK_COLUMNS = (
 )
 _BASIS = "allocated by tokens"
 _SIMULATED = "SIMULATED"
-_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render_chargeback(chargeback: Chargeback) -> str:
@@ -41,16 +41,11 @@ def render_chargeback(chargeback: Chargeback) -> str:
     span = [_shown(window.start_utc_seconds), _shown(window.end_utc_seconds)]
     basis = f"{_SIMULATED}, {_BASIS}" if chargeback.simulated else _BASIS
     for bill in chargeback.bills:
-        names = [_harmless(name) for name in (bill.engine, bill.model, bill.client)]
+        names = [harmless(name) for name in (bill.engine, bill.model, bill.client)]
         writer.writerow(
             [*span, *names, *_counts(bill), f"{bill.share:.9f}", *_costs(bill), chargeback.currency, basis]
         )
     return text.getvalue()
-
-
-def _harmless(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula: engines and clients make names up."""
-    return f"'{name}" if name.startswith(_FORMULA_MARKS) else name
 
 
 def _counts(bill: ClientBill) -> list[int | str]:

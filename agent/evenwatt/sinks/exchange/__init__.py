@@ -1,0 +1,1 @@
+"""What leaves the history for other programs: sheets, lines, time series, bills and price files."""
