@@ -137,7 +137,9 @@ def group_of(spec: MetricSpec) -> str:
         return "GPUs"
     if name.startswith(("engine", "capacity")):
         return "Engines"
-    if name.startswith(("cost", "api", "load", "break_even", "window", "electricity", "money")):
+    if name.startswith(
+        ("cost", "api", "load", "break_even", "full_load", "marginal", "window", "electricity", "money")
+    ):
         return "Money and windows"
     return "The agent"
 

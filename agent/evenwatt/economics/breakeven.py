@@ -63,6 +63,11 @@ class CostLine(Struct, frozen=True, kw_only=True):
     load_cost_per_hour: float
     mtok_per_hour: float
 
+    @property
+    def marginal_cost_per_mtok(self) -> float | None:
+        """What a million tokens more cost, V / T: electricity of load alone; None where none were served."""
+        return self.load_cost_per_hour / self.mtok_per_hour if self.mtok_per_hour else None
+
 
 class Purchase(Struct, frozen=True, kw_only=True):
     """What a machine that was bought took at once, and what keeping it takes on.

@@ -70,6 +70,7 @@ class WindowRow(Struct, frozen=True, kw_only=True):
             and in decode, over computed input. None where the engine does not tell, and for the machine.
         output_cost_per_mtok: Likewise, the part of decode over output.
         capacity: By which the load is worked out.
+        line: What its tokens would cost at other loads; None for the machine: capacities are of engines.
     """
 
     engine: str
@@ -83,6 +84,7 @@ class WindowRow(Struct, frozen=True, kw_only=True):
     input_cost_per_mtok: float | None = None
     output_cost_per_mtok: float | None = None
     capacity: Capacity | None = None
+    line: CostLine | None = None
 
     @property
     def load_is_upper_bound(self) -> bool:
@@ -185,6 +187,7 @@ def _row(
         for basis in Basis
         for base in TokenBase
     }
+    line = cost_line(window, load)
     by_input, by_output = (None, None) if label[0] == ALL else _phase_costs(usage, money, tokens)
     return WindowRow(
         engine=label[0],
@@ -194,10 +197,11 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, keys, window, LoadLine(cost_line(window, load), capacity)),
+        references=_references(sums, keys, window, LoadLine(line, capacity)),
         input_cost_per_mtok=by_input,
         output_cost_per_mtok=by_output,
         capacity=capacity,
+        line=line,
     )
 
 

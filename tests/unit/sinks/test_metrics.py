@@ -209,6 +209,25 @@ def test_a_stale_electricity_price_is_a_metric_where_there_is_a_feed(is_stale, e
     assert value(shown, "electricity_price_stale") == expected
 
 
+def test_the_curve_of_cost_against_load_goes_through_what_was_observed():
+    """At the observed load the two metrics of the curve give the observed cost."""
+    rows = {
+        (HOUR, "chat", "small"): served(),
+        **{(HOUR + number * MINUTE, "chat", "small"): idle() for number in range(1, 10)},
+    }
+    shown = snapshot(rows)
+    chat = {"engine": "chat", "model": ALL, "window": "1h"}
+    load = value(shown, "load_ratio", **chat)
+    full_load = value(shown, "full_load_cost_per_mtok", **chat)
+    marginal = value(shown, "marginal_cost_per_mtok", **chat)
+
+    assert 0 < load < 1
+    assert 0 < marginal < full_load
+    assert marginal + (full_load - marginal) / load == pytest.approx(
+        value(shown, "cost_per_mtok", basis="full", tokens="total", **chat)
+    )
+
+
 def test_a_capacity_carries_its_source():
     """What was only seen has a label of its own; an engine of unknown capacity has no series."""
     seen = Capacity(tokens_per_second=70.0, source=CapacitySource.PEAK_SEEN, is_lower_bound=True)

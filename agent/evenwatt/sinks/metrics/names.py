@@ -125,7 +125,8 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec(
             "capacity_tokens_per_second",
             "Computed input and output tokens per second that an engine can sustain; by source=peak_seen it "
-            "may do more, and its load_ratio and break_even_load_ratio are upper bounds.",
+            "may do more, and its load_ratio, break_even_load_ratio and full_load_cost_per_mtok are upper "
+            "bounds.",
             "engine",
             "model",
             "source",
@@ -153,6 +154,21 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
             "window",
             "basis",
             "tokens",
+        ),
+        _spec(
+            "full_load_cost_per_mtok",
+            "Cost per million tokens at full load, at the window's prices and mix.",
+            "engine",
+            "model",
+            "window",
+        ),
+        _spec(
+            "marginal_cost_per_mtok",
+            "Cost of a million tokens more, the electricity of load alone: at a load L a million tokens cost "
+            "this and (full_load_cost_per_mtok - this) / L.",
+            "engine",
+            "model",
+            "window",
         ),
         _spec(
             "api_price_per_mtok",

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 
+from evenwatt.economics.breakeven import cost_per_mtok_at_load
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals, Usage
 from evenwatt.model import State
@@ -188,6 +189,9 @@ def _row_samples(row: WindowRow, window: str) -> Iterator[Sample]:
     yield "load_ratio", (*owner, window), row.load_ratio
     for (basis, base), cost in row.cost_per_mtok.items():
         yield "cost_per_mtok", (*owner, window, basis.value, base.value), cost
+    if row.line is not None:
+        yield "full_load_cost_per_mtok", (*owner, window), cost_per_mtok_at_load(row.line, 1.0)
+        yield "marginal_cost_per_mtok", (*owner, window), row.line.marginal_cost_per_mtok
     for view in row.references:
         labels = (*owner, view.reference, window)
         yield "api_price_per_mtok", labels, view.price_per_mtok
