@@ -1,1 +1,1 @@
-"""The Grafana dashboards of `dashboards/grafana/`, built by code: `python -m scripts.dashboards [--check]`."""
+"""The dashboards of `dashboards/grafana/`, built by code: `python -m scripts.dashboards [--check]`."""

@@ -1,8 +1,8 @@
-"""The signature picture: cost per million tokens against load, what was observed on it, a line for each API price.
+"""The signature picture: cost per Mtok against load, what was observed on it, a line for each API price.
 
-Prometheus knows two numbers of the curve: m, what a token more costs, and f, what one costs at full load. At a
-load L it is m + (f - m) / L. One query works that out for a row of loads and brings the prices along; Grafana's
-transformations make columns of it, and its trend panel takes the load for the x axis.
+Prometheus knows two numbers of the curve: m, what a million tokens more cost, and f, what they cost at full
+load. At a load L it is m + (f - m) / L. One query works that out for a row of loads and brings the prices
+along; Grafana's transformations make columns of it, and its trend panel takes the load for the x axis.
 """
 
 from grafana_foundation_sdk.builders import common, trend
@@ -17,9 +17,10 @@ _LOADS = (0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.4, 0
 """Closer together where the curve is steeper."""
 
 _DESCRIPTION = (
-    "What a million tokens of this engine would cost at each token load, at the prices and the mix of the window: "
-    "what accrues with time is shared by more tokens at a higher load. The dot is what was observed. A straight line "
-    "is what an API takes for the same tokens; own tokens are cheaper where the curve is below it."
+    "What a million tokens of this engine would cost at each token load, at the prices and the mix of the "
+    "window: what accrues with time is shared by more tokens at a higher load. The dot is what was observed. "
+    "A straight line is what an API takes for the same tokens; own tokens are cheaper where the curve is "
+    "below it."
 )
 
 

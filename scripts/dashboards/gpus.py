@@ -43,8 +43,8 @@ _NOW = Section(
             5,
             figure(
                 "Power of the hosts",
-                "The machines beside their GPUs, where a meter tells it: a plug, the BMC, board sensors, RAPL or a figure "
-                "that was written.",
+                "The machines beside their GPUs, where a meter tells it: a plug, the BMC, board sensors, "
+                "RAPL or a figure that was written.",
                 "watt",
                 Query(expr=f"sum(evenwatt_host_power_watts{{{HOSTS}}})", legend="hosts"),
             ),
@@ -82,7 +82,8 @@ _NOW = Section(
                 "none",
                 Query(expr=f"sum(evenwatt_gpu_up{{{HOSTS}}})", legend="answer"),
                 Query(
-                    expr=f"count(evenwatt_gpu_up{{{HOSTS}}}) - sum(evenwatt_gpu_up{{{HOSTS}}})", legend="do not"
+                    expr=f"count(evenwatt_gpu_up{{{HOSTS}}}) - sum(evenwatt_gpu_up{{{HOSTS}}})",
+                    legend="do not",
                 ),
                 decimals=0,
             ),
@@ -101,7 +102,9 @@ _POWER = Section(
                 "As measured at each tick: every GPU, and what the rest of each machine draws.",
                 "watt",
                 Query(expr=f"evenwatt_gpu_power_watts{{{HOSTS}}}", legend=GPU),
-                Query(expr=f"evenwatt_host_power_watts{{{HOSTS}}}", legend="rest of {{instance}}, {{source}}"),
+                Query(
+                    expr=f"evenwatt_host_power_watts{{{HOSTS}}}", legend="rest of {{instance}}, {{source}}"
+                ),
             ),
         ),
         (
@@ -109,11 +112,14 @@ _POWER = Section(
             colours(
                 stacked(
                     "Power by state of the engines",
-                    "Booked energy over time, GPUs and hosts. Active: requests ran. Idle loaded: none ran and a model sat in "
-                    "memory. Idle empty: nothing of the engine was.",
+                    "Booked energy over time, GPUs and hosts. Active: requests ran. Idle loaded: none ran "
+                    "and a model sat in memory. Idle empty: nothing of the engine was.",
                     "watt",
                     Query(
-                        expr=f"sum by (state) (rate(evenwatt_energy_joules_total{{{HOSTS}}}[$__rate_interval]))",
+                        expr=(
+                            f"sum by (state) "
+                            f"(rate(evenwatt_energy_joules_total{{{HOSTS}}}[$__rate_interval]))"
+                        ),
                         legend="{{state}}",
                     ),
                 ),
@@ -146,7 +152,8 @@ _GPUS = Section(
             8,
             lines(
                 "Utilization, as NVML samples it",
-                "The share of time in which any kernel ran. One small kernel makes it 100 %: this is not load.",
+                "The share of time in which any kernel ran. One small kernel makes it 100 %: this is not "
+                "load.",
                 "percentunit",
                 Query(expr=f"evenwatt_gpu_utilization_ratio{{{HOSTS}}}", legend=GPU),
             ).max(1),
@@ -171,11 +178,14 @@ _EACH = Section(
             14,
             rows(
                 "GPUs",
-                "As they stand now; energy over the time range shown. A GPU without an energy counter has its power integrated.",
+                "As they stand now; energy over the time range shown. A GPU without an energy counter has "
+                "its power integrated.",
                 {"instance": "Host", "gpu": "GPU", "uuid": "UUID"},
                 Column(
                     title="Energy",
-                    expr=f"{BY_GPU} (increase(evenwatt_gpu_energy_joules_total{{{HOSTS}}}[$__range])) / 3.6e6",
+                    expr=(
+                        f"{BY_GPU} (increase(evenwatt_gpu_energy_joules_total{{{HOSTS}}}[$__range])) / 3.6e6"
+                    ),
                     unit="kwatth",
                     decimals=2,
                 ),
@@ -239,9 +249,7 @@ _PRICE = Section(
                 "Energy cost per hour ($currency)",
                 "Accruing at each moment, at the present power of GPUs and host.",
                 MONEY,
-                Query(
-                    expr=f'evenwatt_cost_per_hour{{{HOSTS},component="energy"}}', legend="{{instance}}"
-                ),
+                Query(expr=f'evenwatt_cost_per_hour{{{HOSTS},component="energy"}}', legend="{{instance}}"),
             ),
         ),
         (
@@ -249,8 +257,9 @@ _PRICE = Section(
             dashed(
                 lines(
                     "GPU energy counters over integrated power",
-                    "On a busy GPU both should agree: the line should be at 1 (dashed). The counter is what is booked. There is a "
-                    "value only for GPUs that have both, once they were busy for a while.",
+                    "On a busy GPU both should agree: the line should be at 1 (dashed). The counter is what "
+                    "is booked. There is a value only for GPUs that have both, once they were busy for a "
+                    "while.",
                     "percentunit",
                     Query(expr=f"evenwatt_gpu_energy_counter_power_ratio{{{HOSTS}}}", legend=GPU),
                     Query(expr="vector(1)", legend="agreement"),
@@ -266,7 +275,9 @@ PAGE = Page(
     file="gpus.json",
     uid="evenwatt-gpus",
     title="evenwatt: GPUs and power",
-    description="Power, energy and memory of every GPU and of the hosts around them, and what electricity costs.",
+    description=(
+        "Power, energy and memory of every GPU and of the hosts around them, and what electricity costs."
+    ),
     variables=hosts_of_one_currency(),
     sections=(_NOW, _POWER, _GPUS, _EACH, _PRICE),
     annotations=events(HOSTS),

@@ -5,6 +5,7 @@ from .parts import (
     COMPONENTS,
     HOSTS,
     MONEY,
+    TIMES,
     TOKEN_TYPES,
     Column,
     Page,
@@ -49,8 +50,8 @@ _TOTALS = Section(
             6,
             figure(
                 "Cost ($currency)",
-                "All that the chosen models cost, their idle time included. A model has the cost of the GPUs that its engine "
-                "holds; with several models in one engine it is an allocation by tokens.",
+                "All that the chosen models cost, their idle time included. A model has the cost of the GPUs "
+                "that its engine holds; with several models in one engine it is an allocation by tokens.",
                 MONEY,
                 Query(expr=_over_range("evenwatt_cost_total"), legend="cost"),
             ),
@@ -95,8 +96,9 @@ _TABLE = Section(
             24,
             rows(
                 "Models",
-                "Tokens and money over the time range shown; cost per Mtok, with all costs and for electricity alone, and load "
-                "over $window. Own load is known only where an engine served one model alone.",
+                "Tokens and money over the time range shown; cost per Mtok, with all costs and for "
+                "electricity alone, and load over $window. Own load is known only where an engine served one "
+                "model alone.",
                 NAMES,
                 Column(
                     title="Input",
@@ -160,26 +162,31 @@ _COMPARED = Section(
             12,
             rows(
                 "API bill over own cost, over $window",
-                "For each model and API: what its tokens cost there, the API's price for its mix, and the load from which it "
-                "would be cheaper here. A ratio below 1: the API was cheaper.",
+                "For each model and API: what its tokens cost there, the API's price for its mix, and the "
+                "load from which it would be cheaper here. A ratio below 1: the API was cheaper.",
                 {**NAMES, "reference": "API"},
                 Column(
                     title="API bill over own cost",
-                    expr=(f"sum by (instance, engine, model, reference) (evenwatt_break_even_ratio{{{ROW}}})"),
-                    unit="suffix: ×",
+                    expr=(
+                        f"sum by (instance, engine, model, reference) (evenwatt_break_even_ratio{{{ROW}}})"
+                    ),
+                    unit=TIMES,
                     decimals=2,
                     thresholds=BAD_BELOW_ONE,
                 ),
                 Column(
                     title="API per Mtok ($currency)",
-                    expr=f"sum by (instance, engine, model, reference) (evenwatt_api_price_per_mtok{{{ROW}}})",
+                    expr=(
+                        f"sum by (instance, engine, model, reference) (evenwatt_api_price_per_mtok{{{ROW}}})"
+                    ),
                     unit=MONEY,
                     decimals=3,
                 ),
                 Column(
                     title="Even at a load of",
                     expr=(
-                        f"sum by (instance, engine, model, reference) (evenwatt_break_even_load_ratio{{{ROW}}})"
+                        f"sum by (instance, engine, model, reference) "
+                        f"(evenwatt_break_even_load_ratio{{{ROW}}})"
                     ),
                     unit="percentunit",
                     decimals=1,
@@ -192,7 +199,8 @@ _COMPARED = Section(
             dashed(
                 lines(
                     "Cost per Mtok of each model ($currency), over $window",
-                    "Own cost of a million tokens, all costs included, and what the APIs take for the whole mix (dashed).",
+                    "Own cost of a million tokens, all costs included, and what the APIs take for the whole "
+                    "mix (dashed).",
                     MONEY,
                     Query(
                         expr=f'{BY_MODEL} (evenwatt_cost_per_mtok{{{ROW},basis="full",tokens="total"}})',
@@ -238,7 +246,9 @@ _OVER_TIME = Section(
                 "All types of tokens together.",
                 "si:tok/s",
                 Query(
-                    expr=f"sum by (engine, model) (rate(evenwatt_tokens_total{{{MODELS}}}[$__rate_interval]))",
+                    expr=(
+                        f"sum by (engine, model) (rate(evenwatt_tokens_total{{{MODELS}}}[$__rate_interval]))"
+                    ),
                     legend="{{model}}, {{engine}}",
                 ),
             ),
@@ -273,8 +283,8 @@ _ENGINES = Section(
             dashed(
                 lines(
                     "Computed tokens per second against capacity",
-                    "Computed input and output of each engine, and what it can sustain (dashed). A capacity that is only the peak "
-                    "seen is a lower bound.",
+                    "Computed input and output of each engine, and what it can sustain (dashed). A capacity "
+                    "that is only the peak seen is a lower bound.",
                     "si:tok/s",
                     Query(
                         expr=(
@@ -284,7 +294,10 @@ _ENGINES = Section(
                         legend="{{engine}} of {{instance}}",
                     ),
                     Query(
-                        expr=f"max by (instance, engine, source) (evenwatt_capacity_tokens_per_second{{{HOSTS}}})",
+                        expr=(
+                            f"max by (instance, engine, source) "
+                            f"(evenwatt_capacity_tokens_per_second{{{HOSTS}}})"
+                        ),
                         legend="{{engine}} of {{instance}}: capacity, {{source}}",
                     ),
                 ),
@@ -308,8 +321,8 @@ _ENGINES = Section(
             dashed(
                 lines(
                     "Requests running and waiting",
-                    "At the last reading of each engine. Waiting ones (dashed) tell that it is full, and are what its capacity is "
-                    "learned from.",
+                    "At the last reading of each engine. Waiting ones (dashed) tell that it is full, and are "
+                    "what its capacity is learned from.",
                     "short",
                     Query(
                         expr=f"evenwatt_engine_requests_running{{{HOSTS}}}",

@@ -8,6 +8,7 @@ from .parts import (
     ORANGE,
     SKY,
     STATES,
+    TIMES,
     VERMILLION,
     Page,
     Query,
@@ -37,8 +38,8 @@ _VERDICT = Section(
             7,
             figure(
                 "Verdict",
-                "Which was cheaper over the window for the very same tokens, cache hits included: this machine with all "
-                "that it cost, idle hours too, or the API.",
+                "Which was cheaper over the window for the very same tokens, cache hits included: this "
+                "machine with all that it cost, idle hours too, or the API.",
                 "none",
                 Query(expr=f"evenwatt_break_even_ratio{{{MACHINE}}}", legend="{{reference}}"),
                 thresholds=BAD_BELOW_ONE,
@@ -49,9 +50,9 @@ _VERDICT = Section(
             7,
             bars(
                 "API bill over own cost",
-                "What the same tokens would have cost at each API, over what this machine cost. Below 1 the API was "
-                "cheaper; 2 means twice as dear as here.",
-                "suffix: ×",
+                "What the same tokens would have cost at each API, over what this machine cost. Below 1 the "
+                "API was cheaper; 2 means twice as dear as here.",
+                TIMES,
                 Query(expr=f"evenwatt_break_even_ratio{{{MACHINE}}}", legend="{{reference}}"),
                 thresholds=BAD_BELOW_ONE,
             ),
@@ -60,8 +61,9 @@ _VERDICT = Section(
             4,
             figure(
                 "Cost per Mtok ($currency)",
-                "Own cost of a million tokens over the window: hardware, energy, labour and other, over all tokens, "
-                "idle time included. `energy` is electricity alone. Absent where a part is not known.",
+                "Own cost of a million tokens over the window: hardware, energy, labour and other, over all "
+                "tokens, idle time included. `energy` is electricity alone. Absent where a part is not "
+                "known.",
                 MONEY,
                 Query(expr=f'{COST}{{{MACHINE},tokens="total"}}', legend="{{basis}}"),
                 decimals=3,
@@ -81,10 +83,13 @@ _VERDICT = Section(
             3,
             figure(
                 "Trust",
-                "How much of the window was watched, how many settings that decide the cost nobody wrote, and whether the "
-                "readings are simulated. `evenwatt check-config` gives the lines to write.",
+                "How much of the window was watched, how many settings that decide the cost nobody wrote, "
+                "and whether the readings are simulated. `evenwatt check-config` gives the lines to write.",
                 "none",
-                Query(expr=f'100 * evenwatt_window_coverage_ratio{{{HOST},window="$window"}}', legend="% watched"),
+                Query(
+                    expr=f'100 * evenwatt_window_coverage_ratio{{{HOST},window="$window"}}',
+                    legend="% watched",
+                ),
                 Query(
                     expr=f"count(evenwatt_assumed_info{{{HOST}}}) or 0 * evenwatt_simulated{{{HOST}}}",
                     legend="assumed",
@@ -106,11 +111,13 @@ _COST = Section(
                 dashed(
                     lines(
                         "Cost per Mtok ($currency) against each API, over $window",
-                        "Own cost of a million tokens over the window that ends at each moment, and what each API takes for "
-                        "the same mix, cache hits included (dashed). Electricity alone shows what is left when the machine is "
-                        "paid for.",
+                        "Own cost of a million tokens over the window that ends at each moment, and what "
+                        "each API takes for the same mix, cache hits included (dashed). Electricity alone "
+                        "shows what is left when the machine is paid for.",
                         MONEY,
-                        Query(expr=f'{COST}{{{MACHINE},basis="full",tokens="total"}}', legend="own, all costs"),
+                        Query(
+                            expr=f'{COST}{{{MACHINE},basis="full",tokens="total"}}', legend="own, all costs"
+                        ),
                         Query(
                             expr=f'{COST}{{{MACHINE},basis="energy",tokens="total"}}',
                             legend="own, electricity alone",
@@ -136,9 +143,9 @@ _LOAD = Section(
                 dashed(
                     lines(
                         "$engine: token load against break-even, over $window",
-                        "Token load is the served rate over the engine's capacity, idle time included; it is not GPU "
-                        "utilization. A dashed line is the load from which own tokens are cheaper than that API. An API against "
-                        "which no load pays has no line.",
+                        "Token load is the served rate over the engine's capacity, idle time included; it is "
+                        "not GPU utilization. A dashed line is the load from which own tokens are cheaper "
+                        "than that API. An API against which no load pays has no line.",
                         "percentunit",
                         Query(expr=f"evenwatt_load_ratio{{{ENGINE}}}", legend="load"),
                         Query(
@@ -155,7 +162,8 @@ _LOAD = Section(
             6,
             bars(
                 "Load of each engine, over $window",
-                "Token load: served rate over capacity, idle time included. Without a known capacity there is none.",
+                "Token load: served rate over capacity, idle time included. Without a known capacity there "
+                "is none.",
                 "percentunit",
                 Query(
                     expr=f'evenwatt_load_ratio{{{HOST},model="all",window="$window"}}', legend="{{engine}}"
@@ -167,8 +175,8 @@ _LOAD = Section(
             6,
             figure(
                 "APIs that no load beats, over $window",
-                "For each engine, against how many of its references it never breaks even: even at full load the API is "
-                "cheaper, at these prices and this mix.",
+                "For each engine, against how many of its references it never breaks even: even at full load "
+                "the API is cheaper, at these prices and this mix.",
                 "none",
                 Query(
                     expr=(
@@ -195,8 +203,9 @@ _MONEY = Section(
             colours(
                 stacked(
                     "Cost per day by component ($currency)",
-                    "What accrues at each moment, over a day. Hardware, labour and other accrue with time, tokens or not; "
-                    "energy follows power and tariff. A component that is not known is absent.",
+                    "What accrues at each moment, over a day. Hardware, labour and other accrue with time, "
+                    "tokens or not; energy follows power and tariff. A component that is not known is "
+                    "absent.",
                     MONEY,
                     Query(
                         expr=f"24 * sum by (component) (evenwatt_cost_per_hour{{{HOST}}})",
@@ -211,13 +220,12 @@ _MONEY = Section(
             colours(
                 stacked(
                     "Power by state of the engines",
-                    "GPUs and host together, as booked. Active: requests ran. Idle loaded: none ran and a model sat in "
-                    "memory. Idle empty: nothing of the engine was.",
+                    "GPUs and host together, as booked. Active: requests ran. Idle loaded: none ran and a "
+                    "model sat in memory. Idle empty: nothing of the engine was.",
                     "watt",
                     Query(
                         expr=(
-                            "sum by (state) (rate(evenwatt_energy_joules_total"
-                            f"{{{HOST}}}[$__rate_interval]))"
+                            f"sum by (state) (rate(evenwatt_energy_joules_total{{{HOST}}}[$__rate_interval]))"
                         ),
                         legend="{{state}}",
                     ),
@@ -230,8 +238,9 @@ _MONEY = Section(
             colours(
                 bars(
                     "Idle split of the cost ($currency)",
-                    "The cost of the time range shown, by what the engines did: serving, idle with a model in memory, idle "
-                    "without. Costs of idle time are those that a model which sleeps or is unloaded would in part avoid.",
+                    "The cost of the time range shown, by what the engines did: serving, idle with a model "
+                    "in memory, idle without. Costs of idle time are those that a model which sleeps or is "
+                    "unloaded would in part avoid.",
                     MONEY,
                     Query(
                         expr=(
@@ -262,14 +271,14 @@ PAGE = Page(
             "window",
             "Window",
             "The span, up to each moment, that verdict, cost and load are worked out over.",
-            "label_values(evenwatt_window_coverage_ratio{instance=\"$host\"}, window)",
+            'label_values(evenwatt_window_coverage_ratio{instance="$host"}, window)',
             first="24h",
         ),
         one_of(
             "engine",
             "Engine",
             "For the curve of cost against load, and for break-even: capacity is an engine's.",
-            "label_values(evenwatt_engine_up{instance=\"$host\"}, engine)",
+            'label_values(evenwatt_engine_up{instance="$host"}, engine)',
         ),
     ),
     sections=(_VERDICT, _COST, _LOAD, _MONEY),

@@ -1,17 +1,25 @@
 """What all dashboards are made of: variables, queries, panels, and one vocabulary of units and colours.
 
-Money has no unit of Grafana's: those carry a currency each, and which one it is only the data knows. Titles say it
-through the variable `currency`, and dashboards show hosts of one currency at a time.
+Money has none of Grafana's units: each of those carries a currency, and only the data knows which one it is.
+Titles say it through the variable `currency`, and dashboards show hosts of one currency at a time.
 
-Colours are those of Okabe and Ito, which people with any colour vision can tell apart; where one means good or
-bad, the number or a word beside it says so too.
+Colours are those of Okabe and Ito, which people with any colour vision can tell apart; where one means good
+or bad, the number or a word beside it says so too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
@@ -23,14 +31,15 @@ __all__ = [
     "BLUE",
     "CACHE",
     "COMPONENTS",
-    "GREY",
     "GREEN",
+    "GREY",
     "HOSTS",
     "MONEY",
     "ORANGE",
     "PURPLE",
     "SKY",
     "STATES",
+    "TIMES",
     "TOKEN_TYPES",
     "VERMILLION",
     "Column",
@@ -65,6 +74,9 @@ ORANGE, VERMILLION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A8F98"
 
 MONEY: Final = "locale"
 """A number with separators of thousands; the title says the currency."""
+
+TIMES: Final = "suffix: x"
+"""How many times one thing is another."""
 
 COMPONENTS: Final = {"hardware": BLUE, "energy": ORANGE, "labour": PURPLE, "other": GREY}
 STATES: Final = {"active": BLUE, "idle_loaded": ORANGE, "idle_empty": GREY}
@@ -220,7 +232,9 @@ def one_of(name: str, title: str, description: str, query: str, *, first: str | 
 
 def one_host() -> tuple[Variable, Variable]:
     """Return the choice of a host, and its currency, which follows."""
-    host = one_of("host", "Host", "The agent, as it is scraped.", "label_values(evenwatt_build_info, instance)")
+    host = one_of(
+        "host", "Host", "The agent, as it is scraped.", "label_values(evenwatt_build_info, instance)"
+    )
     currency = Variable(
         name="currency",
         title="Currency",
@@ -346,7 +360,7 @@ def verdicts() -> list[models.ValueMapping]:
 
 
 def dashed(panel: Panel, *queries: str) -> Panel:
-    """Draw what some queries bring, named by their letters, as dashed lines: prices and marks to compare with."""
+    """Draw what some queries bring, named by their letters, as dashed lines: what to compare with."""
     for query in queries:
         panel = panel.override_by_query(
             query,
@@ -367,11 +381,7 @@ def titled(panel: Panel, title: str, description: str, unit: str) -> Panel:
 
 
 def lines(title: str, description: str, unit: str, *queries: Query, zero: bool = True) -> Panel:
-    """Return lines over time.
-
-    Args:
-        zero: Whether the axis begins at 0.
-    """
+    """Return lines over time; `zero` tells whether their axis begins there."""
     panel = _over_time(titled(timeseries.Panel(), title, description, unit), queries)
     panel = (
         panel.line_width(2)
@@ -404,8 +414,10 @@ def _legend() -> common.VizLegendOptions:
 
 
 def _tooltip() -> common.VizTooltipOptions:
-    return common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI).sort(
-        common_models.SortOrder.DESCENDING
+    return (
+        common.VizTooltipOptions()
+        .mode(common_models.TooltipDisplayMode.MULTI)
+        .sort(common_models.SortOrder.DESCENDING)
     )
 
 
@@ -472,12 +484,9 @@ def states(title: str, description: str, *queries: Query, words: Sequence[models
 
 
 def rows(title: str, description: str, names: Mapping[str, str], *columns: Column, sort: str) -> Panel:
-    """Return a table: a row for each set of labels, a column for each query.
+    """Return a table: a row for each set of labels, which `names` gives titles, a column for each query.
 
-    Args:
-        names: The titles of the columns of labels, in their order.
-        columns: Of numbers.
-        sort: The title of the column that the rows are sorted by, greatest first.
+    Rows are sorted by the column that has the title `sort`, greatest first.
     """
     panel = table.Panel().title(title).description(description).datasource(_SOURCE)
     panel = asked_now(panel, [Query(expr=column.expr) for column in columns], as_table=True)
@@ -497,7 +506,7 @@ def rows(title: str, description: str, names: Mapping[str, str], *columns: Colum
     )
     for column in columns:
         panel = panel.override_by_name(column.title, _cells(column))
-    return panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)]).no_value("–")
+    return panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)]).no_value("-")
 
 
 def _cells(column: Column) -> list[models.DynamicConfigValue]:
