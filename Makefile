@@ -34,8 +34,9 @@ check: $(VENV)/test.stamp ## The same and all tests: what CI runs
 bench: $(VENV)/test.stamp ## Print the figures of design budgets side by side
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(VENV)/test.stamp ## Write docs/metrics.md anew from the code
+docs: $(VENV)/test.stamp ## Write docs/metrics.md and the Grafana dashboards anew from the code
 	@$(BIN)/python scripts/metrics_docs.py
+	@$(BIN)/python -m scripts.dashboards
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

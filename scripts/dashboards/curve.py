@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders import common, trend
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 
-from .parts import MONEY, SKY, VERMILLION, Panel, Query, asked_now, painted, titled, transformed
+from .parts import MONEY, SKY, VERMILION, Panel, Query, asked_now, painted, titled, transformed
 
 __all__ = ["curve"]
 
@@ -56,7 +56,7 @@ def curve(engine: str) -> Panel:
         .override_by_name(
             "observed",
             [
-                painted(VERMILLION),
+                painted(VERMILION),
                 _property("custom.drawStyle", "points"),
                 _property("custom.showPoints", "always"),
                 _property("custom.pointSize", 14),

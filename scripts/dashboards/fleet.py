@@ -8,7 +8,7 @@ from .parts import (
     SKY,
     STATES,
     TIMES,
-    VERMILLION,
+    VERMILION,
     Column,
     Page,
     Query,
@@ -102,7 +102,7 @@ _TODAY = Section(
                     ),
                     legend="firing",
                 ),
-                thresholds=((None, SKY), (1, VERMILLION)),
+                thresholds=((None, SKY), (1, VERMILION)),
                 decimals=0,
             ),
         ),
@@ -167,7 +167,7 @@ _HOSTS = Section(
         (
             24,
             rows(
-                "Hosts",
+                "Hosts over 24 hours",
                 "Each host over the last 24 hours. Without a price of its hardware a host has no cost per "
                 "Mtok. Idle share: the part of its cost that accrued while nothing was asked of it.",
                 {"site": "Site", "instance": "Host"},
@@ -237,7 +237,7 @@ _OVER_TIME = Section(
             8,
             colours(
                 stacked(
-                    "Cost per day by component ($currency)",
+                    "Cost of 24 hours by component ($currency)",
                     "Of the chosen hosts, in the 24 hours before each moment.",
                     MONEY,
                     Query(
@@ -251,7 +251,7 @@ _OVER_TIME = Section(
         (
             8,
             lines(
-                "Dearest idling ($currency per day)",
+                "Dearest idling over 24 hours ($currency)",
                 "The ten hosts whose idle time cost most in the 24 hours before each moment.",
                 MONEY,
                 Query(expr=f"topk(10, {BY_HOST} ({IDLE_DAY}))", legend="{{instance}} {{site}}"),

@@ -5,7 +5,7 @@ from .parts import (
     HOSTS,
     ORANGE,
     SKY,
-    VERMILLION,
+    VERMILION,
     Column,
     Page,
     Query,
@@ -39,7 +39,7 @@ _NOW = Section(
                     expr=f"count(evenwatt_source_up{{{HOSTS}}}) - sum(evenwatt_source_up{{{HOSTS}}})",
                     legend="down",
                 ),
-                thresholds=((None, SKY), (1, VERMILLION)),
+                thresholds=((None, SKY), (1, VERMILION)),
                 decimals=0,
             ),
         ),
@@ -55,7 +55,7 @@ _NOW = Section(
                     legend="not written",
                 ),
                 Query(expr=f"sum(evenwatt_history_pending_ticks{{{HOSTS}}})", legend="ticks waiting"),
-                thresholds=((None, SKY), (1, VERMILLION)),
+                thresholds=((None, SKY), (1, VERMILION)),
                 decimals=0,
             ),
         ),
@@ -140,7 +140,7 @@ _SOURCES = Section(
                 "Sources that answer",
                 "Whether each source gave its reading at each moment.",
                 Query(expr=f"evenwatt_source_up{{{HOSTS}}}", legend=OF_HOST),
-                words=mapped((1, "answers", BLUE), (0, "down", VERMILLION)),
+                words=mapped((1, "answers", BLUE), (0, "down", VERMILION)),
             ),
         ),
         (
@@ -226,7 +226,7 @@ _UNSURE = Section(
         (
             8,
             rows(
-                "Assumed settings",
+                "Which settings are assumed",
                 "Settings that decide the cost and that nobody wrote. `evenwatt check-config` gives the line "
                 "to write.",
                 {"instance": "Host", "setting": "Setting"},
@@ -285,8 +285,9 @@ _UNSURE = Section(
                 Column(
                     title="Load over 24h",
                     expr=(
-                        "sum by (instance, engine, source) (evenwatt_capacity_tokens_per_second"
-                        f"{{{HOSTS}}} * 0 + on (instance, engine) group_left ()"
+                        "sum by (instance, engine, source) ("
+                        f"(evenwatt_capacity_tokens_per_second{{{HOSTS}}} > bool 0)"
+                        " * on (instance, engine) group_left ()"
                         f' evenwatt_load_ratio{{{HOSTS},model="all",window="24h"}})'
                     ),
                     unit="percentunit",
@@ -305,8 +306,8 @@ _AGENTS = Section(
         (
             8,
             lines(
-                "Processor time of the agents",
-                "Seconds of CPU a minute; the budget is half a second.",
+                "CPU time of the agents per minute",
+                "The budget is half a second.",
                 "s",
                 Query(
                     expr=(f"60 * rate(process_cpu_seconds_total{{{HOSTS}}}[$__rate_interval]) {AGENT}"),

@@ -9,7 +9,7 @@ from .parts import (
     SKY,
     STATES,
     TIMES,
-    VERMILLION,
+    VERMILION,
     Page,
     Query,
     Section,
@@ -35,7 +35,7 @@ _VERDICT = Section(
     height=6,
     panels=(
         (
-            7,
+            6,
             figure(
                 "Verdict",
                 "Which was cheaper over the window for the very same tokens, cache hits included: this "
@@ -47,7 +47,7 @@ _VERDICT = Section(
             ),
         ),
         (
-            7,
+            6,
             bars(
                 "API bill over own cost",
                 "What the same tokens would have cost at each API, over what this machine cost. Below 1 the "
@@ -58,7 +58,7 @@ _VERDICT = Section(
             ),
         ),
         (
-            4,
+            3,
             figure(
                 "Cost per Mtok ($currency)",
                 "Own cost of a million tokens over the window: hardware, energy, labour and other, over all "
@@ -82,19 +82,29 @@ _VERDICT = Section(
         (
             3,
             figure(
-                "Trust",
-                "How much of the window was watched, how many settings that decide the cost nobody wrote, "
-                "and whether the readings are simulated. `evenwatt check-config` gives the lines to write.",
+                "Watched",
+                "How much of the window was watched; the rest is "
+                "booked as an even spread. A young history has "
+                "not filled its windows yet.",
+                "percentunit",
+                Query(expr=f'evenwatt_window_coverage_ratio{{{HOST},window="$window"}}', legend="of $window"),
+                thresholds=((None, ORANGE), (0.8, SKY)),
+            ),
+        ),
+        (
+            3,
+            figure(
+                "Not measured",
+                "How many settings that decide the cost nobody "
+                "wrote, and whether the readings are simulated. "
+                "`evenwatt check-config` gives the lines to write.",
                 "none",
                 Query(
-                    expr=f'100 * evenwatt_window_coverage_ratio{{{HOST},window="$window"}}',
-                    legend="% watched",
-                ),
-                Query(
-                    expr=f"count(evenwatt_assumed_info{{{HOST}}}) or 0 * evenwatt_simulated{{{HOST}}}",
+                    expr=f"count(evenwatt_assumed_info{{{HOST}}}) or 0 * sum(evenwatt_simulated{{{HOST}}})",
                     legend="assumed",
                 ),
                 Query(expr=f"evenwatt_simulated{{{HOST}}}", legend="simulated"),
+                thresholds=((None, SKY), (1, ORANGE)),
                 decimals=0,
             ),
         ),
@@ -187,7 +197,7 @@ _LOAD = Section(
                     ),
                     legend="{{engine}}",
                 ),
-                thresholds=((None, SKY), (1, VERMILLION)),
+                thresholds=((None, SKY), (1, VERMILION)),
                 decimals=0,
             ),
         ),

@@ -41,7 +41,7 @@ __all__ = [
     "STATES",
     "TIMES",
     "TOKEN_TYPES",
-    "VERMILLION",
+    "VERMILION",
     "Column",
     "Page",
     "Query",
@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
-ORANGE, VERMILLION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A8F98"
+ORANGE, VERMILION, PURPLE, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8A8F98"
 
 MONEY: Final = "locale"
 """A number with separators of thousands; the title says the currency."""
@@ -317,7 +317,7 @@ def steps(*levels: tuple[float | None, str]) -> builders.ThresholdsConfig:
     )
 
 
-BAD_BELOW_ONE: Final = ((None, VERMILLION), (1.0, SKY))
+BAD_BELOW_ONE: Final = ((None, VERMILION), (1.0, SKY))
 """Colours of a ratio of API bill to own cost."""
 
 
@@ -354,7 +354,7 @@ def verdicts() -> list[models.ValueMapping]:
         )
         # Upper ends belong to a range, and the first that fits is taken.
         for index, (low, high, text, colour) in enumerate(
-            ((1.0, None, "own cheaper", SKY), (None, 1.0, "API cheaper", VERMILLION))
+            ((1.0, None, "own cheaper", SKY), (None, 1.0, "API cheaper", VERMILION))
         )
     ]
 
@@ -538,14 +538,14 @@ _EVENTS: Final = (
         "evenwatt_engine_up{%s} == bool 0 > 0",
         "{{engine}} of {{instance}} does not answer",
         "No tokens are counted; its costs go on.",
-        VERMILLION,
+        VERMILION,
     ),
     (
         "GPU lost",
         "evenwatt_gpu_up{%s} == bool 0 > 0",
         "GPU {{gpu}} of {{instance}} does not answer",
         "Its energy is not known meanwhile.",
-        VERMILLION,
+        VERMILION,
     ),
     (
         "Not watched",
@@ -576,7 +576,7 @@ ALERTS: Final = (
     .name("Alerts")
     .datasource(_SOURCE)
     .enable(True)
-    .icon_color(VERMILLION)
+    .icon_color(VERMILION)
     .expr('ALERTS{alertname=~"Evenwatt.*",alertstate="firing"}')
     .step("60s")
     .title_format("{{alertname}}")
