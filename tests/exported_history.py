@@ -84,7 +84,7 @@ def contents(path, *, beside=("event", "calibration", "electricity_price", "pric
         names = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if name in beside or name.rpartition("_")[2] in TABLES
+            if name in {*beside, "machine_hour"} or name.rpartition("_")[2] in TABLES
         ]
         for name in names:
             columns = [

@@ -17,6 +17,7 @@ from msgspec import Struct
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
+from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import kept
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES
@@ -80,6 +81,7 @@ class MergingHistory(HistoryReader):
                 if table == "host":
                     seconds = _total_seconds(taken)
                     merged += Merged(taken_seconds=seconds, known_seconds=_total_seconds(found) - seconds)
+            add_up_machine_hours(self._connection, day, day + SECONDS_PER_DAY)
             for level in ("hour", "day"):
                 coarse = [begin for (at, begin), taken in is_taken.items() if taken and at == level]
                 if coarse:
@@ -126,6 +128,8 @@ class MergingHistory(HistoryReader):
         for finer in list(LEVEL_SECONDS)[: list(LEVEL_SECONDS).index(level)]:
             for table in TABLES:
                 self._connection.execute(f"DELETE FROM {finer}_{table} WHERE {finer} < ?", (until,))  # noqa: S608 -- our own names only
+            if finer == "hour":
+                self._connection.execute("DELETE FROM machine_hour WHERE hour < ?", (until,))
             self._connection.execute(
                 "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT DO UPDATE SET"
                 " value = max(CAST(value AS INTEGER), ?2)",

@@ -282,5 +282,90 @@ def m009_machine_hours(database: Database) -> None:
     """)
 
 
+def _m010_known(*names: str) -> str:
+    """Return the sum of what is known; NULL where nothing is."""
+    parts = " + ".join(f"coalesce({name}, 0)" for name in names)
+    return f"iif(coalesce({', '.join(names)}) IS NULL, NULL, {parts})"
+
+
+_M010_REQUESTS = _m010_known("requests_completed", "requests_aborted", "requests_failed")
+_M010_PER_MODEL = f"""
+    engine, model, input_tokens, cached_input_tokens, output_tokens,
+    {_m010_known("input_tokens", "cached_input_tokens", "output_tokens")} AS tokens,
+    {_M010_REQUESTS} AS requests,
+    {_m010_known("active_joules", "idle_loaded_joules", "idle_empty_joules")} / 3.6e6 AS kwh,
+    active_seconds / 3600 AS active_hours,
+    {_m010_known("idle_loaded_seconds", "idle_empty_seconds")} / 3600 AS idle_hours,
+    iif(coalesce(unpriced_seconds, 0) = 0, hardware_cost, NULL) AS hardware_cost,
+    iif(coalesce(unpriced_joules, 0) = 0, energy_cost, NULL) AS energy_cost,
+    labour_cost, other_cost, {_m010_known("idle_loaded_cost", "idle_empty_cost")} AS idle_cost,
+    estimated AS is_estimated"""
+"""What a model did and cost; a cost is NULL where a part of it is not known, as a part is not the whole."""
+
+_M010_COST = "hardware_cost + energy_cost + labour_cost + other_cost"
+_M010_DAY = "strftime('%Y-%m-%d', local_day, 'unixepoch') AS day"
+"""Not `date`, which DuckDB does not read in a view as SQLite does."""
+
+
+def _m010_per_model(view: str, time: str, table: str) -> str:
+    used = f"SELECT {time}, {_M010_PER_MODEL} FROM {table}"  # noqa: S608 -- our own names only
+    costs = f"{_M010_COST} AS cost, 1e6 * ({_M010_COST}) / nullif(tokens, 0) AS cost_per_mtok"
+    return f"CREATE VIEW {view} AS WITH used AS ({used}) SELECT *, {costs} FROM used"  # noqa: S608 -- our own names only
+
+
+def _m010_kwh(table: str) -> str:
+    """Return what was drawn in each day by all of a kind."""
+    return f"(SELECT local_day, sum(energy_joules) / 3.6e6 AS kwh FROM local_day_{table} GROUP BY local_day)"  # noqa: S608 -- our own names only
+
+
+_M010_VIEWS = (
+    _m010_per_model("daily_cost", _M010_DAY, "local_day_usage"),
+    _m010_per_model("hourly_cost", "strftime('%Y-%m-%d %H:%M', hour, 'unixepoch') AS hour_utc", "hour_usage"),
+    f"""CREATE VIEW daily_machine AS
+        SELECT {_M010_DAY}, seconds / 3600 AS accounted_hours, down_seconds / 3600 AS down_hours,
+            estimated_seconds / 3600 AS estimated_hours, gpus.kwh AS gpu_kwh, rest.kwh AS host_kwh,
+            {_m010_known("gpus.kwh", "rest.kwh")} AS kwh
+        FROM local_day_host
+        LEFT JOIN {_m010_kwh("gpu")} AS gpus USING (local_day)
+        LEFT JOIN {_m010_kwh("meter")} AS rest USING (local_day)""",  # noqa: S608 -- our own names only
+    f"""CREATE VIEW daily_gpu AS
+        SELECT {_M010_DAY}, uuid, energy_joules / 3.6e6 AS kwh,
+            energy_joules / nullif(measured_seconds, 0) AS mean_watts,
+            utilization_seconds / nullif(measured_seconds, 0) AS utilization_ratio,
+            estimated AS is_estimated
+        FROM local_day_gpu""",  # noqa: S608 -- our own names only
+    f"""CREATE VIEW daily_api_cost AS
+        SELECT {_M010_DAY}, engine, model, reference, tokens,
+            iif(observed_tokens = tokens, observed_cache_cost, no_cache_cost) AS api_cost,
+            no_cache_cost AS api_cost_without_cache
+        FROM local_day_api""",  # noqa: S608 -- our own names only
+    f"""CREATE VIEW daily_client AS
+        SELECT {_M010_DAY}, engine, model, client, input_tokens, cached_input_tokens, output_tokens,
+            {_M010_REQUESTS} AS requests, estimated AS is_estimated
+        FROM local_day_client""",  # noqa: S608 -- our own names only
+    """CREATE VIEW events AS
+        SELECT strftime('%Y-%m-%d %H:%M:%S', utc_seconds, 'unixepoch') AS utc, kind, subject, text
+        FROM event""",
+    """CREATE VIEW api_prices AS
+        SELECT reference, strftime('%Y-%m-%d', valid_from_utc_seconds, 'unixepoch') AS valid_from,
+            input_usd_per_mtok, cached_input_usd_per_mtok, output_usd_per_mtok, source, accepted_by,
+            strftime('%Y-%m-%d %H:%M:%S', accepted_utc_seconds, 'unixepoch') AS accepted_utc
+        FROM price AS held WHERE accepted_utc_seconds = (
+            SELECT max(accepted_utc_seconds) FROM price
+            WHERE reference = held.reference AND valid_from_utc_seconds = held.valid_from_utc_seconds)""",
+    """CREATE VIEW electricity_prices AS
+        SELECT strftime('%Y-%m-%d %H:%M', start_utc_seconds, 'unixepoch') AS start_utc,
+            strftime('%Y-%m-%d %H:%M', end_utc_seconds, 'unixepoch') AS end_utc, price_per_kwh, source
+        FROM electricity_price""",
+)
+
+
+@migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
+def m010_views(database: Database) -> None:
+    """Name what people ask for: days of the site's calendar, in kWh and hours, with whole costs only."""
+    for view in _M010_VIEWS:
+        database.execute(view)
+
+
 if __name__ == "__main__":
     migrations.apply(Database(sys.argv[1]))

@@ -115,6 +115,7 @@ STEPS: Final = (
     "m007_days",
     "m008_local_days",
     "m009_machine_hours",
+    "m010_views",
 )
 """All migrations, oldest first, as `migrations.py` has them."""
 
