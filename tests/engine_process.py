@@ -46,16 +46,27 @@ class ChildServer:
         port: Where it will answer.
         log: The file that its output is appended to.
         environment: Of the process; None: that of the tests.
+        program: The file that is run, where the first word of the command is another name.
+        folder: Where the process runs; None: where the tests do.
     """
 
     def __init__(
-        self, command: Sequence[str], *, port: int, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        program: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._command = list(command)
         self._log = log
         self._environment = environment
+        self._program = program
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,7 +86,13 @@ class ChildServer:
             raise RuntimeError(f"PID {self.pid} still runs on port {self.port}; stop it first.")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+                self._command,
+                executable=self._program,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
             )
         try:
             self._wait_until_healthy(self._process)

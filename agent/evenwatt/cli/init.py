@@ -60,6 +60,8 @@ def init(
     there = look_around()
     print(f"GPUs: {', '.join(there.gpus) or there.without_gpus}")
     print(f"engines: {', '.join(f'{e.kind} at {e.url}' for e in there.engines) or 'none answers now'}")
+    for hint in there.hints:
+        print(f"note: {hint}")
     if asks:
         currency = currency or _currency()
         if usd_rate is None and currency != "USD":

@@ -8,6 +8,7 @@ from evenwatt.ledger import narration
 from evenwatt.ledger.attribution import model_shares
 from evenwatt.ledger.clients import client_increase
 from evenwatt.ledger.cursors import EngineCursor, client_key, engine_key, stored_engine
+from evenwatt.ledger.epochs import process_pid
 from evenwatt.ledger.gauges import engine_use
 from evenwatt.ledger.journal import Journal
 from evenwatt.ledger.parts import PartBook, Watch
@@ -34,6 +35,7 @@ class EngineBook:
         self._models = models
         self._twins: set[str] = set()
         self._gateways: set[str] = set()
+        self._behind: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._parts = PartBook(cursors)
         self._engines: dict[str, EngineCursor] = {}
@@ -87,21 +89,24 @@ class EngineBook:
     ) -> tuple[str, ...]:
         """Return the engines whose tokens are added up: of a chain only one counts.
 
-        A gateway is left out where any other engine is known. One that was not read yet may be anything, and
-        is taken for an engine.
+        A gateway is left out where any other engine is known, and a proxy where the engine behind it is read.
+        One that was not read yet may be anything, and is taken for an engine.
         """
         read = [reading for reading in readings if isinstance(reading, EngineReading)]
         self._gateways |= {reading.engine for reading in read if reading.is_gateway}
-        behind = [engine for engine in engines if engine not in self._gateways]
+        self._behind |= _behind(read)
+        others = [engine for engine in engines if engine not in self._gateways]
+        chains = {e: others for e in engines if e in self._gateways and others}
+        chains |= {front: [engine] for front, engine in self._behind.items() if engine in engines}
         stated = self._rules.in_totals
-        counted = [e for e in engines if stated.get(e, not behind or e not in self._gateways)]
+        counted = [engine for engine in engines if stated.get(engine, engine not in chains)]
         for engine in engines:
             if engine in counted:
                 self._left_out.discard(engine)
             elif engine not in self._left_out:
                 self._left_out.add(engine)
                 if engine not in stated:
-                    journal.event(narration.gateway_left_out(engine, behind))
+                    journal.event(narration.gateway_left_out(engine, chains[engine]))
         return tuple(counted)
 
     def pass_by(
@@ -252,3 +257,15 @@ class EngineBook:
         if cursor is not None and cursor.parts is not None:
             cursor = replace(cursor, models=self._parts.loaded(engine))
         return model_shares(moved, cursor, self._rules.weights)
+
+
+def _behind(readings: Sequence[EngineReading]) -> dict[str, str]:
+    """Return by engine which other one its requests go to: that one's process is what computes for it."""
+    own = {process_pid(reading.epoch.signals): reading.engine for reading in readings}
+    return {
+        reading.engine: own[reading.listener_pid]
+        for reading in readings
+        if reading.listener_pid is not None
+        and reading.listener_pid in own
+        and own[reading.listener_pid] != reading.engine
+    }

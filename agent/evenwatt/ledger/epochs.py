@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from evenwatt.model import EngineReading, Moment
 
-__all__ = ["counting_began", "is_known_process", "is_later", "is_older", "is_one_process", "is_same_epoch"]
+__all__ = [
+    "counting_began",
+    "is_known_process",
+    "is_later",
+    "is_older",
+    "is_one_process",
+    "is_same_epoch",
+    "process_pid",
+]
 
 _START_RESOLUTION_SECONDS = 0.01
 """The kernel tells a start rounded down to its clock tick; no engine has served a token by the next one."""
@@ -21,6 +29,12 @@ _OLDER_ELSEWHERE_SECONDS = 60.0
 _PAGE_SIGNALS = ("start_time", "header", "created")
 _PROCESS_SIGNALS = ("start_time", "header", "process")
 _KERNEL_SIGNALS = ("process", "listener", "boot")
+
+
+def process_pid(signals: Mapping[str, str]) -> int | None:
+    """Return the PID of the process that listens, where the kernel tells it."""
+    words = signals.get("process", "").split(":")
+    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
 
 
 def is_known_process(before: Mapping[str, str], after: Mapping[str, str], *, also_by_kernel: bool) -> bool:

@@ -1,34 +1,39 @@
 """Finds the engines of this machine, for a start without configuration.
 
-A process is taken for an engine by its command line, and believed by its page: each candidate gets one GET of
-its page (one that cannot be seen gets two), which loads no model, and nothing else. A port alone is a hint,
-never an identity.
+A process is taken for an engine by its command line, and believed by what it says of itself: each candidate
+gets one GET (one that cannot be seen gets three), which loads no model and wakes none, and nothing else. A
+port alone is a hint, never an identity.
 """
 
 import http.client
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import psutil
 from msgspec import Struct
 from msgspec.structs import replace
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.readings.adapter import json_of
 from evenwatt.readings.engines import ADAPTERS, fingerprint
-from evenwatt.readings.engines.proxy import counts_itself
-from evenwatt.readings.exposition import checked_page
+from evenwatt.readings.engines.proxy import PROXY, counts_itself
+from evenwatt.readings.exposition import checked_page, parse_samples
+from evenwatt.readings.families import OLLAMA_ROOT, has_open_pages
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.processes import FORWARDERS
+from evenwatt.readings.sleep import facts_in
 from evenwatt.readings.sockets import Address, parsed_address
 
 __all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
 
 _HINT_PORTS = (8000, 8002, 8080, 23333, 30000)
 """Where engines listen unless told otherwise; a container may hide everything else of them."""
-_UNKNOWN_PATHS = ("/metrics", "/v1/metrics")
-"""Where a program that cannot be seen is asked."""
+_UNKNOWN_PATHS = ("/props", "/metrics", "/v1/metrics")
+"""Where a program that cannot be seen is asked; at the first a llama-server answers without being woken."""
 _DEADLINE_SECONDS = 1.0
 _MOST_REFUSALS = 2
 """How often a process is asked that answers, but not as an engine: it may still be starting, once."""
@@ -45,6 +50,9 @@ _COMMANDS = {
     "dynamo": r"\bdynamo\.frontend\b",
     "localai": r"(?:^|/)local-ai\b",
     "proxy": r"(?:^|[/\s])evenwatt\s+proxy\b",
+    "ollama": r"(?:^|/)ollama\s+serve\b",
+    "litellm": r"(?:^|[/\s])litellm\s+--|(?:^|/)litellm$|\blitellm\.proxy\.",
+    "llama_swap": r"(?:^|/)llama-swap\b",
     "lemonade": r"(?:^|[/\s])lemonade(?:-server|d|-router)?\s+(?:serve|run)\b|(?:^|/)lemond\b",
 }
 """By kind, what the command line of its API server looks like."""
@@ -52,8 +60,13 @@ _COMMANDS = {
 _COMMAND_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _COMMANDS.items()}
 _LLAMACPP_PROGRAM = "llama-server"
 _LLAMACPP_SERVER_HEADER = "llama.cpp"
-_LOADER_PROGRAMS = ("ollama", _LLAMACPP_PROGRAM)
-"""Programs that start a llama-server for each model that they load, each time on another port."""
+_LOADER_PROGRAMS = ("ollama", "llama-swap", _LLAMACPP_PROGRAM)
+"""Programs that start a server for each model that they load, and by which that one is read."""
+
+_UNDISTURBED: Mapping[str, str] = MappingProxyType(
+    {"llamacpp": "/props", "ollama": "/", "llama_swap": "/running"}
+)
+"""By kind, where a program is asked instead of at its page: the page may wake a model, or not exist."""
 
 
 class FoundEngine(Struct, frozen=True, kw_only=True):
@@ -64,12 +77,14 @@ class FoundEngine(Struct, frozen=True, kw_only=True):
         kind: As `EngineSource` takes it.
         url: As `EngineSource` takes it.
         pid: None where the process that listens cannot be read.
+        stands_before: Where the engine is that a proxy of ours stands before.
     """
 
     name: str
     kind: str
     url: str
     pid: int | None
+    stands_before: str | None = None
 
 
 class EngineSearch:
@@ -103,7 +118,7 @@ class EngineSearch:
             else:
                 found.append(engine)
         client.close()
-        return tuple(found)
+        return tuple(engine for engine in found if not _is_counted_by_proxy(engine, found))
 
 
 def find_engines(skip_ports: frozenset[int] = frozenset()) -> tuple[FoundEngine, ...]:
@@ -206,19 +221,35 @@ def _asked(client: HttpClient, listener: _Listener) -> FoundEngine | None:
         f"[{listener.address}]" if isinstance(listener.address, ipaddress.IPv6Address) else listener.address
     )
     url = f"http://{host}:{listener.port}"
-    for path in _UNKNOWN_PATHS if listener.kind is None else (ADAPTERS[listener.kind].path,):
+    for path in _paths(listener.kind):
         try:
             answer = client.get(url + path, _DEADLINE_SECONDS)
-            kind = _answer_kind(answer, listener)
+            kind = _TELLING[path](answer) if path in _TELLING else _answer_kind(answer, listener)
         except SourceContractError:
             return None
         if kind is not None and _is_engine_seen_through(listener.kind, kind):
             return None
         if kind is not None:
-            return FoundEngine(name=f"{kind}-{listener.port}", kind=kind, url=url, pid=listener.pid)
-        if answer.status != http.client.NOT_FOUND:
+            behind = PROXY.engine_url(parse_samples(answer.body, PROXY.wanted)) if kind == "proxy" else None
+            name = f"{kind}-{listener.port}"
+            return FoundEngine(name=name, kind=kind, url=url, pid=listener.pid, stands_before=behind)
+        if answer.status != http.client.NOT_FOUND and path not in _TELLING:
             break
     return None
+
+
+def _paths(kind: str | None) -> tuple[str, ...]:
+    """Return where a program is asked, in this order."""
+    if kind is None:
+        return _UNKNOWN_PATHS
+    return (_UNDISTURBED.get(kind) or ADAPTERS[kind].path,)
+
+
+def _is_counted_by_proxy(engine: FoundEngine, found: Iterable[FoundEngine]) -> bool:
+    """Return whether an Ollama without pages is counted by a proxy that stands before it."""
+    if engine.kind != "ollama" or engine.pid is None or has_open_pages(engine.pid) is not False:
+        return False
+    return any(urlsplit(other.stands_before or "").port == urlsplit(engine.url).port for other in found)
 
 
 def _is_engine_seen_through(program: str | None, kind: str) -> bool:
@@ -239,3 +270,23 @@ def _answer_kind(answer: Answer, listener: _Listener) -> str | None:
     if listener.kind == "sglang" and answer.status == http.client.NOT_FOUND:
         return listener.kind
     return "llamacpp" if answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER else None
+
+
+def _told_by_props(answer: Answer) -> str | None:
+    is_server = answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER
+    return "llamacpp" if is_server or facts_in(answer.body) is not None else None
+
+
+def _told_by_root(answer: Answer) -> str | None:
+    return "ollama" if answer.status == http.client.OK and answer.body.strip() == OLLAMA_ROOT else None
+
+
+def _told_by_running(answer: Answer) -> str | None:
+    listed = json_of(answer.body)
+    return "llama_swap" if isinstance(listed, dict) and "running" in listed else None
+
+
+_TELLING: Mapping[str, Callable[[Answer], str | None]] = MappingProxyType(
+    {"/props": _told_by_props, "/": _told_by_root, "/running": _told_by_running}
+)
+"""What says of itself what it is elsewhere than on its page."""

@@ -258,7 +258,7 @@ class EngineSource:
             self._client.get(self.base_url + path, ends_boot_seconds - boot_seconds()) for path in paths
         )
         first = next(answers)
-        if first.status != _NOT_FOUND:
+        if first.status != _NOT_FOUND and "location" not in first.headers:
             return first
         return next((answer for answer in answers if answer.status == http.client.OK), first)
 

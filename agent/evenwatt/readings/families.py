@@ -18,7 +18,16 @@ from evenwatt.readings.parts import LivePart
 from evenwatt.readings.processes import ListenerLookup, ProcessIdentity
 from evenwatt.readings.sleep import ServerFacts
 
-__all__ = ["METRICS_LINE", "LlamaRouter", "LlamaSwap", "OllamaRunners", "is_ollama"]
+__all__ = [
+    "HOW_TO_METER_OLLAMA",
+    "METRICS_LINE",
+    "OLLAMA_ROOT",
+    "LlamaRouter",
+    "LlamaSwap",
+    "OllamaRunners",
+    "has_open_pages",
+    "is_ollama",
+]
 
 _PROC = Path("/proc")
 _RUNNER_PROGRAM = "llama-server"
@@ -27,10 +36,19 @@ _MANIFEST_BYTES = 2**20
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
 _SHORT_DIGEST = 19
-_OLLAMA_ROOT = b"Ollama is running"
+_TRUE = frozenset({b"1", b"true", b"on", b"enabled"})  # as llama.cpp reads its variables
 
-METRICS_LINE = "LLAMA_ARG_ENDPOINT_METRICS=1"
-"""What the environment of `ollama serve` needs for its llama-servers to have pages of metrics."""
+OLLAMA_ROOT = b"Ollama is running"
+"""What Ollama answers at its root."""
+
+METRICS_LINE = "Environment=LLAMA_ARG_ENDPOINT_METRICS=1"
+"""What Ollama's unit needs for its llama-servers to have pages of metrics: they inherit its environment."""
+
+HOW_TO_METER_OLLAMA = (
+    f"run `systemctl edit ollama`, write `[Service]` and below it `{METRICS_LINE}`, then `systemctl restart "
+    "ollama`; where that cannot be, put `evenwatt proxy` before it"
+)
+_METRICS_VARIABLE = b"LLAMA_ARG_ENDPOINT_METRICS="
 
 
 def is_ollama(client: HttpClient, base_url: str, ends_boot_seconds: float) -> bool:
@@ -40,7 +58,20 @@ def is_ollama(client: HttpClient, base_url: str, ends_boot_seconds: float) -> bo
         SourceError: Nothing answers.
     """
     answer = client.get(f"{base_url}/", ends_boot_seconds - boot_seconds())
-    return answer.status == http.client.OK and answer.body.strip() == _OLLAMA_ROOT
+    return answer.status == http.client.OK and answer.body.strip() == OLLAMA_ROOT
+
+
+def has_open_pages(pid: int) -> bool | None:
+    """Return whether an `ollama serve` hands its llama-servers the variable that opens their pages.
+
+    None where its environment may not be read.
+    """
+    try:
+        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    values = [v.removeprefix(_METRICS_VARIABLE) for v in variables if v.startswith(_METRICS_VARIABLE)]
+    return any(value.lower() in _TRUE for value in values)
 
 
 class LlamaRouter:
@@ -148,6 +179,11 @@ class OllamaRunners:
                 f"the process behind {self._base_url} cannot be seen, and so not its llama-servers: it is "
                 "down, in a container, or on another machine. Run the agent beside it and as root, or meter "
                 "it with `evenwatt proxy`"
+            )
+        if has_open_pages(listener.process.pid) is False:
+            raise SourceContractError(
+                f"the llama-servers of {self._base_url} have no pages of metrics, and Ollama counts nothing "
+                f"itself: {HOW_TO_METER_OLLAMA}"
             )
         living = {}
         for identity, command in _children(listener.process.pid):

@@ -97,11 +97,11 @@ class FamilySource:
         kind, parts = self._family
         try:
             parts.look(ends_boot_seconds)
-            told = parts.parts()
         except SourceContractError:
             # Another engine may answer there by now.
             self._let_go()
             raise
+        told = parts.parts()
         return self._engine.reading_of_parts(kind, told, running=parts.running, waiting=parts.waiting)
 
     def close(self) -> None:

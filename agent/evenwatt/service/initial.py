@@ -8,6 +8,7 @@ from evenwatt import clock
 from evenwatt.config.places import system_timezone
 from evenwatt.errors import SourceError
 from evenwatt.readings.discovery import FoundEngine, find_engines
+from evenwatt.readings.families import HOW_TO_METER_OLLAMA, has_open_pages
 from evenwatt.readings.hardware_presets import preset_for
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.service.start import why_no_gpus
@@ -22,6 +23,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         gpus: By name; empty where there are none.
         without_gpus: Why there are none.
         engines: That listen now.
+        hints: What would have to be changed for one of them to be metered.
         timezone: IANA name; None where the system tells none.
     """
 
@@ -29,6 +31,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     engines: tuple[FoundEngine, ...]
     without_gpus: str | None = None
     timezone: str | None = None
+    hints: tuple[str, ...] = ()
 
 
 class Answers(Struct, frozen=True, kw_only=True):
@@ -61,7 +64,22 @@ def look_around() -> Surroundings:
         finally:
             source.close()
     zone = getattr(system_timezone(), "key", None)
-    return Surroundings(gpus=gpus, engines=find_engines(), without_gpus=reason, timezone=zone)
+    engines = find_engines()
+    return Surroundings(
+        gpus=gpus,
+        engines=engines,
+        without_gpus=reason,
+        timezone=zone,
+        hints=tuple(_hint(engine) for engine in engines if _is_unmetered(engine)),
+    )
+
+
+def _is_unmetered(engine: FoundEngine) -> bool:
+    return engine.kind == "ollama" and engine.pid is not None and has_open_pages(engine.pid) is False
+
+
+def _hint(engine: FoundEngine) -> str:
+    return f"{engine.name} counts no tokens as it runs now; {HOW_TO_METER_OLLAMA}"
 
 
 def configuration_text(there: Surroundings, answers: Answers) -> str:
@@ -128,6 +146,7 @@ def _engines(there: Surroundings) -> list[str]:
         "# are theirs or what they can sustain, and then no other one is looked for.",
         "#engines:",
         *(f'#  - {{name: {e.name}, kind: {e.kind}, url: "{e.url}"}}' for e in there.engines),
+        *(f"# {_one_line(hint)}" for hint in there.hints),
     ]
 
 

@@ -266,3 +266,18 @@ def test_a_gateway_that_is_left_out_and_comes_back_counts_nothing_twice():
 
     assert books.tokens("gate") == (5, 50)
     assert books.tokens("chat") == (1, 10)
+
+
+def test_a_proxy_and_the_engine_behind_it_count_each_token_once():
+    """The process that computes for a proxy is another engine, which counts, also while it is silent."""
+    books = Books()
+    books.fold(at(0))
+    for second in (10, 20, 30):
+        read = counters(read=second, wrote=second)
+        before = engine(at(second), read, name="front", signals={"process": "b:7:1"}, started=1, pid=8)
+        behind = engine(at(second), read, signals={"process": "b:8:1"}, started=1, pid=8)
+        books.fold(at(second), *([before] if second == 20 else [before, behind]))
+
+    assert books.tokens("chat") == (30, 30)
+    assert books.tokens("front") == (None, None)
+    assert len(books.events("gateway_left_out")) == 1

@@ -27,6 +27,7 @@ LITELLM = Adapter(
     signals=start_time,
     unmetered='has no `litellm_` series on its page; set `callbacks: ["prometheus"]` in its litellm_settings',
     counted="at the end of a request",
+    path="/metrics/",
     counts_late=True,
     is_gateway=True,
 )

@@ -82,7 +82,7 @@ LLAMACPP = Adapter(
     counted="input when the prompt is done, output at the end of a request",
     unmetered="has no `llamacpp:` series on its page; check that this is the port of a llama-server",
     status_advice={
-        400: "a llama-server that routes to several models is not metered yet; run one for each model",
+        400: "a llama-server that routes to several models does not say which ones; see its /models",
         501: "start llama-server with --metrics (or LLAMA_ARG_ENDPOINT_METRICS=1 in its environment)",
         503: "it is still loading its model",
     },

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evenwatt.service.doctor.direct import broken_engine
 from evenwatt.snapshot.checks import Finding, Health
 
 __all__ = ["agent_findings"]
@@ -91,7 +92,7 @@ def _engine(status: Document, engine: Document) -> Finding:
     if not engine["up"]:
         source = next((s for s in status["sources"] if s["source"] == engine["engine"]), None)
         error = "it did not answer" if source is None else source["error"]
-        return Finding(link=link, health=Health.BROKEN, text=str(error))
+        return broken_engine(engine["engine"], str(error))
     tokens = _tokens(status, engine["engine"])
     models = ", ".join(engine["models"]) or "no model yet"
     if tokens:

@@ -6,12 +6,13 @@ from evenwatt.config import Settings
 from evenwatt.errors import SourceError
 from evenwatt.model import EngineReading, GpuReading
 from evenwatt.readings.discovery import find_engines
+from evenwatt.readings.families import HOW_TO_METER_OLLAMA
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.service.sources import engine_source
 from evenwatt.service.start import why_no_gpus
 from evenwatt.snapshot.checks import Finding, Health
 
-__all__ = ["engine_findings", "gpu_findings"]
+__all__ = ["broken_engine", "engine_findings", "gpu_findings"]
 
 
 def gpu_findings() -> Iterator[Finding]:
@@ -72,7 +73,7 @@ def engine_findings(settings: Settings) -> Iterator[Finding]:
         try:
             reading = source.read()
         except SourceError as error:
-            yield Finding(link=f"engine {engine.name}", health=Health.BROKEN, text=str(error))
+            yield broken_engine(engine.name, str(error))
         else:
             yield Finding(link=f"engine {engine.name}", health=Health.GOOD, text=_counted(reading))
         finally:
@@ -84,6 +85,13 @@ def engine_findings(settings: Settings) -> Iterator[Finding]:
             text="no engine was found on this machine, so that there is no token to count",
             mend="start one, or write `engines:` with its URL",
         )
+
+
+def broken_engine(name: str, error: str) -> Finding:
+    """Return the finding of an engine that cannot be read, and how to mend it where that is known."""
+    text, separator, _ = error.partition(f": {HOW_TO_METER_OLLAMA}")
+    mend = HOW_TO_METER_OLLAMA if separator else None
+    return Finding(link=f"engine {name}", health=Health.BROKEN, text=text, mend=mend)
 
 
 def _counted(reading: EngineReading) -> str:
