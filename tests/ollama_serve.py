@@ -5,10 +5,12 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import psutil
+import requests
 
 from engine_process import ChildServer, free_port, loopback_session
 from llama_server import prebuilt_server
@@ -93,6 +95,12 @@ class OllamaServe(ChildServer):
         told = answer.json()
         cached = told["prompt_eval_cached_count"]
         return told["prompt_eval_count"] - cached, cached, told["eval_count"]
+
+    def generate_until_it_fails(self, model: str, prompt: str, tokens: int) -> None:
+        """Ask a model again and again, until it is not there any more."""
+        with suppress(requests.RequestException):
+            while True:
+                self.generate(model, prompt, tokens)
 
     def loaded(self) -> list[str]:
         """Return the models that are loaded."""

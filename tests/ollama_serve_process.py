@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             answer = self.scheduler.generate(body["model"], body)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             self._answer(500, json.dumps({"error": str(error)}).encode())
         else:
             self._answer(200, json.dumps(answer).encode())
