@@ -14,7 +14,7 @@ from evenwatt.service.exchange.tables import LAYOUT, Advance
 from evenwatt.sinks.exchange.lines import Section, read_head, read_sections
 from evenwatt.sinks.history import History, HistoryReader, history_beside, is_there
 from evenwatt.sinks.history.extract import days_of, kept_extent, pieces_of, rows_beside, rows_of_piece
-from evenwatt.sinks.history.merging import Merged, MergingHistory, merging_history
+from evenwatt.sinks.history.merging import Merged, MergingHistory, is_begun, merging_history
 from evenwatt.sinks.history.queries import history_settings
 from evenwatt.sinks.history.schema import BESIDE, TABLES
 
@@ -58,7 +58,7 @@ def import_file(source: Path, history: Path, *, zone: tzinfo, advance: Advance) 
         HistoryError: A history cannot be read or written.
     """
     with _opened(source, history) as found:
-        is_new = not is_there(history)
+        is_new = not is_begun(history)
         if is_new:
             _begin(source, history, found, zone)
         with merging_history(history) as target:

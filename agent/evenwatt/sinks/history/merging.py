@@ -7,7 +7,7 @@ and after it was interrupted: what was taken is there the next time.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
+from evenwatt.sinks.history.files import is_there
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
@@ -24,7 +25,7 @@ from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABL
 from evenwatt.sinks.history.statements import Row, adding, at_level, by_local_day
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["DayRows", "Merged", "MergingHistory", "merging_history"]
+__all__ = ["DayRows", "Merged", "MergingHistory", "is_begun", "merging_history"]
 
 DayRows = Mapping[tuple[str, str], Sequence[Row]]
 """By (level, table): rows led by when they begin. A time is in the rows of one level alone."""
@@ -135,6 +136,24 @@ class MergingHistory(HistoryReader):
                 " value = max(CAST(value AS INTEGER), ?2)",
                 (f"{finer}s_from", until),
             )
+
+
+def is_begun(path: Path) -> bool:
+    """Return whether there is a history at all; what was killed while it was begun is none yet.
+
+    Raises:
+        HistoryError: This user may not look.
+    """
+    if not is_there(path):
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            has_settings = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'setting'").fetchone()
+            claim = "SELECT 1 FROM setting WHERE name = 'currency'"
+            return has_settings is not None and database.execute(claim).fetchone() is not None
+    except sqlite3.Error:
+        # Whoever opens it says what is wrong with it.
+        return True
 
 
 @contextmanager
