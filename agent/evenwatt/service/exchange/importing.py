@@ -13,6 +13,7 @@ from evenwatt.model import Event
 from evenwatt.service.exchange.tables import LAYOUT, Advance
 from evenwatt.sinks.exchange.lines import Section, read_head, read_sections
 from evenwatt.sinks.history import History, HistoryReader, history_beside, is_there
+from evenwatt.sinks.history.copying import up_to_date_copy
 from evenwatt.sinks.history.extract import days_of, kept_extent, pieces_of, rows_beside, rows_of_piece
 from evenwatt.sinks.history.merging import Merged, MergingHistory, is_begun, merging_history
 from evenwatt.sinks.history.queries import history_settings
@@ -107,7 +108,7 @@ def _opened(source: Path, history: Path) -> Iterator[_Source]:
         raise ExchangeError(
             f"{source}: cannot be read ({error.strerror}); see its path and who may read it"
         ) from error
-    with history_beside(source) as reader:
+    with up_to_date_copy(source) as readable, history_beside(readable) as reader:
         held = history_settings(reader)
         yield _Source(currency=held["currency"], readings=held["readings"], sections=_sections(reader))
 

@@ -3,14 +3,16 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from evenwatt.errors import HistoryError
 from evenwatt.sinks.history.beside import connection_beside
+from evenwatt.sinks.history.schema import STEPS, bring_up_to_date, missing_steps
 
-__all__ = ["copy_history"]
+__all__ = ["copy_history", "up_to_date_copy"]
 
 _PAGES_AT_ONCE = 1_024
 """4 MiB: often enough for a progress bar."""
@@ -34,6 +36,33 @@ def copy_history(path: Path, into: Path, *, advance: Callable[[float], None]) ->
     """
     with connection_beside(path, may_write=False) as source:
         _copy(source, path, into, advance)
+
+
+@contextmanager
+def up_to_date_copy(path: Path) -> Iterator[Path]:
+    """Lend a history that this release can read: itself, or a copy that is brought up to date and then gone.
+
+    What an older release has written somewhere stays as it is.
+
+    Raises:
+        HistoryError: It is no history, a newer release has written it, or it could not be copied.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
+            missing = missing_steps(source, path)
+            if missing == STEPS:
+                raise HistoryError(f"{path}: is a database, but no history of evenwatt; name another file")
+            if not missing:
+                yield path
+                return
+            with TemporaryDirectory(prefix="evenwatt-import-") as folder:
+                copy = Path(folder) / path.name
+                with closing(sqlite3.connect(copy, isolation_level=None)) as into:
+                    source.backup(into)
+                    bring_up_to_date(into, copy)
+                yield copy
+    except sqlite3.Error as error:
+        raise HistoryError(f"{path}: cannot be read: {error}") from error
 
 
 def _copy(source: sqlite3.Connection, path: Path, into: Path, advance: Callable[[float], None]) -> None:

@@ -3,11 +3,13 @@
 import json
 import random
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlite_utils import Database
 
 from evenwatt.errors import ExchangeError, HistoryError
 from evenwatt.ledger import HostUse, Posting, Usage
@@ -15,6 +17,7 @@ from evenwatt.service.billing import priced
 from evenwatt.service.exchange.exporting import Export
 from evenwatt.service.exchange.importing import import_file
 from evenwatt.sinks.history import History
+from evenwatt.sinks.history.migrations import migrations
 from exported_history import (
     DAY,
     FIRST_DAY,
@@ -414,3 +417,62 @@ def test_days_of_the_site_are_those_of_its_calendar(tmp_path):
 
     assert levels(mine) == levels(whole)
     assert len(levels(mine)["local_day_host"]) == 3
+
+
+def test_a_history_of_an_older_release_is_taken_in(tmp_path, new):
+    """The server that moved ran an older evenwatt: its file is read as after an upgrade, and stays."""
+    old = tmp_path / "old.db"
+    database = Database(old)
+    migrations.apply(database, stop_before="m003_host_energy")
+    with database.conn:
+        database.execute("INSERT INTO setting VALUES ('currency', 'EUR'), ('readings', 'measured')")
+        for level, at in (("minute", FIRST_DAY + 60), ("hour", FIRST_DAY)):
+            database.execute(f"INSERT INTO {level}_host VALUES (?, 60, 0, 0)", (at,))
+            database.execute(
+                f"INSERT INTO {level}_usage ({level}, engine, model, output_tokens) VALUES (?, ?, ?, 7)",
+                (at, *OWNER),
+            )
+    database.conn.close()
+    before = old.read_bytes()
+
+    assert take(old, new).taken_seconds == 60.0
+    with closing(History(new, currency="EUR")) as history:
+        assert history.totals().usage[OWNER].output_tokens == 7
+    assert old.read_bytes() == before
+
+
+def test_another_database_is_no_history(tmp_path, new):
+    """It is told for what it is, and nothing is begun."""
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as database, database:
+        database.execute("CREATE TABLE t (a)")
+    with pytest.raises(HistoryError, match="is a database, but no history of evenwatt"):
+        take(other, new)
+
+    assert not new.exists()
+
+
+def test_memory_does_not_grow_with_the_time(tmp_path):
+    """Eight days are exported and imported with the memory of two."""
+    peaks = []
+    for days in (2, 8):
+        path, new = tmp_path / f"{days}.db", tmp_path / f"{days}-new.db"
+        write_full_days(path, days)
+        tracemalloc.start()
+        try:
+            output = lines_of(path)
+            take(output, new)
+            take(path, tmp_path / f"{days}-again.db")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def write_full_days(path, days):
+    """Write days of 200 minutes."""
+    with closing(History(path, currency="EUR")) as history:
+        for day in range(days):
+            begin = FIRST_DAY + day * DAY
+            history.write(tick({(begin + 420 * minute, *OWNER): served() for minute in range(200)}))
