@@ -251,13 +251,19 @@ def m007_days(database: Database) -> None:
 
 @migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
 def m008_local_days(database: Database) -> None:
-    """Add days of the site's calendar; who opens the history knows its time zone and fills them."""
-    tables = database.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name GLOB 'hour_*'"
-    ).fetchall()
-    for hours, statement in tables:
-        days = hours.replace("hour_", "local_day_", 1)
-        database.execute(re.sub(r"\bhour\b", "local_day", statement.replace(hours, days, 1)))
+    """Add days of the site's calendar; who opens the history knows its time zone and fills them.
+
+    Days of UTC are added too where they lack: for a while `m007_days` was there before `m006_clients`.
+    """
+    tables = dict(
+        database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name GLOB 'hour_*'")
+    )
+    present = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for hours, statement in tables.items():
+        for level in ("local_day", "day"):
+            days = hours.replace("hour_", f"{level}_", 1)
+            if days not in present:
+                database.execute(re.sub(r"\bhour\b", level, statement.replace(hours, days, 1)))
 
 
 @migrations()  # type: ignore[untyped-decorator]  # sqlite-utils' decorator has no types
