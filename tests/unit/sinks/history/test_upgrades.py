@@ -1,7 +1,7 @@
 """A history of each schema that there ever was is brought up to date, with nothing lost and a copy beside it.
 
-`tests/histories` holds what the code of each of them has written: three days, a minute of work and one of rest
-every two hours.
+`tests/histories` holds what the code of each of them has written: three days, a minute of work and one of
+rest every two hours.
 """
 
 import sqlite3
