@@ -663,7 +663,7 @@ CREATE TABLE price (
     batch_output_usd_per_mtok REAL,
     tiers TEXT,
     accepted_by TEXT NOT NULL, PRIMARY KEY (reference, valid_from_utc_seconds, accepted_utc_seconds)) STRICT, WITHOUT ROWID;
-CREATE TABLE price_offer (is_dated INTEGER NOT NULL, offered_utc_seconds REAL NOT NULL, 
+CREATE TABLE price_offer (is_dated INTEGER NOT NULL, offered_utc_seconds REAL NOT NULL,
     reference TEXT NOT NULL,
     valid_from_utc_seconds REAL NOT NULL,
     accepted_utc_seconds REAL NOT NULL,
