@@ -36,6 +36,7 @@ def disagreements(path: Path, zone=None) -> list[str]:
                 1,
                 lambda at: (datetime.fromtimestamp(at, zone).date() - date(1970, 1, 1)).days * _DAY,
             )
+        found += _machine_hours(database)
         for table in LEVEL_TABLES:
             pairs = [
                 ("hour", f"minute / {_HOUR} * {_HOUR}", f"minute_{table} WHERE minute >= {minutes_from}"),
@@ -72,6 +73,23 @@ def _machine_differences(database):
     for one, other in zip(kept, summed, strict=False):
         if not all(map(_is_same, one, other)):
             yield f"machine_hour {one} beside {other}"
+
+
+def _machine_hours(database):
+    columns = ("input_tokens", "output_tokens", "hardware_cost", "energy_cost", "unpriced_joules")
+    sums = ", ".join(f"sum({name})" for name in columns)
+    added = {
+        hour: values
+        for hour, *values in database.execute(f"SELECT hour, {sums} FROM hour_usage GROUP BY hour")
+    }
+    kept = {
+        hour: values
+        for hour, *values in database.execute(f"SELECT hour, {', '.join(columns)} FROM machine_hour")
+    }
+    for hour in sorted(added.keys() | kept.keys()):
+        mine, theirs = kept.get(hour), added.get(hour)
+        if mine is None or theirs is None or not all(map(_is_same, mine, theirs)):
+            yield f"machine_hour {hour}: {mine} beside {theirs}"
 
 
 def _differences(database, table, level, key, source, since):
