@@ -5,16 +5,19 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint check bench docs clean
+.PHONY: help run demo test test-systemd lint check bench docs package clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup run $(VENV)
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt scripts/setup
 	@PYTHON="$(PYTHON)" scripts/setup test $(VENV)
+
+$(VENV)/release.stamp: pyproject.toml constraints.txt scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup release $(VENV)
 
 run: $(VENV)/run.stamp ## Start the agent on what this machine has (ARGS="..." are passed on)
 	@$(BIN)/evenwatt run $(ARGS)
@@ -25,6 +28,9 @@ demo: $(VENV)/run.stamp ## Start the agent on simulated readings
 test: $(VENV)/test.stamp ## Run all tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
+test-systemd: $(VENV)/test.stamp $(VENV)/release.stamp ## Install the package in a real systemd, in a container (needs root)
+	@$(BIN)/python -m pytest -m systemd tests/systemd $(ARGS)
+
 lint: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, generated docs
 	@scripts/check --fast
 
@@ -34,9 +40,13 @@ check: $(VENV)/test.stamp ## The same and all tests: what CI runs
 bench: $(VENV)/test.stamp ## Print the figures of design budgets side by side
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(VENV)/test.stamp ## Write docs/metrics.md and the Grafana dashboards anew from the code
+docs: $(VENV)/test.stamp ## Write the generated documents and the Grafana dashboards anew from the code
 	@$(BIN)/python scripts/metrics_docs.py
+	@$(BIN)/python scripts/command_docs.py
 	@$(BIN)/python -m scripts.dashboards
+
+package: $(VENV)/release.stamp ## Build the wheel, the Debian package, the SBOM and the checksums in dist/
+	@scripts/package $(VENV)
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,5 +1,6 @@
 """`evenwatt run` and `evenwatt demo`: the agent itself."""
 
+import faulthandler
 import gc
 import logging
 import os
@@ -11,11 +12,12 @@ import typer
 
 from evenwatt import __version__
 from evenwatt.cli.app import ConfigOption, app
+from evenwatt.cli.logs import LogFormat, LogFormatOption, log_to_stderr
 
 if TYPE_CHECKING:
     from evenwatt.service.agent import Agent
 
-__all__ = ["demo", "keep_memory_small", "log_to_stderr", "run"]
+__all__ = ["demo", "keep_memory_small", "run", "tell_where_it_hangs"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -39,6 +41,7 @@ def run(
             metavar="FILE", help="Also write every (real) reading to this file, for `demo --replay`."
         ),
     ] = None,
+    log_format: LogFormatOption = LogFormat.AUTO,
 ) -> None:
     """Start the agent: meter the GPUs and engines of this machine."""
     from evenwatt.config import load
@@ -47,7 +50,8 @@ def run(
     from evenwatt.service.control import Control
     from evenwatt.service.start import real_or_simulated_agent
 
-    log_to_stderr()
+    log_to_stderr(log_format)
+    tell_where_it_hangs()
     keep_memory_small()
     settings = load(config)
     control = Control()
@@ -80,13 +84,15 @@ def demo(
     history: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the history here; left out: gone at the end.")
     ] = None,
+    log_format: LogFormatOption = LogFormat.AUTO,
 ) -> None:
     """Start the agent on simulated or replayed readings, marked SIMULATED wherever they show."""
     from evenwatt.config import load
     from evenwatt.service.control import Control
     from evenwatt.service.start import demo_agent
 
-    log_to_stderr()
+    log_to_stderr(log_format)
+    tell_where_it_hangs()
     keep_memory_small()
     settings = load(config)
     control = Control()
@@ -120,19 +126,13 @@ def _tell_what_to_type(config: Path | None) -> None:
         _log.info("to see it, in another terminal: evenwatt status%s; Ctrl-C ends it", named)
 
 
+def tell_where_it_hangs() -> None:
+    """Let a process that its watchdog ends (SIGABRT) say in its log what each thread was doing."""
+    faulthandler.enable()
+
+
 def keep_memory_small() -> None:
     """Look for garbage as often as a process must that runs for months, but not in what was imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS, *gc.get_threshold()[1:])
-
-
-def log_to_stderr() -> None:
-    """Log in plain lines; the journal adds the time by itself."""
-    in_journal = "JOURNAL_STREAM" in os.environ
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(levelname)s %(message)s" if in_journal else "%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )

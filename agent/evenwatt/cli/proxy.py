@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evenwatt.cli.app import ConfigOption, app
+from evenwatt.cli.logs import LogFormat, LogFormatOption, log_to_stderr
 from evenwatt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ def proxy(
     ask_for_usage: Annotated[
         bool, typer.Option(help="Ask streams for their usage, and hide it again, with --upstream.")
     ] = True,
+    log_format: LogFormatOption = LogFormat.AUTO,
 ) -> None:
     """Stand before an engine, pass everything on unchanged, and count every token."""
-    from evenwatt.cli.agent import keep_memory_small, log_to_stderr
+    from evenwatt.cli.agent import keep_memory_small, tell_where_it_hangs
     from evenwatt.config import load, parse_proxy
     from evenwatt.proxy.server import run_proxies
 
@@ -68,7 +70,8 @@ def proxy(
             raise ConfigError((_NONE_CONFIGURED,))
         return tuple(_settings(entry) for entry in found)
 
-    log_to_stderr()
+    log_to_stderr(log_format)
+    tell_where_it_hangs()
     keep_memory_small()
     run_proxies(settings(), settings)
 

@@ -14,6 +14,10 @@ __all__ = ["ApiKey", "Secret"]
 
 _CREDENTIAL = "credential:"
 _MAX_CHARACTERS = 65_536
+_SERVICE = "evenwatt"
+"""The name that the unit gives the folder; systemd calls the files in it `evenwatt_NAME`."""
+
+SYSTEM_CREDENTIALS = Path("/etc/evenwatt/credentials")
 
 
 class Secret(pydantic.Secret[str]):
@@ -34,14 +38,17 @@ def _parse_secret(value: Any) -> Secret:
 
 
 def _read_credential(name: str) -> str:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise refused({(): "expected credential:NAME, with the name of a systemd credential"})
-    if not folder:
+    path = _credential_file(name)
+    if path is None:
         raise refused(
-            {(): f"credential {name} is not there; give it to the service with LoadCredential={name}:FILE"}
+            {
+                (): f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by root "
+                "alone, and start the service again (commands need sudo then), or give it to a service of "
+                f"your own with LoadCredential={name}:FILE"
+            }
         )
-    path = Path(folder) / name
     try:
         with path.open(encoding="utf-8") as file:
             return file.read(_MAX_CHARACTERS).rstrip("\r\n")
@@ -49,6 +56,19 @@ def _read_credential(name: str) -> str:
         raise refused({(): f"credential {name} cannot be read from {path}: {error.strerror}"}) from None
     except UnicodeDecodeError:
         raise refused({(): f"credential {name} in {path} is not UTF-8 text"}) from None
+
+
+def _credential_file(name: str) -> Path | None:
+    """Return where a credential lies: handed over by systemd, by itself or in the folder of all of them.
+
+    A command that root types is handed nothing, but may look where the service gets them from.
+    """
+    handed_over = os.environ.get("CREDENTIALS_DIRECTORY")
+    if handed_over:
+        by_itself, among_all = Path(handed_over) / name, Path(handed_over) / f"{_SERVICE}_{name}"
+        return among_all if among_all.exists() and not by_itself.exists() else by_itself
+    path = SYSTEM_CREDENTIALS / name
+    return path if os.access(path, os.R_OK) else None
 
 
 ApiKey = Annotated[Secret, PlainValidator(_parse_secret)]

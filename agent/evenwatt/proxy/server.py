@@ -24,6 +24,7 @@ from evenwatt.proxy.settings import ProxySettings
 from evenwatt.proxy.state import StateFolder
 from evenwatt.proxy.totals import Totals
 from evenwatt.proxy.upstream import MOST_FIELD_BYTES, MOST_HEADERS, Upstream
+from evenwatt.supervisor import Supervisor, watchdog_seconds
 
 __all__ = ["RunningProxy", "run_proxies", "serve"]
 
@@ -32,6 +33,8 @@ _log = logging.getLogger("evenwatt.proxy")
 _BACKLOG = 1024
 _SWITCH_SECONDS = 0.0005
 _SMALL_PAGE_SECONDS = 0.5
+_SIGNS_OF_LIFE = 3
+"""Within the time after which the service manager ends a process that gives none."""
 
 
 def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[ProxySettings, ...]]) -> None:
@@ -61,11 +64,24 @@ async def serve(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[P
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, stopping)
         loop.add_signal_handler(signal.SIGHUP, _reload, running, reread)
+        supervisor = Supervisor()
+        alive = asyncio.create_task(_tell_alive(supervisor, [proxy.name for proxy in running]))
         await stopping.wait()
+        alive.cancel()
+        supervisor.ending("running answers come to their end")
         _log.info("stopping: no new connections; running answers may take their time to end")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop_now, running)
         await asyncio.gather(*(proxy.drained() for proxy in running))
+
+
+async def _tell_alive(supervisor: Supervisor, names: Iterable[str]) -> None:
+    """Say that the loop turns, through which every answer goes."""
+    supervisor.alive(f"counts before {', '.join(names)}")
+    watched = watchdog_seconds()
+    while watched is not None:
+        await asyncio.sleep(watched / _SIGNS_OF_LIFE)
+        supervisor.alive()
 
 
 class RunningProxy:

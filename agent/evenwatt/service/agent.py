@@ -39,12 +39,16 @@ from evenwatt.sinks.history import History
 from evenwatt.sinks.summary import summary_line
 from evenwatt.sinks.web import WebServer
 from evenwatt.snapshot import HistoryHealth, Snapshot, Sums, machine_watts
+from evenwatt.supervisor import Supervisor
+from evenwatt.units import SECONDS_PER_MINUTE
 
 __all__ = ["Agent", "Ending"]
 
 _log = logging.getLogger("evenwatt")
 
 _STALE_TICKS = 6
+_LEAST_WATCHED_SECONDS = 10.0
+"""A service manager does not take short ticks on a busy machine for a fault."""
 _STOPPING_SECONDS = 2.0
 """For the last reading; with a write that waits before and after it, it stays below the 5 seconds allowed."""
 
@@ -101,6 +105,8 @@ class Agent:
         self._started_utc_seconds = clock.utc_seconds()
         self._events = Events()
         self._tell = self._events.tell
+        self._supervisor = Supervisor()
+        self._told_minute: int | None = None
         with ExitStack() as opened:
             if recorder is not None:
                 opened.callback(recorder.close)
@@ -181,16 +187,19 @@ class Agent:
     def run(self, control: Control, *, after_tick: Callable[["Agent"], None] | None = None) -> Ending:
         """Tick until somebody asks to stop; the last reading is committed before this returns."""
         control.interrupt = self._crew.interrupt
+        self._supervisor.expect_within(max(self._stale_seconds, _LEAST_WATCHED_SECONDS))
         ending = None
         next_tick = clock.boot_seconds()
         with self._opened:
             while not control.stopping and ending is None:
                 ending = self.tick()
+                self._tell_supervisor()
                 if after_tick is not None:
                     after_tick(self)
                 if not self._obey(control):
                     next_tick = max(next_tick + self._settings.sampling.tick_seconds, clock.boot_seconds())
                     control.wait(max(next_tick - clock.boot_seconds(), 0.0))
+            self._supervisor.ending("the last reading is written")
             self.tick(is_last=True)
         self._say_what_was_not_written()
         return Ending.STOPPED if control.stopping or ending is None else ending
@@ -237,6 +246,14 @@ class Agent:
             return Ending.REAL_FOUND
         return Ending.DRIVER_CHANGED if self._gpus.needs_new_process else None
 
+    def _tell_supervisor(self) -> None:
+        """Say that a tick was done, and once a minute what it saw."""
+        if not self._supervisor.is_there:
+            return
+        minute = int(clock.utc_seconds() // SECONDS_PER_MINUTE)
+        is_new, self._told_minute = minute != self._told_minute, minute
+        self._supervisor.alive(self.summary() if is_new else None)
+
     def _say_what_was_not_written(self) -> None:
         health = self._accounts.health
         if health.pending_ticks:
@@ -254,7 +271,9 @@ class Agent:
     def _obey(self, control: Control) -> bool:
         """Do what signals asked for; return whether the next tick is due at once."""
         if control.take(signal.SIGHUP):
+            self._supervisor.reloading()
             self.reload()
+            self._supervisor.expect_within(max(self._stale_seconds, _LEAST_WATCHED_SECONDS))
             return True
         return self._gpus.obey(control, self._tell)
 

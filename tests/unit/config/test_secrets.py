@@ -101,3 +101,13 @@ def test_a_credential_without_systemd_says_how_to_load_it(monkeypatch):
     (fault,) = faults_in(ENGINE % "credential:chat-key")
 
     assert "LoadCredential=chat-key:FILE" in fault
+
+
+def test_a_credential_is_found_in_the_folder_that_the_unit_hands_over(monkeypatch, tmp_path):
+    """The shipped unit hands over a whole folder, whose files systemd calls evenwatt_NAME."""
+    (tmp_path / "evenwatt_chat-key").write_text("abc\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    (engine,) = settings_of(ENGINE % "credential:chat-key").engines
+
+    assert engine.api_key.get_secret_value() == "abc"
