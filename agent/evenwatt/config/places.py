@@ -18,10 +18,14 @@ _HISTORY = "history.db"
 
 def find_config(system: Path = SYSTEM_CONFIG) -> Path | None:
     """Return the configuration file to use when none is named: the machine's, else the user's, else None."""
-    for path in (system, platformdirs.user_config_path("evenwatt") / "config.yaml"):
-        if _may_exist(path):
-            return path
-    return None
+    return next((path for path in (system, *_user_config()) if _may_exist(path)), None)
+
+
+def _user_config() -> tuple[Path, ...]:
+    try:
+        return (platformdirs.user_config_path("evenwatt") / "config.yaml",)
+    except RuntimeError:  # a service whose user systemd made up has no home
+        return ()
 
 
 def _may_exist(path: Path) -> bool:
@@ -43,7 +47,10 @@ def default_history_path() -> Path:
         return Path(granted) / _HISTORY
     if os.geteuid() == 0:
         return _SYSTEM_STATE / _HISTORY
-    return platformdirs.user_state_path("evenwatt") / _HISTORY
+    try:
+        return platformdirs.user_state_path("evenwatt") / _HISTORY
+    except RuntimeError:  # a user without a home
+        return _SYSTEM_STATE / _HISTORY
 
 
 def system_timezone(localtime: Path = _LOCALTIME) -> tzinfo:

@@ -143,3 +143,18 @@ def test_loading_settings_brings_nothing_else_into_memory():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert loaded.split() == []
+
+
+def test_a_user_without_a_home_has_no_configuration_of_his_own(monkeypatch, tmp_path):
+    """A service whose user systemd made up for it has no home, which the library refuses to look for."""
+
+    def refuse(_name):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_config_path", refuse)
+    monkeypatch.setattr("platformdirs.user_state_path", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 61_234)
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+
+    assert find_config(tmp_path / "config.yaml") is None
+    assert default_history_path() == Path("/var/lib/evenwatt/history.db")
