@@ -44,8 +44,8 @@ def _read_credential(name: str) -> str:
     if path is None:
         raise refused(
             {
-                (): f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by root "
-                "alone, and start the service again (commands need sudo then), or give it to a service of "
+                (): f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by "
+                "root alone, and start the service again (commands need sudo then), or give it to a service of "
                 f"your own with LoadCredential={name}:FILE"
             }
         )
