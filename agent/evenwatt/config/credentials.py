@@ -45,7 +45,7 @@ def _read_credential(name: str) -> str:
         raise refused(
             {
                 (): f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by "
-                "root alone, and start the service again (commands need sudo then), or give it to a service of "
+                "root alone, and start the service again (commands need sudo), or give it to a service of "
                 f"your own with LoadCredential={name}:FILE"
             }
         )
