@@ -234,7 +234,7 @@ def test_reload_keeps_what_was_counted(installed):
 
 def test_a_wrong_configuration_is_told_and_not_tried_for_ever(installed):
     """On reload the old one stays; at a start the unit fails with the line, and is not begun again."""
-    installed.container.write("/etc/evenwatt/config.yaml", "curency: EUR\n")
+    installed.container.write("/etc/evenwatt/config.yaml", "currncy: EUR\n")
     installed.container.run("systemctl reload evenwatt")
     wait_for(lambda: "did you mean currency" in journal(installed, "-p warning").lower(), installed)
     assert shown(installed, "ActiveState") == "active"
