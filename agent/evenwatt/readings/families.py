@@ -64,11 +64,14 @@ def is_ollama(client: HttpClient, base_url: str, ends_boot_seconds: float) -> bo
 def has_open_pages(pid: int) -> bool | None:
     """Return whether an `ollama serve` hands its llama-servers the variable that opens their pages.
 
-    None where its environment may not be read.
+    None where its environment may not be read, or is not there: of a process that is just starting, or that
+    has given itself a title.
     """
     try:
         variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
+        return None
+    if not any(variables):
         return None
     values = [v.removeprefix(_METRICS_VARIABLE) for v in variables if v.startswith(_METRICS_VARIABLE)]
     return any(value.lower() in _TRUE for value in values)

@@ -156,6 +156,17 @@ lemonade_llamacpp_prompt_tokens_total{model="m"} 1e+06
 """,
         requests={"completed": 2},
     ),
+    Case(
+        "litellm",
+        """process_start_time_seconds 1.7e+09
+litellm_input_tokens_metric_total{api_key_alias="a",model="m",requested_model="x"} 40.0
+litellm_input_tokens_metric_total{api_key_alias="b",model="m",requested_model="y"} 30.0
+litellm_input_cached_tokens_metric_total{api_key_alias="a",model="m",requested_model="x"} 20.0
+litellm_output_tokens_metric_total{api_key_alias="a",model="m",requested_model="x"} 30.0
+litellm_cached_tokens_metric_total{api_key_alias="a",model="m",requested_model="x"} 1e+06
+litellm_total_tokens_metric_total{api_key_alias="a",model="m",requested_model="x"} 100.0
+""",
+    ),
 ]
 
 
