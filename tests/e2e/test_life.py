@@ -361,7 +361,7 @@ def assert_marked_simulated(agent: AgentProcess) -> None:
 @needs_no_driver
 def test_real_readings_take_over_from_simulated_ones(tmp_path, own_network, start_llama_server):
     """With nothing to meter the agent runs on SIMULATED readings, until an engine appears and is metered."""
-    settings = {"sampling": {"tick_seconds": 0.4, "discovery_seconds": 1}}
+    settings = {"sampling": {"tick_seconds": 0.4, "discovery_seconds": 1, "discovery_networks": "own"}}
     with AgentProcess(tmp_path, settings, arguments=()) as agent:
         agent.wait_for(lambda: agent.metric("evenwatt_energy_joules_total") is not None)
         assert_marked_simulated(agent)
@@ -386,7 +386,8 @@ def test_real_readings_take_over_from_simulated_ones(tmp_path, own_network, star
 @needs_no_driver
 def test_without_simulation_the_agent_waits(tmp_path, own_network):
     """`--no-simulation` with nothing to meter makes nothing up."""
-    with AgentProcess(tmp_path) as agent:
+    settings = {"sampling": {"tick_seconds": 0.2, "discovery_networks": "own"}}
+    with AgentProcess(tmp_path, settings) as agent:
         wait_for_ticks(agent, 2)
 
         assert agent.metric("evenwatt_simulated") == 0

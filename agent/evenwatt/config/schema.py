@@ -6,7 +6,7 @@ fault neither hides one that has nothing to do with it nor causes a second one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from evenwatt.config.costs import Attribution, Hardware, Labour, OtherCost, Setu
 from evenwatt.config.electricity import Electricity
 from evenwatt.config.engines import Engine
 from evenwatt.config.host import HostPower
-from evenwatt.config.parsers import number
+from evenwatt.config.parsers import number, one_of
 from evenwatt.config.places import default_history_path, system_timezone
 from evenwatt.config.plan import Plan
 from evenwatt.config.proxy import Proxy
@@ -77,6 +77,9 @@ class History(Section):
         return self
 
 
+_Networks = Literal["all", "own"]
+
+
 def _at_most_a_tick(seconds: float) -> Callable[[dict[str, Any]], float]:
     return lambda validated: min(seconds, validated["tick_seconds"])
 
@@ -89,6 +92,8 @@ class Sampling(Section):
         gpu_seconds: Between two looks at GPU power; by default 1, or the tick where that is shorter.
         deadline_seconds: After which a source is down; by default 5, or the tick where that is shorter.
         discovery_seconds: Between two looks for engines and GPUs that are not known yet.
+        discovery_networks: `all` networks of the machine are looked through for engines, those of containers
+            among them, or the agent's `own` alone.
     """
 
     tick_seconds: Annotated[float, number(at_least=0.1, at_most=60)] = 10.0
@@ -99,6 +104,7 @@ class Sampling(Section):
         default_factory=_at_most_a_tick(5.0)
     )
     discovery_seconds: Annotated[float, number(at_least=1, at_most=86_400)] = 60.0
+    discovery_networks: Annotated[_Networks, one_of(*get_args(_Networks))] = "all"
 
     @model_validator(mode="after")
     def _fits_in_a_tick(self) -> Self:

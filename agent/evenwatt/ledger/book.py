@@ -130,7 +130,12 @@ class Ledger:
         activities = self._engines.activities(
             counted, readings, increases, tuple(gpus.values()), moment.boot_id
         )
-        local = {name: a for name, a in activities.items() if name not in self._rules.remote_engines}
+        # That its process was found here says more than the host of its address.
+        local = {
+            name: activity
+            for name, activity in activities.items()
+            if name not in self._rules.remote_engines or activity.listener_pid is not None
+        }
         tracer = Tracer(local)
         self._machine = replace(machine, gpu_uuids=tuple(gpus)) if listings else machine
         holdings = {}

@@ -21,7 +21,8 @@ class LedgerRules(Struct, frozen=True, kw_only=True):
             a gateway are where no other engine is known.
         configured_gpus: By engine, what the configuration states: indexes or UUIDs of GPUs, UUIDs of MIG
             instances.
-        remote_engines: Engines on other hosts: none of this machine's GPUs are theirs.
+        remote_engines: Engines on other hosts: none of this machine's GPUs are theirs, unless their process
+            is found here (a container by its address).
         weights: What tokens weigh where models share an engine, or engines a GPU.
         longest_power_gap_seconds: How far apart power samples may be joined by a line.
         host: How host energy follows from what its source measures.

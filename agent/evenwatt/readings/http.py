@@ -19,12 +19,13 @@ import urllib3
 from msgspec import Struct
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, LocationValueError
-from urllib3.util import parse_url
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError
+from urllib3.util import Url, parse_url
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceContractError, SourceError, SourceUnavailable
 from evenwatt.readings.exposition import printable
+from evenwatt.readings.networks import named_network
 
 __all__ = ["Answer", "HttpClient", "shown_url"]
 
@@ -123,6 +124,7 @@ class HttpClient:
                     **_HEADERS,
                     **_credentials(address.auth),
                     **self._key_header,
+                    **_own_host(address),
                     **(headers or {}),
                 },
                 timeout=urllib3.Timeout(total=deadline_seconds),
@@ -156,6 +158,11 @@ def shown_url(url: str) -> str:
     except ValueError:
         return "an address that is no URL"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _own_host(address: Url) -> dict[str, str]:
+    """Return the header that a server in another network is asked with: it knows itself by loopback only."""
+    return {} if named_network(address.host or "") is None else {"Host": f"127.0.0.1:{address.port}"}
 
 
 def _credentials(auth: str | None) -> dict[str, str]:
@@ -214,6 +221,18 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 class _BoundedConnection(HTTPConnection):
     response_class = _BoundedResponse
+
+    def _new_conn(self) -> socket.socket:
+        network = named_network(self.host)
+        if network is None:
+            return super()._new_conn()
+        timeout = self.timeout if isinstance(self.timeout, int | float) else None
+        try:
+            return network.connect(self.port, timeout)
+        except TimeoutError as exc:
+            raise ConnectTimeoutError(self, "no connection in time") from exc
+        except OSError as exc:
+            raise NewConnectionError(self, exc.strerror or str(exc)) from exc
 
 
 class _BoundedTlsConnection(HTTPSConnection):

@@ -5,18 +5,22 @@ it wrong. Where it does not tell (another user's process, another machine), the 
 """
 
 import ipaddress
+import math
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import psutil
 from msgspec import Struct
 
-from evenwatt.readings.sockets import Address, listening_sockets, parsed_address
+from evenwatt.clock import boot_seconds
+from evenwatt.readings.networks import named_network, network_with
+from evenwatt.readings.process_stat import process_stat
+from evenwatt.readings.sockets import Address, ListeningSocket, listening_sockets, parsed_address
 
 __all__ = [
     "FORWARDERS",
@@ -26,6 +30,8 @@ __all__ = [
     "ancestors",
     "body",
     "cgroup_body",
+    "forwarded_to",
+    "held_sockets",
     "is_loopback",
 ]
 
@@ -47,6 +53,8 @@ Their start says nothing of the engine's: an ssh tunnel to an engine that has ru
 """
 
 
+_OTHERS_SECONDS = 30.0
+"""How seldom the networks of this machine are searched for an address that is not the agent's own."""
 _CONTAINER = re.compile(r"(?:[a-z]+(?:-[a-z]+)*-)?([0-9a-f]{64})(?:\.scope)?")
 _SHORT_ID = 12
 """As container runtimes show an id."""
@@ -70,7 +78,7 @@ class ProcessIdentity(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, pid: int) -> "ProcessIdentity | None":
         """Return the identity of the process that has a PID now; None where there is none."""
-        stat = _read_stat(pid)
+        stat = process_stat(pid)
         return None if stat is None else cls(pid=pid, start_ticks=stat.start_ticks)
 
 
@@ -92,14 +100,18 @@ class ListenerLookup:
     To find a holder, the files of every process have to be walked. So the answer is kept: for as long as the
     process found is the same one and still holds the same socket, which takes two small reads to see; and
     where no holder could be read, for as long as the sockets are the same ones.
+
+    Docker's forwarder says in its command line where in which container it leads: who listens there is found.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
         self._port = port
         self._inodes: frozenset[int] = frozenset()
+        self._held: frozenset[int] = frozenset()
         self._listener: Listener | None = None
         self._descriptor: str | None = None
+        self._asked_boot_seconds = -math.inf
 
     def listener(self) -> Listener | None:
         """Return who listens.
@@ -107,31 +119,65 @@ class ListenerLookup:
         None where nobody does, where only a forwarder does, and where the address is not of this machine.
         """
         if not self._is_held():
-            inodes = _listening_inodes(self._host, self._port)
+            inodes = self._listening_inodes()
             if self._descriptor is not None or inodes != self._inodes:
                 self._look_up(inodes)
         return self._listener
+
+    def _listening_inodes(self) -> frozenset[int]:
+        network = named_network(self._host)
+        if network is not None:
+            return frozenset(found.inode for found in network.sockets if found.port == self._port)
+        addresses = _own_addresses(self._host)
+        if addresses:
+            return _chosen_inodes(listening_sockets(), addresses, self._port)
+        address = parsed_address(self._host)
+        # Every network of the machine is looked through, for what is mostly another machine.
+        if address is None or boot_seconds() - self._asked_boot_seconds < _OTHERS_SECONDS:
+            return self._inodes
+        self._asked_boot_seconds = boot_seconds()
+        return _inodes_elsewhere(address, self._port)
 
     def _is_held(self) -> bool:
         """Return whether the process found is still there and holds the socket it was found with."""
         if self._descriptor is None or self._listener is None or self._listener.process is None:
             return False
-        stat = _read_stat(self._listener.process.pid)
+        stat = process_stat(self._listener.process.pid)
         return (
             stat is not None
             and stat.start_ticks == self._listener.process.start_ticks
-            and _socket_inode(self._descriptor) in self._inodes
+            and _socket_inode(self._descriptor) in self._held
         )
 
     def _look_up(self, inodes: frozenset[int]) -> None:
         holders = list(_holders(inodes)) if inodes else []
+        self._held = inodes
+        target = next(filter(None, (forwarded_to(holder.process.pid) for holder in holders)), None)
+        if target is not None:
+            self._held = _inodes_elsewhere(*target)
+            holders = [*holders, *(_holders(self._held) if self._held else ())]
         engines = [holder for holder in holders if holder.name not in FORWARDERS]
         oldest = min(engines, key=lambda holder: holder.process.start_ticks, default=None)
-        self._inodes = inodes
+        # What is forwarded to may begin to listen at any time, on the same port here: it is looked for again.
+        self._inodes = inodes if target is None or oldest is not None else frozenset()
         self._descriptor = None if oldest is None else oldest.descriptor
         self._listener = None
         if inodes and (oldest is not None or not holders):
-            self._listener = Listener(inodes=inodes, process=None if oldest is None else oldest.process)
+            self._listener = Listener(inodes=self._held, process=None if oldest is None else oldest.process)
+
+
+def forwarded_to(pid: int) -> tuple[Address, int] | None:
+    """Return where Docker's forwarder leads in the network of a container; None for any other process."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:
+        return None
+    if PurePath(words[0]).name != "docker-proxy":
+        return None
+    options = dict(zip(words[1::2], words[2::2], strict=False))
+    address = parsed_address(options.get("-container-ip", ""))
+    port = options.get("-container-port", "")
+    return (address, int(port)) if address is not None and port.isdecimal() else None
 
 
 def ancestors(pid: int) -> tuple[int, ...]:
@@ -141,9 +187,9 @@ def ancestors(pid: int) -> tuple[int, ...]:
     checked level by level all the same, because parents die and PIDs are used again.
     """
     parents: list[int] = []
-    child = _read_stat(pid)
+    child = process_stat(pid)
     while child is not None and child.parent > 0:
-        parent = _read_stat(child.parent)
+        parent = process_stat(child.parent)
         # A parent younger than its child is another process under a PID used again.
         if parent is None or parent.start_ticks > child.start_ticks:
             break
@@ -176,16 +222,23 @@ def cgroup_body(text: str) -> str | None:
     return None
 
 
+def held_sockets(pid: int, inodes: frozenset[int]) -> frozenset[int]:
+    """Return which of some sockets a process holds; none of one whose files may not be read."""
+    held = set()
+    with suppress(OSError), os.scandir(_PROC / str(pid) / "fd") as descriptors:
+        for descriptor in descriptors:
+            inode = _socket_inode(descriptor.path)
+            if inode in inodes:
+                held.add(inode)
+    return frozenset(held)
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host as written in a URL can only be this machine."""
+    if named_network(host) is not None:
+        return True
     address = parsed_address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
-
-
-class _Stat(NamedTuple):
-    name: str
-    parent: int
-    start_ticks: int
 
 
 class _Holder(NamedTuple):
@@ -194,22 +247,11 @@ class _Holder(NamedTuple):
     descriptor: str
 
 
-def _read_stat(pid: int) -> _Stat | None:
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    # The name may hold spaces and parentheses; nothing after it does.
-    head, _, tail = text.rpartition(")")
-    fields = tail.split()
-    return _Stat(name=head.partition("(")[2], parent=int(fields[1]), start_ticks=int(fields[19]))
-
-
 def _holders(inodes: frozenset[int]) -> Iterator[_Holder]:
     """Yield the readable processes that hold one of the sockets."""
     for pid in psutil.pids():
         descriptor = _descriptor_of(pid, inodes)
-        stat = None if descriptor is None else _read_stat(pid)
+        stat = None if descriptor is None else process_stat(pid)
         if descriptor is not None and stat is not None:
             identity = ProcessIdentity(pid=pid, start_ticks=stat.start_ticks)
             yield _Holder(process=identity, name=stat.name, descriptor=descriptor)
@@ -231,17 +273,22 @@ def _socket_inode(descriptor: str) -> int | None:
     return int(target[8:-1]) if target.startswith("socket:[") else None
 
 
-def _listening_inodes(host: str, port: int) -> frozenset[int]:
-    """Return the sockets that take a connection to this host and port.
+def _inodes_elsewhere(address: Address, port: int) -> frozenset[int]:
+    """Return the sockets in another network of this machine that take a connection to an address of it."""
+    network = network_with(address)
+    return frozenset() if network is None else _chosen_inodes(network.sockets, frozenset({address}), port)
+
+
+def _chosen_inodes(
+    sockets: Iterable[ListeningSocket], addresses: frozenset[Address], port: int
+) -> frozenset[int]:
+    """Return the sockets that take a connection to one of some addresses, and to a port.
 
     As the kernel chooses: a socket bound to the address itself goes before one bound to all addresses.
     """
-    addresses = _own_addresses(host)
-    if not addresses:
-        return frozenset()
-    sockets = [found for found in listening_sockets() if found.port == port]
-    exact = frozenset(found.inode for found in sockets if found.address in addresses)
-    return exact or frozenset(found.inode for found in sockets if found.address.is_unspecified)
+    found = [each for each in sockets if each.port == port]
+    exact = frozenset(each.inode for each in found if each.address in addresses)
+    return exact or frozenset(each.inode for each in found if each.address.is_unspecified)
 
 
 def _own_addresses(host: str) -> frozenset[Address]:

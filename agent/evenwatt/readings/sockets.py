@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Address", "ListeningSocket", "listening_sockets", "parsed_address"]
+__all__ = ["Address", "ListeningSocket", "listening_sockets", "network_addresses", "parsed_address"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -25,6 +25,8 @@ _DIAG_REQUEST = struct.Struct("=BBBxI48x")
 _DIAG_ANSWER = struct.Struct("=4x2s2x16s44xI")
 _ERROR, _DONE = 2, 3
 _TCP_LISTEN = 10
+_LISTEN_WORD = f"{_TCP_LISTEN:02X}"
+_PROC = Path("/proc")
 _RECEIVE_BYTES = 64 * 2**10
 _TIMEOUT_SECONDS = 1.0
 
@@ -37,12 +39,24 @@ class ListeningSocket(NamedTuple):
     inode: int
 
 
-def listening_sockets() -> tuple[ListeningSocket, ...]:
-    """Return the listening TCP sockets of this network namespace."""
+def listening_sockets(of_pid: int | None = None) -> tuple[ListeningSocket, ...]:
+    """Return the listening TCP sockets of this network namespace, or of the one of a process.
+
+    Of a process that is gone, there are none.
+    """
+    if of_pid is not None:
+        return tuple(_listed_in(_PROC / str(of_pid) / "net"))
     try:
         return (*_diagnosed(socket.AF_INET), *_diagnosed(socket.AF_INET6))
     except OSError:
-        return tuple(_listed_in_proc())
+        return tuple(_listed_in(_PROC / "net"))
+
+
+def network_addresses(of_pid: int) -> tuple[Address, ...]:
+    """Return the addresses of the network namespace of a process, but for loopback and link-local ones."""
+    folder = _PROC / str(of_pid) / "net"
+    found = dict.fromkeys((*_ipv4_addresses(folder / "fib_trie"), *_ipv6_addresses(folder / "if_inet6")))
+    return tuple(address for address in found if not address.is_loopback and not address.is_link_local)
 
 
 def parsed_address(text: str) -> Address | None:
@@ -80,21 +94,44 @@ def _messages(datagram: bytes) -> Iterator[tuple[int, bytes]]:
         position += (length + 3) & ~3
 
 
-def _listed_in_proc() -> Iterator[ListeningSocket]:
-    """Yield what /proc/net tells.
+def _listed_in(folder: Path) -> Iterator[ListeningSocket]:
+    """Yield what /proc/net tells, or its like of another namespace.
 
     A line is a socket: number, local address:port in hexadecimal, the remote ones, state, ..., and as tenth
     word the inode (proc_net_tcp in the kernel's documentation).
     """
-    for file in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+    for words in _lines_of(folder / "tcp", folder / "tcp6"):
+        if words[3] == _LISTEN_WORD:
+            address, _, port = words[1].partition(":")
+            yield ListeningSocket(_address_of_words(address), int(port, 16), int(words[9]))
+
+
+def _ipv4_addresses(file: Path) -> Iterator[Address]:
+    """Yield the addresses of an IPv4 routing table: a leaf `|-- ADDRESS`, and under it what it is.
+
+    /proc has no plainer list of the addresses of a namespace.
+    """
+    leaf = ""
+    for words in _lines_of(file):
+        if words[0] == "|--":
+            leaf = words[1]
+        elif words[-2:] == ["host", "LOCAL"]:
+            yield ipaddress.IPv4Address(leaf)
+
+
+def _ipv6_addresses(file: Path) -> Iterator[Address]:
+    """Yield the addresses of if_inet6: each line begins with one, in hexadecimal without colons."""
+    for words in _lines_of(file):
+        yield ipaddress.IPv6Address(bytes.fromhex(words[0]))
+
+
+def _lines_of(*files: Path) -> Iterator[list[str]]:
+    for file in files:
         try:
-            lines = file.read_text(encoding="ascii").splitlines()[1:]
+            text = file.read_text(encoding="ascii")
         except OSError:
-            continue  # a machine without IPv6
-        for words in map(str.split, lines):
-            if int(words[3], 16) == _TCP_LISTEN:
-                address, _, port = words[1].partition(":")
-                yield ListeningSocket(_address_of_words(address), int(port, 16), int(words[9]))
+            continue  # a machine without IPv6, a process that is gone
+        yield from filter(None, map(str.split, text.splitlines()))
 
 
 def _address_of_words(hexadecimal: str) -> Address:

@@ -13,7 +13,7 @@ from evenwatt.readings.discovery import FoundEngine
 from evenwatt.readings.simulated import SimulatedEngine
 from evenwatt.readings.source import Source
 from evenwatt.service.capacity import configured_capacities
-from evenwatt.service.sources import Scout, engine_source, is_local
+from evenwatt.service.sources import Scout, Settled, engine_source, is_local
 from evenwatt.service.workers import Crew
 from evenwatt.snapshot import EngineView
 
@@ -131,7 +131,7 @@ class EngineRoster:
     def follow(self, tell: Callable[[str, str, str], None]) -> None:
         """Take on what the scout has found since."""
         if self._scout is not None:
-            self._scout.skip_ports = self._settled_ports
+            self._scout.settled = self._settled
         news = None if self._scout is None else self._scout.news(self._patience_seconds)
         self._patience_seconds = 0.0
         if news is None:
@@ -148,12 +148,21 @@ class EngineRoster:
         self._take_on_wanted()
 
     def _make_way_for(self, engine: FoundEngine, tell: Callable[[str, str, str], None]) -> None:
-        """Let go of a found engine that is down where another kind answers; its history stays."""
+        """Let go of a found engine that is down where another kind answers, or that came back elsewhere.
+
+        Its history stays. A container that is started again has another network, under the same name.
+        """
         for name, old in tuple(self._found.items()):
-            if old.url == engine.url and old.kind != engine.kind and name not in self._readings:
+            if name in self._readings:
+                continue
+            if old.url == engine.url and old.kind != engine.kind:
                 del self._found[name]
                 self._let_go(name)
                 tell("engine_replaced", name, f"not read any more: {engine.kind} answers at {engine.url} now")
+            elif name == engine.name and old.url != engine.url:
+                self._found[name] = engine
+                self._let_go(name)
+                tell("engine_found", name, f"{engine.kind} is back, at {engine.url}")
 
     def close(self) -> None:
         """Stop looking."""
@@ -180,14 +189,17 @@ class EngineRoster:
         self._crew.remove(name)
 
     @property
-    def _settled_ports(self) -> frozenset[int]:
-        """The ports of the agent itself and of engines, but not where a found one is down."""
-        ports = {
-            urlsplit(engine.url).port
-            for name, engine in self._made_from.items()
-            if name in self._readings or name not in self._found
-        }
-        return frozenset({self._own_port, *(port for port in ports if port is not None)})
+    def _settled(self) -> Settled:
+        """Where the agent itself and engines are, but not where a found one is down."""
+        own, others = {self._own_port}, set()
+        for name, engine in self._made_from.items():
+            if name in self._readings or name not in self._found:
+                port = urlsplit(engine.url).port
+                if isinstance(engine, FoundEngine) and engine.is_elsewhere:
+                    others.add(engine.url)
+                elif port is not None:
+                    own.add(port)
+        return Settled(ports=frozenset(own), urls=frozenset(others))
 
     def _send_scout(self) -> None:
         """Begin to look around, or to look by other settings, or end it."""
@@ -197,8 +209,9 @@ class EngineRoster:
         if wanted:
             self._scout = Scout(
                 every_seconds=self._settings.sampling.discovery_seconds,
+                is_own_network_only=self._settings.sampling.discovery_networks == "own",
                 wants_gpus=self._wants_gpus,
-                skip_ports=self._settled_ports,
+                settled=self._settled,
             )
 
     # --- what they said ------------------------------------------------------------------------------------

@@ -145,9 +145,22 @@ def _engines(there: Surroundings) -> list[str]:
         "# Found now. They are read without being written here; write them to name them, to say which GPUs",
         "# are theirs or what they can sustain, and then no other one is looked for.",
         "#engines:",
-        *(f'#  - {{name: {e.name}, kind: {e.kind}, url: "{e.url}"}}' for e in there.engines),
+        *(f"#  - {_engine(engine)}" for engine in there.engines),
         *(f"# {_one_line(hint)}" for hint in there.hints),
     ]
+
+
+def _engine(engine: FoundEngine) -> str:
+    if engine.is_elsewhere:
+        # Its address here is that of a process, which ends with it.
+        return (
+            f"{{name: {engine.name}, kind: {engine.kind}, url: ...}}  # of another network: publish its port"
+        )
+    return f'{{name: {engine.name}, kind: {engine.kind}, url: "{engine.url}"}}{_where(engine)}'
+
+
+def _where(engine: FoundEngine) -> str:
+    return "" if engine.body is None else f"  # {_one_line(engine.body)}"
 
 
 def _today() -> str:

@@ -14,9 +14,10 @@ from evenwatt.config.engines import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
 from evenwatt.readings.engines.generic import CounterNames
 from evenwatt.readings.family import FamilySource
+from evenwatt.readings.networks import named_network
 from evenwatt.readings.nvml import nvml_available
 
-__all__ = ["Scout", "Sighting", "engine_source", "is_local"]
+__all__ = ["Scout", "Settled", "Sighting", "engine_source", "is_local"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -42,7 +43,7 @@ def is_local(url: str) -> bool:
     is another machine.
     """
     host = urlsplit(url).hostname or ""
-    if host in {"localhost", socket.gethostname()}:
+    if host in {"localhost", socket.gethostname()} or named_network(host) is not None:
         return True
     try:
         address = ipaddress.ip_address(host)
@@ -50,6 +51,13 @@ def is_local(url: str) -> bool:
         return False
     own = {entry.address for addresses in psutil.net_if_addrs().values() for entry in addresses}
     return address.is_loopback or address.is_unspecified or str(address) in own
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What is known and needs no question: ports of the agent's own network, engines in others."""
+
+    ports: frozenset[int]
+    urls: frozenset[str] = frozenset()
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
@@ -62,16 +70,20 @@ class Sighting(Struct, frozen=True, kw_only=True):
 class Scout:
     """Looks around this machine at once and then now and then, in a thread of its own."""
 
-    def __init__(self, *, every_seconds: float, wants_gpus: bool, skip_ports: frozenset[int]) -> None:
+    def __init__(
+        self, *, every_seconds: float, is_own_network_only: bool, wants_gpus: bool, settled: Settled
+    ) -> None:
         """Begin to look.
 
         Args:
             every_seconds: Between two looks.
+            is_own_network_only: Whether other networks of this machine are let alone.
             wants_gpus: Whether to ask the driver for GPUs too; not while the agent has them open itself.
-            skip_ports: Ports that are not asked; may be set anew at any time.
+            settled: Who is not asked; may be set anew at any time.
         """
-        self.skip_ports = skip_ports
+        self.settled = settled
         self._every_seconds = every_seconds
+        self._is_own_network_only = is_own_network_only
         self._wants_gpus = wants_gpus
         self._sightings: queue.SimpleQueue[Sighting] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -92,7 +104,7 @@ class Scout:
         self._closing.set()
 
     def _run(self) -> None:
-        search = EngineSearch()
+        search = EngineSearch(is_own_network_only=self._is_own_network_only)
         while not self._closing.is_set():
             try:
                 self._sightings.put(self._look(search))
@@ -102,4 +114,5 @@ class Scout:
 
     def _look(self, search: EngineSearch) -> Sighting:
         gpus = nvml_available() is None if self._wants_gpus else None
-        return Sighting(engines=search.find(self.skip_ports), gpus=gpus)
+        settled = self.settled
+        return Sighting(engines=search.find(settled.ports, settled.urls), gpus=gpus)

@@ -14,7 +14,6 @@ import pytest
 from captured import CAPTURES
 from engine_process import free_port
 from evenwatt.clock import boot_seconds
-from evenwatt.readings import sockets
 from evenwatt.readings.processes import ListenerLookup, ProcessIdentity, ancestors, is_loopback
 from evenwatt.readings.sockets import ListeningSocket, listening_sockets, parsed_address
 from loopback_servers import page_process
@@ -223,7 +222,7 @@ def test_both_ways_to_list_sockets_agree(address):
         expected = ListeningSocket(parsed_address(address), port_of(sock), inode_of(sock))
 
         assert expected in listening_sockets()
-        assert expected in set(sockets._listed_in_proc())
+        assert expected in set(listening_sockets(os.getpid()))
 
 
 def test_connection_is_no_listening_socket():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from evenwatt.config import Settings
 from evenwatt.errors import SourceError
 from evenwatt.model import EngineReading, GpuReading
-from evenwatt.readings.discovery import find_engines
+from evenwatt.readings.discovery import EngineSearch
 from evenwatt.readings.families import HOW_TO_METER_OLLAMA
 from evenwatt.readings.nvml import NvmlSource
 from evenwatt.service.sources import engine_source
@@ -67,7 +67,15 @@ def _has_no_list(gpu: GpuReading) -> bool:
 
 def engine_findings(settings: Settings) -> Iterator[Finding]:
     """Yield what each engine's page says; engines are looked for where none are named."""
-    engines = find_engines() if settings.engines is None else settings.engines
+    search = EngineSearch(is_own_network_only=settings.sampling.discovery_networks == "own")
+    engines = search.find() if settings.engines is None else settings.engines
+    for text in search.unreachable:
+        yield Finding(
+            link="engines",
+            health=Health.WEAK,
+            text=f"what looks like an engine cannot be asked: {text}",
+            mend="where that is lasting, write `engines:` with an address at which the agent reaches it",
+        )
     for engine in engines:
         source = engine_source(engine, settings.sampling.deadline_seconds)
         try:

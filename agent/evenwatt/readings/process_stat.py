@@ -1,0 +1,28 @@
+"""What /proc/PID/stat says of a process."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["ProcessStat", "process_stat"]
+
+_PROC = Path("/proc")
+
+
+class ProcessStat(NamedTuple):
+    """Its name (cut at 15 characters), its parent, and when it started, in clock ticks since boot."""
+
+    name: str
+    parent: int
+    start_ticks: int
+
+
+def process_stat(pid: int) -> ProcessStat | None:
+    """Return what is said of the process that has a PID now; None where there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name may hold spaces and parentheses; nothing after it does.
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    return ProcessStat(name=head.partition("(")[2], parent=int(fields[1]), start_ticks=int(fields[19]))
