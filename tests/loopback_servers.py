@@ -105,7 +105,14 @@ class PageServer:
 
 @contextmanager
 def page_process(
-    page: Path, *, port: int = 0, comm: str = "", script: Path = _PAGE_SCRIPT, arguments: tuple[str, ...] = ()
+    page: Path,
+    *,
+    port: int = 0,
+    comm: str = "",
+    script: Path = _PAGE_SCRIPT,
+    arguments: tuple[str, ...] = (),
+    within: tuple[str, ...] = (),
+    address: str = "127.0.0.1",
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Serve a file as /metrics from a process of its own, and return the process and its port.
 
@@ -115,8 +122,10 @@ def page_process(
         comm: The name that the process takes; empty: none.
         script: `page_process.py`, maybe under another name.
         arguments: More words of its command line, which it does not look at.
+        address: On which it listens.
+        within: What to put before the command, such as the fixture `other_network`.
     """
-    command = [sys.executable, str(script), *arguments, "--", str(page), str(port), comm]
+    command = [*within, sys.executable, str(script), *arguments, "--", str(page), str(port), comm, address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -1,22 +1,15 @@
 """Fixtures around a fake machine, for test modules that say `pytest_plugins = ["machine_fixtures"]`."""
 
-import ctypes
-import fcntl
-import os
-import socket
-import struct
+import sys
 from pathlib import Path
 
 import pytest
 
 from fake_machine import Machine
 from fake_nvml import build_library
+from other_network import SCRIPT, enter_network, enter_new_network, network_refusal
 
-__all__ = ["machine", "nvml_library", "own_network"]
-
-_CLONE_NEWNET = 0x40000000
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP = 1
+__all__ = ["machine", "nvml_library", "other_network", "own_network"]
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +26,22 @@ def machine(tmp_path, nvml_library):
 
 @pytest.fixture
 def own_network():
-    """A network of the test's own: whatever else runs on this machine cannot be found in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    """A network of the test's own: whatever else runs on this machine cannot be reached in it."""
     with Path("/proc/thread-self/ns/net").open("rb") as before:
-        if libc.unshare(_CLONE_NEWNET):
-            pytest.skip(f"a network of its own cannot be had here: {os.strerror(ctypes.get_errno())}")
         try:
-            with socket.socket() as any_socket:
-                request = struct.pack("16sh22x", b"lo", _IFF_UP)
-                fcntl.ioctl(any_socket, _SIOCSIFFLAGS, request)
+            enter_new_network()
+        except PermissionError as refusal:
+            pytest.skip(f"a network of its own cannot be had here: {refusal.strerror}")
+        try:
             yield
         finally:
-            assert libc.setns(before.fileno(), _CLONE_NEWNET) == 0
+            enter_network(before)
+
+
+@pytest.fixture(scope="session")
+def other_network():
+    """What to put before a command that is to run in a network of its own."""
+    refusal = network_refusal()
+    if refusal is not None:
+        pytest.skip(refusal)
+    return (sys.executable, SCRIPT)

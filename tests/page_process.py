@@ -1,8 +1,9 @@
 """Serves a file as /metrics, or a folder by its paths, and prints its port, then each path asked for.
 
-    python page_process.py [ANYTHING ...] -- FILE PORT NAME
+    python page_process.py [ANYTHING ...] -- FILE PORT NAME [ADDRESS]
 
-It listens on loopback, at any free port if PORT is 0, and takes NAME as its process name if there is one.
+It listens on loopback or ADDRESS, at any free port if PORT is 0, and takes NAME as its process name if there
+is one.
 """
 
 import sys
@@ -26,10 +27,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    file, port, name = sys.argv[sys.argv.index("--") + 1 :]
+    file, port, name, *addresses = sys.argv[sys.argv.index("--") + 1 :]
     page = Path(file)
     if name:
         Path("/proc/self/comm").write_text(name, encoding="ascii")
-    server = HTTPServer(("127.0.0.1", int(port)), _Handler)
+    server = HTTPServer((*(addresses or ["127.0.0.1"]), int(port)), _Handler)
     print(server.server_port, flush=True)
     server.serve_forever(0.02)

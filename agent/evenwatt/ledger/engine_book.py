@@ -19,6 +19,12 @@ from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, GpuReading
 
 __all__ = ["EngineBook"]
 
+_MARKS = ("process", "created", "header")
+"""Signals that only one process in the world has, the kernel's word first.
+
+A start time is not among them: two processes may begin within one tick of a clock.
+"""
+
 
 class EngineBook:
     """Folds the readings of engines; what it has to remember is what their cursors hold."""
@@ -53,18 +59,30 @@ class EngineBook:
         self._rules = rules
 
     def without_twins(self, journal: Journal, readings: Sequence[Reading]) -> list[Reading]:
-        """Leave out an engine whose process was read under another name in this tick: it counts only once."""
-        kept: list[Reading] = []
+        """Leave out an engine whose process was read under another name in this tick: it counts only once.
+
+        Whose process can be seen goes first: of a port that is passed on only the page tells who answers.
+        """
         names: dict[str, str] = {}
-        for reading in readings:
-            if isinstance(reading, EngineReading):
-                process = reading.epoch.signals.get("process")
-                first = reading.engine if process is None else names.setdefault(process, reading.engine)
-                if first != reading.engine:
-                    self._tell_twin(journal, reading.engine, first)
-                    continue
-            kept.append(reading)
-        return [self._without_twin_parts(journal, reading, names) for reading in kept]
+        engines = [reading for reading in readings if isinstance(reading, EngineReading)]
+        twins: dict[str, str] = {}
+        for reading in sorted(engines, key=lambda reading: "process" not in reading.epoch.signals):
+            signals = reading.epoch.signals
+            marks = [signals[name] for name in _MARKS if name in signals]
+            # What the kernel says of a process is not put in doubt by its page.
+            deciding = marks[:1] if "process" in signals else marks
+            first = next((names[mark] for mark in deciding if mark in names), None)
+            if first is not None:
+                twins[reading.engine] = first
+            for mark in marks:
+                names.setdefault(mark, reading.engine)
+        for name, first in twins.items():
+            self._tell_twin(journal, name, first)
+        return [
+            self._without_twin_parts(journal, reading, names)
+            for reading in readings
+            if not isinstance(reading, EngineReading) or reading.engine not in twins
+        ]
 
     def _without_twin_parts(self, journal: Journal, reading: Reading, names: Mapping[str, str]) -> Reading:
         """Leave out a process of an engine that is read as an engine of its own."""

@@ -9,6 +9,7 @@ turns out to be something else gets no more than three requests in its life.
 import http.client
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.adapter import json_of
@@ -17,6 +18,7 @@ from evenwatt.readings.engines import ADAPTERS, fingerprint
 from evenwatt.readings.engines.proxy import counts_itself
 from evenwatt.readings.exposition import checked_page
 from evenwatt.readings.http import Answer, HttpClient
+from evenwatt.readings.process_stat import process_stat
 
 __all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
 
@@ -67,6 +69,10 @@ class _Inquiry(Struct):
         return self.requests >= _MOST_REQUESTS or self.refusals >= _MOST_REFUSALS
 
 
+_INQUIRIES: dict[tuple[int, int, int | None], _Inquiry] = {}
+"""By `Candidate.identity`, what the agent has asked, whichever search it was: a reload begins another one."""
+
+
 class EngineSearch:
     """Looks for engines again and again, and lets alone what turned out to be something else.
 
@@ -81,7 +87,6 @@ class EngineSearch:
     def __init__(self, *, is_own_network_only: bool = False) -> None:
         self._is_own_network_only = is_own_network_only
         self.unreachable: tuple[str, ...] = ()
-        self._inquiries: dict[tuple[int, int, int | None], _Inquiry] = {}
 
     def find(
         self, skip_ports: frozenset[int] = frozenset(), skip_urls: frozenset[str] = frozenset()
@@ -97,79 +102,91 @@ class EngineSearch:
             skip_urls: Engines in other networks that are not asked, as they are known.
         """
         there = candidates(is_own_network_only=self._is_own_network_only)
-        self._inquiries = {each.identity: self._inquiries.get(each.identity, _Inquiry()) for each in there}
+        _forget_the_dead()
         client = HttpClient()
         found: dict[str, FoundEngine] = {}
         unreachable = []
         for each in there:
             is_known = each.url in skip_urls if each.network else each.port in skip_ports
-            if is_known or self._inquiries[each.identity].is_over:
+            if is_known or _inquiry(each).is_over:
                 continue
             try:
-                kind = self._asked_kind(client, each)
+                kind = _asked_kind(client, each)
             except SourceUnavailable as error:
                 if each.kind is not None:
                     unreachable.append(f"{each.kind} of PID {each.pid}: {error}")
                 continue
             if kind is not None:
                 engine = _found(each, kind)
-                found.setdefault(engine.name, engine)
+                if engine.name in found:
+                    # Two networks without a name of their own; one of them is told by its number.
+                    engine = replace(engine, name=f"{engine.name}-{each.network}")
+                found[engine.name] = engine
         client.close()
         self.unreachable = tuple(unreachable)
         return tuple(found.values())
-
-    def _asked_kind(self, client: HttpClient, candidate: Candidate) -> str | None:
-        """Return the kind of engine that answers; None where something else does.
-
-        Raises:
-            SourceUnavailable: Nothing answers, or it is not ready.
-        """
-        inquiry = self._inquiries[candidate.identity]
-        owner = None
-        for path in _paths(candidate.kind):
-            if inquiry.requests >= _MOST_REQUESTS:
-                break
-            try:
-                answer = client.get(candidate.url + path, _DEADLINE_SECONDS)
-                kind = _kind_of_models(answer) if path == _MODELS_PATH else _kind_of_page(answer, candidate)
-            except SourceContractError:
-                inquiry.requests += 1
-                break
-            except SourceUnavailable as error:
-                # Who refuses a connection was asked nothing, and an engine may be slow while it starts.
-                inquiry.requests += int(candidate.kind is None and not _is_refused(error))
-                raise
-            if (
-                answer.status == http.client.SERVICE_UNAVAILABLE
-                and kind is None
-                and candidate.kind is not None
-            ):
-                raise SourceUnavailable(f"{answer.url} is not ready (HTTP {answer.status})")
-            inquiry.requests += 1
-            # A gateway's list of models names those behind it: only its page says what it is itself.
-            if path == _MODELS_PATH and kind != "llamacpp":
-                owner = kind
-            elif kind is not None:
-                return self._believed(candidate, kind)
-            elif answer.status not in {http.client.OK, http.client.NOT_FOUND}:
-                break
-        if owner is not None:
-            return self._believed(candidate, owner)
-        inquiry.refusals += 1
-        return None
-
-    def _believed(self, candidate: Candidate, kind: str) -> str | None:
-        """Return a kind, but not that of an engine whose page our proxy passes on: it is found elsewhere."""
-        if candidate.kind == "proxy" and kind != "proxy":
-            self._inquiries[candidate.identity].refusals += 1
-            return None
-        self._inquiries[candidate.identity] = _Inquiry()
-        return kind
 
 
 def find_engines(skip_ports: frozenset[int] = frozenset()) -> tuple[FoundEngine, ...]:
     """Look once in all networks; see `EngineSearch.find`."""
     return EngineSearch().find(skip_ports)
+
+
+def _inquiry(candidate: Candidate) -> _Inquiry:
+    return _INQUIRIES.setdefault(candidate.identity, _Inquiry())
+
+
+def _forget_the_dead() -> None:
+    for identity in tuple(_INQUIRIES):
+        *_, pid = identity
+        if pid is not None and process_stat(pid) is None:
+            _INQUIRIES.pop(identity, None)
+
+
+def _asked_kind(client: HttpClient, candidate: Candidate) -> str | None:
+    """Return the kind of engine that answers; None where something else does.
+
+    Raises:
+        SourceUnavailable: Nothing answers, or it is not ready.
+    """
+    inquiry = _inquiry(candidate)
+    owner = None
+    for path in _paths(candidate.kind):
+        if inquiry.requests >= _MOST_REQUESTS:
+            break
+        try:
+            answer = client.get(candidate.url + path, _DEADLINE_SECONDS)
+            kind = _kind_of_models(answer) if path == _MODELS_PATH else _kind_of_page(answer, candidate)
+        except SourceContractError:
+            inquiry.requests += 1
+            break
+        except SourceUnavailable as error:
+            # Who refuses a connection was asked nothing, and an engine may be slow while it starts.
+            inquiry.requests += int(candidate.kind is None and not _is_refused(error))
+            raise
+        if answer.status == http.client.SERVICE_UNAVAILABLE and kind is None and candidate.kind is not None:
+            raise SourceUnavailable(f"{answer.url} is not ready (HTTP {answer.status})")
+        inquiry.requests += 1
+        # A gateway's list of models names those behind it: only its page says what it is itself.
+        if path == _MODELS_PATH and kind != "llamacpp":
+            owner = kind
+        elif kind is not None:
+            return _believed(candidate, kind)
+        elif answer.status not in {http.client.OK, http.client.NOT_FOUND}:
+            break
+    if owner is not None:
+        return _believed(candidate, owner)
+    inquiry.refusals += 1
+    return None
+
+
+def _believed(candidate: Candidate, kind: str) -> str | None:
+    """Return a kind, but not that of an engine whose page our proxy passes on: it is found elsewhere."""
+    if candidate.kind == "proxy" and kind != "proxy":
+        _inquiry(candidate).refusals += 1
+        return None
+    _INQUIRIES.pop(candidate.identity, None)
+    return kind
 
 
 def _found(candidate: Candidate, kind: str) -> FoundEngine:

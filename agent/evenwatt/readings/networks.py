@@ -7,6 +7,7 @@ without, by an address of that network, where there is a route to it.
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import socket
@@ -91,9 +92,8 @@ class NetworkHost(Struct, frozen=True, kw_only=True):
             )
         address = _reachable(listening[0])
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-        try:
-            inside = _socket_in(self.pid, family)
-        except PermissionError:
+        inside = _socket_in(self.pid, family)
+        if inside is None:
             return self._connect_from_outside(listening[0], port, timeout_seconds)
         try:
             inside.settimeout(timeout_seconds)
@@ -110,6 +110,7 @@ class NetworkHost(Struct, frozen=True, kw_only=True):
             if not candidate.is_loopback:
                 with contextlib.suppress(OSError):
                     return socket.create_connection((str(candidate), port), timeout_seconds)
+        # Each address that was tried is one that leads nowhere from here.
         raise PermissionError(0, _NOT_ENTERED)
 
     def _is_there(self) -> bool:
@@ -168,17 +169,20 @@ def _reachable(address: Address) -> Address:
     return type(address)("127.0.0.1" if address.version == 4 else "::1")  # noqa: PLR2004
 
 
-def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
+def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket | None:
     """Return a socket made in the network of a process; this thread is in it for that moment only.
 
+    None where that network may not be entered.
+
     Raises:
-        PermissionError: The network may not be entered.
         OSError: The process is gone.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     with (_PROC / "thread-self/ns/net").open("rb") as own, (_PROC / str(pid) / "ns/net").open("rb") as other:
         if libc.setns(other.fileno(), _CLONE_NEWNET):
             number = ctypes.get_errno()
+            if number == errno.EPERM:
+                return None
             raise OSError(number, os.strerror(number))
         try:
             return socket.socket(family, socket.SOCK_STREAM)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from evenwatt import clock
 from evenwatt.config import Settings
-from evenwatt.readings.discovery import find_engines
+from evenwatt.readings.discovery import EngineSearch
 from evenwatt.readings.nvml import NvmlSource, nvml_available, nvml_installed
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import replay_sources
@@ -51,7 +51,8 @@ def real_or_simulated_agent(
     has_gpus = reason is None or nvml_installed()
     named_or_known = settings.engines is not None or is_there(settings.history.path)
     own_port = frozenset({settings.server.listen.port})
-    found = named_or_known or find_engines(own_port)
+    search = EngineSearch(is_own_network_only=settings.sampling.discovery_networks == "own")
+    found = named_or_known or search.find(own_port)
     if reason is not None:
         _log.warning("no GPU is metered: %s", reason)
     if may_simulate and reason is not None and not found:

@@ -212,6 +212,32 @@ def test_one_process_under_two_names_counts_once():
     assert len(books.events("engine_twin")) == 1
 
 
+def test_a_page_at_two_addresses_counts_once_where_its_process_is_seen():
+    """A published port passes on the page of an engine that is read in its own network as well."""
+    books = Books()
+    books.fold(at(0))
+    for second, wrote in ((10, 50), (20, 60)):
+        page = counters(wrote=wrote)
+        published = engine(at(second), page, name="port", signals={"created": "a"}, started=5)
+        seen = engine(at(second), page, signals={"created": "a", "process": "7"}, started=5)
+        books.fold(at(second), published, seen)
+
+    assert (books.tokens("chat"), books.tokens("port")) == ((0, 60), (None, None))
+
+
+def test_two_processes_are_two_whatever_their_pages_say():
+    """The kernel's word is better than a page's."""
+    books = Books()
+    books.fold(at(0))
+    pages = [
+        engine(at(10), counters(wrote=5), name=name, signals={"created": "a", "process": name}, started=5)
+        for name in ("one", "other")
+    ]
+    books.fold(at(10), *pages)
+
+    assert (books.tokens("one"), books.tokens("other")) == ((0, 5), (0, 5))
+
+
 def test_a_restart_lies_between_the_start_of_the_process_and_its_reading(books):
     """What a new process counted is booked where that process ran, not where the old one did."""
     books.fold(at(0), engine(at(0), signals={"start_time": str(START - 900)}))

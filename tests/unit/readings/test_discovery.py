@@ -3,6 +3,9 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +17,21 @@ pytest_plugins = ["llama_fixtures"]
 
 VLLM_FILE = CAPTURES / "vllm" / "single-04-prefix.prom.txt"
 SCRIPT = "page_process.py"
+FORWARD = """
+import socket, sys
+from pathlib import Path
+Path("/proc/self/comm").write_text("socat")
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    print("listening", flush=True)
+    while True:
+        client, _ = server.accept()
+        with client, socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as target:
+            request = client.recv(65536)
+            print(request.split()[1].decode(), flush=True)
+            target.sendall(request)
+            while data := target.recv(65536):
+                client.sendall(data)
+"""
 
 
 @pytest.fixture
@@ -31,6 +49,20 @@ def asked(process):
     """Return the paths that a page process was asked for."""
     process.kill()
     return process.stdout.read().split()
+
+
+@contextmanager
+def forwarding(port, target):
+    """Pass connections on as a forwarder does, from a process of its own, and yield the paths asked for."""
+    paths = []
+    command = [sys.executable, "-c", FORWARD, str(port), str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "listening\n"
+            yield paths
+        finally:
+            process.kill()
+            paths += process.stdout.read().split()
 
 
 def is_free(port):
@@ -65,7 +97,18 @@ def test_command_without_the_page_is_not_believed(vllm_script, tmp_path):
     page.write_text('evenwatt_tokens_total{engine="vllm:x",model="llamacpp:y"} 1\n')
     with page_process(page, script=vllm_script, arguments=("serve",)) as (process, port):
         assert found_at(port) == []
-        assert asked(process) == ["/metrics"]
+        assert asked(process) == ["/metrics", "/v1/models"]
+
+
+def test_vllm_without_statistics_is_found_by_its_models(vllm_script, tmp_path):
+    """An engine that is up but counts nothing is there too; whoever reads it says what is missing."""
+    (tmp_path / "pages" / "v1").mkdir(parents=True)
+    (tmp_path / "pages" / "metrics").write_text("http_requests_total 1\n")
+    (tmp_path / "pages" / "v1" / "models").write_text('{"data": [{"id": "m", "owned_by": "vllm"}]}')
+    with page_process(tmp_path / "pages", script=vllm_script, arguments=("serve",)) as (_, port):
+        (engine,) = found_at(port)
+
+    assert engine.kind == "vllm"
 
 
 def test_other_processes_are_not_asked():
@@ -92,11 +135,23 @@ def test_forwarder_on_a_hint_port_is_asked():
 
 
 @pytest.mark.skipif(not is_free(8080), reason="port 8080 is in use on this machine")
-def test_known_process_on_a_hint_port_is_not_asked():
-    """A port is only a hint: a process that is known to be something else is left alone."""
+def test_unknown_program_on_a_hint_port_is_believed_by_its_page():
+    """An engine inside a program of somebody's own is found where engines usually listen."""
     with page_process(VLLM_FILE, port=8080) as (process, _):
-        assert found_at(8080) == []
-        assert asked(process) == []
+        (engine,) = found_at(8080)
+
+        assert (engine.name, engine.pid) == ("vllm-8080", process.pid)
+        assert asked(process) == ["/v1/models", "/metrics"]
+
+
+@pytest.mark.skipif(not is_free(8080), reason="port 8080 is in use on this machine")
+def test_llamacpp_behind_a_forwarder_is_not_asked_for_its_page(llama_server):
+    """Some builds wake for their page, so that what can sleep is known by the answer before it."""
+    with forwarding(8080, llama_server.port) as paths:
+        (engine,) = found_at(8080)
+
+    assert engine.kind == "llamacpp"
+    assert paths == ["/v1/models"]
 
 
 def test_silent_machine_has_no_engine_of_this_process():
