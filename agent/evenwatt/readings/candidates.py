@@ -80,8 +80,8 @@ def candidates(*, is_own_network_only: bool = False) -> tuple[Candidate, ...]:
 
     By their command line in all networks of the machine; and by their port in the agent's own, where also the
     ones without a socket to be seen are asked: a container's port may be forwarded by the packet filter.
-    The servers that Ollama, llama-swap and a llama-server router start are not among them: their ports last only
-    as long as a model stays loaded.
+    The servers that Ollama, llama-swap and a llama-server router start are not among them: their ports last
+    only as long as a model stays loaded.
     """
     networks = () if is_own_network_only else other_networks()
     forwarded: set[tuple[int, int]] = set()

@@ -7,6 +7,9 @@ turns out to be something else gets no more than three requests in its life.
 """
 
 import http.client
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,16 +18,20 @@ from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.adapter import json_of
 from evenwatt.readings.candidates import Candidate, candidates, command_kind
 from evenwatt.readings.engines import ADAPTERS, fingerprint
-from evenwatt.readings.engines.proxy import counts_itself
-from evenwatt.readings.exposition import checked_page
+from evenwatt.readings.engines.proxy import PROXY, counts_itself
+from evenwatt.readings.exposition import checked_page, parse_samples
+from evenwatt.readings.families import OLLAMA_ROOT, has_open_pages
 from evenwatt.readings.http import Answer, HttpClient
 from evenwatt.readings.process_stat import process_stat
+from evenwatt.readings.sleep import facts_in
 
 __all__ = ["EngineSearch", "FoundEngine", "command_kind", "find_engines"]
 
 _LLAMACPP_SERVER_HEADER = "llama.cpp"
-_HEALTH_PATH = "/health"
-"""Every llama-server answers it, also one that sleeps or asks for a key; some builds wake for their page."""
+_UNDISTURBED: Mapping[str, str] = MappingProxyType(
+    {"llamacpp": "/props", "ollama": "/", "llama_swap": "/running"}
+)
+"""By kind, where a program is asked instead of at its page: the page may wake a model, or not exist."""
 _MODELS_PATH = "/v1/models"
 _UNKNOWN_PATHS = (_MODELS_PATH, "/metrics", "/v1/metrics")
 """Where a program is asked that is not known by its command line; the first asks no sleeper to wake."""
@@ -46,6 +53,7 @@ class FoundEngine(Struct, frozen=True, kw_only=True):
         kind: As `EngineSource` takes it.
         url: As `EngineSource` takes it.
         pid: None where the process that listens cannot be seen.
+        stands_before: Where the engine is that a proxy of ours stands before.
         is_elsewhere: It listens in another network than the agent's own, where its port says nothing here.
         body: The container or service that it runs in.
     """
@@ -54,6 +62,7 @@ class FoundEngine(Struct, frozen=True, kw_only=True):
     kind: str
     url: str
     pid: int | None
+    stands_before: str | None = None
     is_elsewhere: bool = False
     body: str | None = None
 
@@ -111,20 +120,19 @@ class EngineSearch:
             if is_known or _inquiry(each).is_over:
                 continue
             try:
-                kind = _asked_kind(client, each)
+                engine = _asked(client, each)
             except SourceUnavailable as error:
                 if each.kind is not None:
                     unreachable.append(f"{each.kind} of PID {each.pid}: {error}")
                 continue
-            if kind is not None:
-                engine = _found(each, kind)
+            if engine is not None:
                 if engine.name in found:
                     # Two networks without a name of their own; one of them is told by its number.
                     engine = replace(engine, name=f"{engine.name}-{each.network}")
                 found[engine.name] = engine
         client.close()
         self.unreachable = tuple(unreachable)
-        return tuple(found.values())
+        return tuple(e for e in found.values() if not _is_counted_by_proxy(e, found.values()))
 
 
 def find_engines(skip_ports: frozenset[int] = frozenset()) -> tuple[FoundEngine, ...]:
@@ -143,8 +151,8 @@ def _forget_the_dead() -> None:
             _INQUIRIES.pop(identity, None)
 
 
-def _asked_kind(client: HttpClient, candidate: Candidate) -> str | None:
-    """Return the kind of engine that answers; None where something else does.
+def _asked(client: HttpClient, candidate: Candidate) -> FoundEngine | None:
+    """Return the engine that answers; None where something else does.
 
     Raises:
         SourceUnavailable: Nothing answers, or it is not ready.
@@ -156,7 +164,7 @@ def _asked_kind(client: HttpClient, candidate: Candidate) -> str | None:
             break
         try:
             answer = client.get(candidate.url + path, _DEADLINE_SECONDS)
-            kind = _kind_of_models(answer) if path == _MODELS_PATH else _kind_of_page(answer, candidate)
+            kind = _TELLING[path](answer) if path in _TELLING else _kind_of_page(answer, candidate)
         except SourceContractError:
             inquiry.requests += 1
             break
@@ -171,41 +179,45 @@ def _asked_kind(client: HttpClient, candidate: Candidate) -> str | None:
         if path == _MODELS_PATH and kind != "llamacpp":
             owner = kind
         elif kind is not None:
-            return _believed(candidate, kind)
+            return _believed(candidate, kind, answer)
         elif answer.status not in {http.client.OK, http.client.NOT_FOUND}:
             break
     if owner is not None:
-        return _believed(candidate, owner)
+        return _believed(candidate, owner, answer)
     inquiry.refusals += 1
     return None
 
 
-def _believed(candidate: Candidate, kind: str) -> str | None:
-    """Return a kind, but not that of an engine whose page our proxy passes on: it is found elsewhere."""
+def _believed(candidate: Candidate, kind: str, answer: Answer) -> FoundEngine | None:
+    """Return an engine, but not one whose page a proxy of ours passes on: it is found where it is."""
     if candidate.kind == "proxy" and kind != "proxy":
         _inquiry(candidate).refusals += 1
         return None
     _INQUIRIES.pop(candidate.identity, None)
-    return kind
-
-
-def _found(candidate: Candidate, kind: str) -> FoundEngine:
-    name = "-".join(filter(None, (kind, candidate.place, str(candidate.port))))
     return FoundEngine(
-        name=name,
+        name="-".join(filter(None, (kind, candidate.place, str(candidate.port)))),
         kind=kind,
         url=candidate.url,
         pid=candidate.pid,
+        stands_before=PROXY.engine_url(parse_samples(answer.body, PROXY.wanted)) if kind == "proxy" else None,
         is_elsewhere=candidate.network != 0,
         body=candidate.body,
     )
 
 
+def _is_counted_by_proxy(engine: FoundEngine, found: Iterable[FoundEngine]) -> bool:
+    """Return whether an Ollama without pages is counted by a proxy that stands before it."""
+    if engine.kind != "ollama" or engine.pid is None or has_open_pages(engine.pid) is not False:
+        return False
+    return any(urlsplit(other.stands_before or "").port == urlsplit(engine.url).port for other in found)
+
+
 def _paths(kind: str | None) -> tuple[str, ...]:
+    """Return where a program is asked, in this order."""
     if kind is None:
         return _UNKNOWN_PATHS
-    if kind == "llamacpp":
-        return (_HEALTH_PATH,)
+    if kind in _UNDISTURBED:
+        return (_UNDISTURBED[kind],)
     return (ADAPTERS[kind].path, *((_MODELS_PATH,) if kind in _OWNERS.values() else ()))
 
 
@@ -225,7 +237,7 @@ def _kind_of_page(answer: Answer, candidate: Candidate) -> str | None:
     return candidate.kind if is_without_page else None
 
 
-def _kind_of_models(answer: Answer) -> str | None:
+def _told_by_models(answer: Answer) -> str | None:
     """Return the kind of engine whose list of models an answer is, or None."""
     if answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER:
         return "llamacpp"
@@ -233,6 +245,31 @@ def _kind_of_models(answer: Answer) -> str | None:
         case {"data": [{"owned_by": str(owner)}, *_]}:
             return _OWNERS.get(owner)
     return None
+
+
+def _told_by_props(answer: Answer) -> str | None:
+    is_server = answer.headers.get("Server") == _LLAMACPP_SERVER_HEADER
+    return "llamacpp" if is_server or facts_in(answer.body) is not None else None
+
+
+def _told_by_root(answer: Answer) -> str | None:
+    return "ollama" if answer.status == http.client.OK and answer.body.strip() == OLLAMA_ROOT else None
+
+
+def _told_by_running(answer: Answer) -> str | None:
+    listed = json_of(answer.body)
+    return "llama_swap" if isinstance(listed, dict) and "running" in listed else None
+
+
+_TELLING: Mapping[str, Callable[[Answer], str | None]] = MappingProxyType(
+    {
+        _MODELS_PATH: _told_by_models,
+        "/props": _told_by_props,
+        "/": _told_by_root,
+        "/running": _told_by_running,
+    }
+)
+"""What says of itself what it is elsewhere than on its page."""
 
 
 def _is_refused(error: BaseException) -> bool:
