@@ -46,6 +46,7 @@ _EngineKind = Literal[
     "triton",
     "vllm",
 ]
+_Role = Literal["prefill", "decode"]
 _InputMeaning = Literal["logical", "computed"]
 
 EngineName = Annotated[
@@ -94,6 +95,7 @@ class Engine(Section):
     Attributes:
         gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
         counters: For kind `generic`, and for no other.
+        role: Of a server that does only one of the two; None: as it says itself, else both.
         in_totals: Whether its tokens are added up; None: yes, but for a gateway beside other engines. Of a
             chain that counts the same tokens twice one has to be left out.
         capacity_tokens_per_second: What it sustains at the usual mix; None: calibrated or learned.
@@ -107,6 +109,7 @@ class Engine(Section):
     kind: EngineKind = "auto"
     counters: CounterNames | None = None
     gpus: tuple[Gpu, ...] | None = None
+    role: Annotated[_Role, one_of(*get_args(_Role))] | None = None
     in_totals: Flag | None = None
     capacity_tokens_per_second: _TokenRate | None = None
     prefill_tokens_per_second: _TokenRate | None = None

@@ -84,6 +84,8 @@ class Adapter(Struct, frozen=True, kw_only=True):
         counts_late: Output is counted when a request ends, however long it took.
         clients: The same counters by client, where the page tells clients apart.
         engine_url: Where the engine is that the page is about, where another process serves the page.
+        roles: Of an engine that prefills and decodes in two servers, by the part that one of them plays, how
+            its samples are translated, so that each prompt and each answer counts once over both.
         is_gateway: It passes requests on to engines that count the same tokens.
         may_sleep: Its model may sleep, and some versions wake it to answer for their page.
     """
@@ -105,6 +107,9 @@ class Adapter(Struct, frozen=True, kw_only=True):
         default=lambda _samples: None
     )
     engine_url: Callable[[Sequence[Sample]], str | None] = field(default=lambda _samples: None)
+    roles: Mapping[str, Callable[[Sequence[Sample], str], tuple[ModelCounters, ...]]] = field(
+        default_factory=dict
+    )
     is_gateway: bool = False
     may_sleep: bool = False
 

@@ -14,7 +14,7 @@ from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.model import DEFAULT_MODEL, EnginePart, EngineReading, Epoch, Moment
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
-from evenwatt.readings.engine_body import EngineBody, engine_body
+from evenwatt.readings.engine_body import EngineBody, engine_body, role_of
 from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
 from evenwatt.readings.engines.generic import CounterNames, generic_adapter
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
@@ -73,6 +73,8 @@ class EngineSource:
 
     Attributes:
         base_url: Its address, without /metrics.
+        role: `prefill` or `decode`, of an engine that does the two in two servers; None: as its command line
+            says, and both where it does not.
     """
 
     sample_seconds = None
@@ -99,6 +101,8 @@ class EngineSource:
         self._served: tuple[Mapping[str, str], str] | None = None
         self._body: tuple[ProcessIdentity, EngineBody] | None = None
         self._part = part
+        self.role: str | None = None
+        self._told_role: tuple[Listener | None, str | None] | None = None
         self._guard = SleepGuard(self._facts, is_looked_at_often=part is not None)
         self._last: tuple[Listener | None, EngineReading] | None = None
 
@@ -219,7 +223,8 @@ class EngineSource:
         epoch = self._epoch(adapter.signals(samples, answer.headers), listener, moment)
         served_name = self._served_name(adapter, epoch.signals, ends_boot_seconds)
         with self._address_in_errors():
-            models = adapter.models(samples, served_name)
+            translate = adapter.roles.get(self._role_of(listener) or "", adapter.models)
+            models = translate(samples, served_name)
             refuse_sums_too_large(models)
         own = self._engine_body(adapter.engine_url(samples), listener)
         return EngineReading(
@@ -236,6 +241,14 @@ class EngineSource:
             body=None if own is None else own.body,
             visible_gpus=None if own is None else own.visible_gpus,
         )
+
+    def _role_of(self, listener: Listener | None) -> str | None:
+        """Return which part of a divided engine it plays; looked up once for each life of its process."""
+        if self.role is not None or listener is None:
+            return self.role
+        if self._told_role is None or self._told_role[0] != listener:
+            self._told_role = (listener, role_of(_pid(listener)))
+        return self._told_role[1]
 
     def _engine_body(self, engine_url: str | None, listener: Listener | None) -> EngineBody | None:
         """Return what GPUs are traced to: the engine's processes, also where a proxy serves its page."""

@@ -4,6 +4,7 @@ All of it is out of /proc, once for each life of the process and as soon as it i
 itself a title writes over its own environment.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -12,12 +13,14 @@ from msgspec import Struct
 from evenwatt.model import VisibleGpus
 from evenwatt.readings.processes import ancestors, body
 
-__all__ = ["EngineBody", "engine_body", "visible_gpus"]
+__all__ = ["EngineBody", "engine_body", "role_of", "visible_gpus"]
 
 _PROC = Path("/proc")
 _LAUNCHERS = frozenset({"text-generation-launcher", "mpirun", "mpiexec", "orterun", "prterun"})
 """Programs that start the process that listens, and beside it those that compute."""
 _MOST_WORDS = 64
+_KV_ROLE = re.compile(rb"kv_role[\"':=\s\0]*kv_(producer|consumer)\b")
+_ROLES = {b"producer": "prefill", b"consumer": "decode"}
 
 
 class EngineBody(Struct, frozen=True, kw_only=True):
@@ -48,6 +51,19 @@ def engine_body(listener_pid: int) -> EngineBody:
     return EngineBody(
         pid=pid, body=body(listener_pid), visible_gpus=None if told is None else visible_gpus(told)
     )
+
+
+def role_of(pid: int | None) -> str | None:
+    """Return whether a vLLM server was told to prefill or to decode only; None where not, or not told.
+
+    Its --kv-transfer-config says so, but for connectors whose servers may each do both.
+    """
+    try:
+        command = b"" if pid is None else (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return None
+    found = _KV_ROLE.search(command)
+    return None if found is None else _ROLES[found[1]]
 
 
 def visible_gpus(environment: Mapping[str, str]) -> VisibleGpus | None:

@@ -32,6 +32,7 @@ class FamilySource:
         counters: The names of the counters of an engine of another kind, in place of `kind`.
         deadline_seconds: What one reading may take, everything included.
         api_key: Sent as a bearer token.
+        role: As `EngineSource` takes it.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class FamilySource:
         counters: CounterNames | None = None,
         deadline_seconds: float = 5.0,
         api_key: str | None = None,
+        role: str | None = None,
     ) -> None:
         self.name = name
         self._engine = EngineSource(
@@ -53,6 +55,7 @@ class FamilySource:
             deadline_seconds=deadline_seconds,
             api_key=api_key,
         )
+        self._engine.role = role
         self._client = HttpClient(api_key)
         self._deadline_seconds = deadline_seconds
         self._api_key = api_key

@@ -32,6 +32,7 @@ def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> Fami
         kind=None if engine.kind in {"auto", "generic"} else engine.kind,
         counters=None if counters is None else CounterNames(**counters.model_dump()),
         deadline_seconds=deadline_seconds,
+        role=engine.role if isinstance(engine, Engine) else None,
         api_key=None if api_key is None else api_key.get_secret_value(),
     )
 

@@ -14,6 +14,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from evenwatt.model import DEFAULT_MODEL, ModelCounters
 from evenwatt.readings.adapter import (
     Adapter,
@@ -94,6 +96,31 @@ def _input_tokens(counters: Sequence[Sample]) -> tuple[int | None, int | None]:
     return (None, None) if prompt is None else disjoint_input(prompt, cached, is_logical=True)
 
 
+def _prefill_models(samples: Sequence[Sample], served_name: str) -> tuple[ModelCounters, ...]:
+    """Return what a server that only prefills adds: the prompts.
+
+    It also samples one token for each, which is thrown away, and counts the request, which the other one
+    finishes.
+    """
+    return tuple(
+        replace(model, output_tokens=0, requests={}, decode_seconds=None)
+        for model in _models(samples, served_name)
+    )
+
+
+def _decode_models(samples: Sequence[Sample], served_name: str) -> tuple[ModelCounters, ...]:
+    """Return what a server that only decodes adds: answers, and what it had to compute of prompts itself.
+
+    Prompts whose KV it was handed were counted where they were computed. Without the counter by source
+    nobody knows which those are not, and older versions took the handed ones for computed.
+    """
+    by_source = any(sample.name == _PROMPT_BY_SOURCE for sample in samples)
+    return tuple(
+        replace(model, input_tokens=model.input_tokens if by_source else 0, cached_input_tokens=0)
+        for model in _models(samples, served_name)
+    )
+
+
 def _signals(samples: Sequence[Sample], _headers: Mapping[str, str]) -> dict[str, str]:
     """Return the start of the process, and the age of its oldest token counter.
 
@@ -125,6 +152,7 @@ VLLM = Adapter(
         "is up but unmetered: its page has no `vllm:` series. Start vLLM without --disable-log-stats, and "
         "check that this is the port of its API"
     ),
+    roles={"prefill": _prefill_models, "decode": _decode_models},
     counted="input, cached input too, at the first output token of a request, output at each step",
 )
 """vLLM from V0 on, with one or several API processes, and with its Rust frontend."""

@@ -1,0 +1,101 @@
+"""A llama-server is only asked where that wakes nothing: what it says of itself, and what the kernel sees."""
+
+import json
+import time
+
+import pytest
+
+from evenwatt.clock import boot_seconds
+from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
+from evenwatt.readings.threadwork import ThreadWork
+from load import mixed_requests, send
+
+pytest_plugins = ["llama_fixtures"]
+
+OLD = ServerFacts(is_sleeping=False)
+
+
+def guard(facts):
+    """Return a guard of a server elsewhere, of which the kernel tells nothing."""
+    return SleepGuard(lambda _: facts[-1])
+
+
+def asks(of):
+    """Return whether the page may be asked for now."""
+    return of.may_ask("process", None, boot_seconds() + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "facts"),
+    [
+        ({"build_info": "b11434-0123abc", "is_sleeping": True}, ServerFacts(is_sleeping=True, build=11_434)),
+        ({"build_info": "b1-7e4c0a9", "is_sleeping": False}, ServerFacts(is_sleeping=False)),
+        ({"total_slots": 4}, ServerFacts()),
+        ({"role": "router", "build_info": "b1-7e4c0a9"}, ServerFacts(is_router=True)),
+        ({"is_sleeping": "yes", "total_slots": 1}, ServerFacts()),
+        ({"model": "x"}, None),
+        ([], None),
+        ("text", None),
+    ],
+)
+def test_facts_of_a_server(said, facts):
+    """Anything else than an answer of /props says nothing."""
+    assert facts_in(json.dumps(said).encode()) == facts
+
+
+@pytest.mark.parametrize("facts", [None, ServerFacts(), ServerFacts(is_sleeping=True, build=11_434)])
+def test_a_server_whose_page_disturbs_nobody_is_always_asked(facts):
+    """Other engines, builds without sleep, and builds whose page answers from a copy."""
+    one = guard([facts])
+
+    assert asks(one)
+    for _ in range(3):
+        one.note(is_at_work=False)
+        assert asks(one)
+
+
+def test_a_server_that_sleeps_is_not_asked_until_it_is_awake():
+    """Neither at first nor later."""
+    facts = [ServerFacts(is_sleeping=True)]
+    one = guard(facts)
+
+    assert not asks(one)
+    assert not asks(one)
+    facts.append(OLD)
+    assert asks(one)
+
+
+def test_a_server_of_which_nobody_tells_is_asked_ever_more_seldom():
+    """Once its page stands still, it gets the time to fall asleep; work brings it back."""
+    one = guard([OLD])
+    assert asks(one)
+    one.note(is_at_work=True)
+    assert asks(one)
+    one.note(is_at_work=False)
+    assert not asks(one)
+    one.note(is_at_work=True)
+    assert asks(one)
+
+
+def test_work_of_a_real_server_is_seen_and_its_idling_is_not(llama_server):
+    """A request of a model of 600,000 parameters shows; half a second of idling and its own page do not."""
+    work = ThreadWork()
+    llama_server.counters_when_idle()
+    for _ in range(3):
+        work.mark(llama_server.pid)
+        time.sleep(0.5)
+        llama_server.counters()
+        assert work.has_worked(llama_server.pid) is False
+
+        send(llama_server.url, llama_server.alias, mixed_requests(1, seed=3))
+        assert work.has_worked(llama_server.pid) is True
+
+
+def test_work_of_nobody_is_not_known():
+    """A process that was not marked, or is gone, has no answer."""
+    work = ThreadWork()
+    work.mark(None)
+    assert work.has_worked(None) is None
+    work.mark(2**22 + 1)
+    assert work.has_worked(2**22 + 1) is None
+    assert work.has_worked(1) is None
