@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from aiohttp import web
-
 from evenwatt.proxy.asking import Asked, asked_for_usage
+from evenwatt.proxy.client_connection import ClientRequest
 from evenwatt.proxy.scanner import ObjectScanner
 
 __all__ = ["Holding", "RequestBody"]
@@ -32,9 +31,9 @@ class RequestBody:
     """
 
     def __init__(
-        self, request: web.Request, scanner: ObjectScanner | None = None, holding: "Holding | None" = None
+        self, request: ClientRequest, scanner: ObjectScanner | None = None, holding: "Holding | None" = None
     ) -> None:
-        self.has_any = request.can_read_body
+        self.has_any = request.has_body
         self.asked: Asked | None = None
         self._request = request
         self._scanner = scanner
@@ -48,7 +47,8 @@ class RequestBody:
 
         A body that is too long to be held, compressed, a form or no JSON object goes on as it is.
         """
-        is_form = self._request.content_type.startswith("multipart/")  # sound to be transcribed, for one
+        content_type = self._request.headers.get("Content-Type", "")
+        is_form = content_type.lower().startswith("multipart/")  # sound to be transcribed, for one
         if not self.has_any or is_form or "Content-Encoding" in self._request.headers:
             return
         if not await self._held_whole():
@@ -88,15 +88,14 @@ class RequestBody:
         return True
 
     async def _next(self) -> bytes:
-        content = self._request.content
-        piece = content.read_nowait() if content.total_bytes and not content.at_eof() else b""
-        if not piece and not content.at_eof():
+        if self._request.has_more:
+            piece = await self._request.piece()
+        else:
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    piece = await content.readany()
+                    piece = await self._request.piece()
             except TimeoutError:
-                if self._request.transport is not None:
-                    self._request.transport.close()
+                self._request.connection.close()
                 raise ConnectionResetError("the client does not send the rest of its request") from None
         if piece and self._scanner is not None:
             self._scanner.feed(piece)
@@ -114,7 +113,7 @@ class Holding:
         self.all_bytes = 0
 
     @contextmanager
-    def body_of(self, request: web.Request, scanner: ObjectScanner) -> Iterator[RequestBody]:
+    def body_of(self, request: ClientRequest, scanner: ObjectScanner) -> Iterator[RequestBody]:
         """Give the body of a request; what it held is let go of at the end."""
         body = RequestBody(request, scanner, self)
         try:

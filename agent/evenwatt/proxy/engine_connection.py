@@ -49,6 +49,11 @@ class EngineAnswer:
         """
         return await self._source.read()
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `read` would return at once."""
+        return self._source.has_more
+
     def close(self) -> None:
         """Let go of the connection: back to the others where the answer was read to its end, else cut."""
         self._source.release()
@@ -94,6 +99,11 @@ class EngineConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether another exchange can be begun on it."""
         return not self._is_closed and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `read` would return at once."""
+        return bool(self._pieces) or self._is_complete
 
     async def exchanged(
         self, head: bytes, body: AsyncIterator[bytes] | None, *, is_head: bool, is_chunked: bool

@@ -1,65 +1,30 @@
 """Passes requests on and answers back, byte for byte as they come, while the account of each is kept."""
 
 import asyncio
-from typing import Final
 
-from aiohttp import web
 from multidict import CIMultiDict
 
 from evenwatt.errors import EngineBroke, EngineUnreachable
 from evenwatt.proxy.apis import OPENAI, Api, api_of
 from evenwatt.proxy.asking import Asked
 from evenwatt.proxy.bodies import Holding, RequestBody
+from evenwatt.proxy.client_connection import ClientRequest
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.engine import EngineQuestion
 from evenwatt.proxy.engine_connection import EngineAnswer
 from evenwatt.proxy.exchange import Books, Exchange, user_in
-from evenwatt.proxy.headers import end_to_end, is_websocket, target_of
+from evenwatt.proxy.headers import end_to_end, target_of
 from evenwatt.proxy.hiding import hider_for
 from evenwatt.proxy.settings import ProxySettings
 from evenwatt.proxy.tunnel import tunnelled
 from evenwatt.proxy.upstream import Upstream
 
-__all__ = ["Forwarder", "leave_out_added_headers"]
+__all__ = ["Forwarder"]
 
 _COMMIT_SECONDS = 1.0
 """How long the end of an answer waits for its account to be on the disk."""
-_ABSENT_UNLESS_SENT: Final = ("Server", "Date", "Content-Type")
-"""What aiohttp would add by itself."""
 
 _BAD_REQUEST, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 400, 502, 504
-
-
-class Relayed(web.StreamResponse):
-    """An answer with the engine's headers and no others, and with its trailers."""
-
-    def __init__(self, answer: EngineAnswer) -> None:
-        super().__init__(status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers))
-        self.not_sent = tuple(name for name in _ABSENT_UNLESS_SENT if name not in answer.headers)
-        self._engine_answer = answer
-        self._has_ended = False
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """End the answer as the engine ended it."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        trailers, request = self._engine_answer.trailers, self._req
-        if not trailers or "Transfer-Encoding" not in self.headers or request is None:
-            await super().write_eof(data)
-            return
-        if data:
-            await self.write(data)
-        if request.transport is not None:  # aiohttp ends a body without trailers
-            lines = [b"0", *(name + b": " + value for name, value in trailers), b"", b""]
-            request.transport.write(b"\r\n".join(lines))
-
-
-async def leave_out_added_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Take out what aiohttp adds, before the head is sent."""
-    if isinstance(response, Relayed):
-        for name in response.not_sent:
-            response.headers.popall(name, None)
 
 
 class Forwarder:
@@ -79,33 +44,39 @@ class Forwarder:
         self._engine = EngineQuestion(upstream, books, settings.engine)
         self._holding = Holding()
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: ClientRequest) -> None:
         """Answer a request with the engine's answer.
 
         Raises:
             ConnectionError: One of the two sides has gone, so that the answer has no end.
         """
-        target = target_of(request.raw_path)
+        target = target_of(request.target)
         if target is None or request.method == "CONNECT":
-            return _refusal(_BAD_REQUEST, "expected the path of something that an engine does")
-        if is_websocket(request.headers):
+            request.is_last = True
+            await request.connection.answer(
+                request, _BAD_REQUEST, "expected the path of something that an engine does"
+            )
+            return
+        if request.is_websocket:
             self._books.observations.tunnels += 1
             try:
-                return await tunnelled(request, target, self._upstream, self._headers(request))
+                await tunnelled(request, target, self._upstream, self._headers(request))
             except EngineUnreachable as error:
-                return self._unreached(error)
+                await self._unreached(request, error)
+            return
         api = api_of(request.method, target.partition("?")[0])
         if api is None:
             self._books.observations.passed += 1
-            return await self._forwarded(request, target, RequestBody(request))
+            await self._forwarded(request, target, RequestBody(request))
+            return
         await self._engine.answered()
-        return await self._counted(request, target, api)
+        await self._counted(request, target, api)
 
     async def learn_engine(self) -> None:
         """Ask the engine what it is before the first request needs to know."""
         await self._engine.answered()
 
-    async def _counted(self, request: web.Request, target: str, api: Api) -> web.StreamResponse:
+    async def _counted(self, request: ClientRequest, target: str, api: Api) -> None:
         exchange = Exchange(
             api, self._books, lambda asked: self.namer.name(request.headers, request.remote, user_in(asked))
         )
@@ -113,7 +84,7 @@ class Forwarder:
             with self._holding.body_of(request, exchange.asked) as body:
                 if api is OPENAI and self.settings.asks_for_usage and not self._books.engine.has_own_account:
                     await body.ask_for_usage(running=self._books.engine.can_tell_running_usage)
-                return await self._forwarded(request, target, body, exchange)
+                await self._forwarded(request, target, body, exchange)
         except (asyncio.CancelledError, ConnectionError):
             exchange.aborted()  # unless it was booked already
             raise
@@ -124,8 +95,8 @@ class Forwarder:
     # --- the way there -------------------------------------------------------------------------------------
 
     async def _forwarded(
-        self, request: web.Request, target: str, body: RequestBody, exchange: Exchange | None = None
-    ) -> web.StreamResponse:
+        self, request: ClientRequest, target: str, body: RequestBody, exchange: Exchange | None = None
+    ) -> None:
         headers = self._headers(request)
         if body.asked is not None and "Accept-Encoding" in headers:
             headers["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"] else "identity"
@@ -135,21 +106,24 @@ class Forwarder:
         except EngineUnreachable as error:
             if exchange is not None:
                 exchange.failed(was_reached=False)
-            return self._unreached(error)
+            await self._unreached(request, error)
+            return
         except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
-            return _refusal(_BAD_GATEWAY, str(error))
+            await request.connection.answer(request, _BAD_GATEWAY, str(error))
+            return
         try:
-            return await self._relayed(request, answer, exchange, body.asked)
+            await self._relayed(request, answer, exchange, body.asked)
         finally:
             answer.close()
 
-    def _unreached(self, error: EngineUnreachable) -> web.Response:
+    async def _unreached(self, request: ClientRequest, error: EngineUnreachable) -> None:
         self._engine.forget()
-        return _refusal(_GATEWAY_TIMEOUT if error.is_late else _BAD_GATEWAY, str(error))
+        status = _GATEWAY_TIMEOUT if error.is_late else _BAD_GATEWAY
+        await request.connection.answer(request, status, str(error))
 
-    def _headers(self, request: web.Request) -> CIMultiDict[str]:
+    def _headers(self, request: ClientRequest) -> CIMultiDict[str]:
         headers = end_to_end(request.headers)
         headers.popall("Expect", None)  # answered here, as the body is on its way
         if not self.settings.keeps_host or "Host" not in headers:
@@ -160,33 +134,34 @@ class Forwarder:
 
     async def _relayed(
         self,
-        request: web.Request,
+        request: ClientRequest,
         answer: EngineAnswer,
         exchange: Exchange | None,
         asked: Asked | None,
-    ) -> web.StreamResponse:
+    ) -> None:
         content_type = answer.headers.get("Content-Type", "")
         encoding = answer.headers.get("Content-Encoding", "")
         if exchange is not None:
             exchange.answered(answer.status, content_type, encoding)
         hider = None if asked is None else hider_for(content_type, encoding, running=asked.is_running)
-        response = Relayed(answer)
-        await response.prepare(request)
+        client = request.connection
+        client.begin(
+            request, answer.status, answer.reason, end_to_end(answer.headers), now=not answer.has_more
+        )
         try:
             while piece := await answer.read():
                 if exchange is not None and exchange.feed(piece):
                     await _written(exchange)
                 shown = piece if hider is None else hider.feed(piece)
                 if shown:
-                    await response.write(shown)
+                    await client.write(shown)
         except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
             raise ConnectionResetError(str(error)) from error
         if exchange is not None:
             await _written(exchange)
-        await response.write_eof(b"" if hider is None else hider.end())
-        return response
+        await client.end(b"" if hider is None else hider.end(), answer.trailers)
 
 
 async def _written(exchange: Exchange) -> None:
@@ -194,7 +169,3 @@ async def _written(exchange: Exchange) -> None:
     written = exchange.completed()
     if written is not None and not written.done():
         await asyncio.wait({written}, timeout=_COMMIT_SECONDS)
-
-
-def _refusal(status: int, text: str) -> web.Response:
-    return web.json_response({"error": f"evenwatt proxy: {text}"}, status=status)

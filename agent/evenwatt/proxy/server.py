@@ -7,30 +7,29 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import disable_created_metrics
 
 from evenwatt.errors import EvenwattError
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.exchange import Books
 from evenwatt.proxy.facts import UNKNOWN_ENGINE
-from evenwatt.proxy.forwarding import Forwarder, leave_out_added_headers
+from evenwatt.proxy.forwarding import Forwarder
+from evenwatt.proxy.listening import Listener, address_error
 from evenwatt.proxy.observations import Observations
 from evenwatt.proxy.page import PAGE_TYPE, Page
 from evenwatt.proxy.settings import ProxySettings
 from evenwatt.proxy.state import StateFolder
 from evenwatt.proxy.totals import Totals
-from evenwatt.proxy.upstream import MOST_FIELD_BYTES, MOST_HEADERS, Upstream
+from evenwatt.proxy.upstream import Upstream
 from evenwatt.supervisor import Supervisor, watchdog_seconds
 
 __all__ = ["RunningProxy", "run_proxies", "serve"]
 
 _log = logging.getLogger("evenwatt.proxy")
 
-_BACKLOG = 1024
 _SWITCH_SECONDS = 0.0005
 _SMALL_PAGE_SECONDS = 0.5
 _SIGNS_OF_LIFE = 3
@@ -50,7 +49,6 @@ def run_proxies(proxies: tuple[ProxySettings, ...], reread: Callable[[], tuple[P
     _allow_many_connections()
     # The loop must not wait long for a thread that writes totals to let go of the interpreter.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    logging.getLogger("aiohttp.server").addFilter(_is_no_bad_request)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client has no types there
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(proxies, reread))
@@ -113,19 +111,19 @@ class RunningProxy:
         observations = Observations({owner.model for owner in totals.shown})
         self._books = Books(totals=totals, observations=observations, engine=UNKNOWN_ENGINE)
         self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
+        self._listener = Listener(
+            self._forwarder.handle,
+            idle_seconds=settings.idle_seconds,
+            drain_seconds=settings.drain_seconds,
+        )
         self._page = Page(self._books, settings.upstream)
         self._stack = AsyncExitStack()
         self._stack.push_async_callback(totals.close)
         self._stack.callback(self._upstream.close)
         try:
-            self._runner, self.port = await _listening(
-                _proxy_application(self._forwarder), settings, "listen", settings.drain_seconds
-            )
-            self._stack.push_async_callback(self._runner.cleanup)
-            self._page_runner, self.metrics_port = await _listening(
-                _page_application(self._page), settings, "metrics_listen", _SMALL_PAGE_SECONDS
-            )
-            self._stack.push_async_callback(self._page_runner.cleanup)
+            await self._listen()
+            page_runner, self.metrics_port = await _page_listening(_page_application(self._page), settings)
+            self._stack.push_async_callback(page_runner.cleanup)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -141,6 +139,15 @@ class RunningProxy:
         )
         return self
 
+    async def _listen(self) -> None:
+        host, port = self._settings.listen
+        try:
+            await self._listener.start(host, port)
+        except OSError as error:
+            raise address_error("listen", host, port, error) from error
+        self._stack.push_async_callback(self._listener.close)
+        self.port = self._listener.port
+
     async def __aexit__(self, *_exception: object) -> None:
         """End; what has finished is written."""
         self._first_question.cancel()
@@ -148,13 +155,11 @@ class RunningProxy:
 
     async def drained(self) -> None:
         """Listen no more, and wait for running answers as long as the settings allow."""
-        await self._runner.cleanup()
+        await self._listener.close()
 
     def end_now(self) -> None:
         """Cut off what still runs."""
-        server = self._runner.server
-        for connection in () if server is None else server.connections:
-            connection.force_close()
+        self._listener.end_now()
 
     def reload(self, settings: ProxySettings) -> None:
         """Take new settings; what cannot be changed while it runs is told and stays."""
@@ -175,28 +180,6 @@ class RunningProxy:
         return self._settings.name
 
 
-def _proxy_application(forwarder: Forwarder) -> web.Application:
-    # A middleware before all routes: every method and path comes to it as the client wrote it. The one route
-    # is there because aiohttp builds an error for each request that has none.
-    @web.middleware
-    async def forward(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ARG001 -- its name
-        try:
-            return await forwarder.handle(request)
-        except ConnectionError:  # one of the two sides has gone: the other one sees just that
-            if request.transport is not None:
-                request.transport.close()
-            return web.Response()
-
-    application = web.Application(middlewares=[forward])
-    application.router.add_route("*", "/{path:.*}", _never_called)
-    application.on_response_prepare.append(leave_out_added_headers)
-    return application
-
-
-async def _never_called(_request: web.Request) -> web.Response:
-    return web.Response(status=500)
-
-
 def _page_application(page: Page) -> web.Application:
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=page.rendered(), headers={"Content-Type": PAGE_TYPE})
@@ -210,37 +193,18 @@ def _page_application(page: Page) -> web.Application:
     return application
 
 
-async def _listening(
-    application: web.Application, settings: ProxySettings, key: str, drain_seconds: float
-) -> tuple[web.AppRunner, int]:
+async def _page_listening(application: web.Application, settings: ProxySettings) -> tuple[web.AppRunner, int]:
     runner = web.AppRunner(
-        application,
-        handle_signals=False,
-        access_log=None,
-        keepalive_timeout=settings.idle_seconds,
-        handler_cancellation=True,
-        auto_decompress=False,
-        max_line_size=MOST_FIELD_BYTES,
-        max_field_size=MOST_FIELD_BYTES,
-        max_headers=MOST_HEADERS,
-        shutdown_timeout=drain_seconds,
+        application, handle_signals=False, access_log=None, shutdown_timeout=_SMALL_PAGE_SECONDS
     )
     await runner.setup()
-    host, port = getattr(settings, key)
+    host, port = settings.metrics_listen
     try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise EvenwattError(
-            f"{key}: cannot listen on {host}:{port}: {error.strerror or error}. Is the engine or another "
-            "proxy still there? Move it, or give the proxy a free address"
-        ) from error
+        raise address_error("metrics_listen", host, port, error) from error
     return runner, runner.addresses[0][1]
-
-
-def _is_no_bad_request(record: logging.LogRecord) -> bool:
-    """Leave requests that are no HTTP out of the log, where every one of them would be a traceback."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _stop(stopping: asyncio.Event) -> None:

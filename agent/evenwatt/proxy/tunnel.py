@@ -6,11 +6,10 @@ the bytes can reach nobody else.
 
 import asyncio
 import re
-from typing import Protocol, cast
 
-from aiohttp import web
 from multidict import CIMultiDict
 
+from evenwatt.proxy.client_connection import ClientConnection, ClientRequest
 from evenwatt.proxy.upstream import Upstream
 
 __all__ = ["tunnelled"]
@@ -22,15 +21,9 @@ _SWITCHING = re.compile(rb"HTTP/1\.1 101[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 
 
-class _Protocol(Protocol):
-    """The part of aiohttp's connection that hands an upgraded connection's bytes over."""
-
-    def set_parser(self, parser: "_ToEngine") -> None: ...
-
-
 async def tunnelled(
-    request: web.Request, target: str, upstream: Upstream, headers: CIMultiDict[str]
-) -> web.StreamResponse:
+    request: ClientRequest, target: str, upstream: Upstream, headers: CIMultiDict[str]
+) -> None:
     """Join a client that asks for a WebSocket and the engine, until one of them leaves.
 
     Raises:
@@ -41,16 +34,14 @@ async def tunnelled(
     try:
         writer.write(upstream.tunnel_head(request.method, target, headers))
         head = await reader.readuntil(b"\r\n\r\n")
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("the client has gone")
-        transport.write(head)
+        client = request.connection
+        client.send(head)
         if _SWITCHING.match(head):
-            cast("_Protocol", request.protocol).set_parser(_ToEngine(writer, transport))
-            await _copied(reader, request)
+            client.hand_over(_ToEngine(writer, client))
+            await _copied(reader, client)
         else:
-            await _copied_refusal(head, reader, request)
-        transport.close()
+            await _copied_refusal(head, reader, client)
+        client.close()
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise ConnectionResetError("the engine did not answer the upgrade") from error
     finally:
@@ -58,12 +49,12 @@ async def tunnelled(
     raise ConnectionResetError("the tunnel has ended")
 
 
-async def _copied(reader: asyncio.StreamReader, request: web.Request) -> None:
+async def _copied(reader: asyncio.StreamReader, client: ClientConnection) -> None:
     while data := await reader.read(_READ_BYTES):
-        await _sent(data, request)
+        await _sent(data, client)
 
 
-async def _copied_refusal(head: bytes, reader: asyncio.StreamReader, request: web.Request) -> None:
+async def _copied_refusal(head: bytes, reader: asyncio.StreamReader, client: ClientConnection) -> None:
     """Copy the body of an answer that is no upgrade; without a length, until nothing more comes."""
     length = _LENGTH.search(head)
     rest = int(length[1]) if length else None
@@ -76,32 +67,29 @@ async def _copied_refusal(head: bytes, reader: asyncio.StreamReader, request: we
         if not data:
             return
         rest = None if rest is None else rest - len(data)
-        await _sent(data, request)
+        await _sent(data, client)
 
 
-async def _sent(data: bytes, request: web.Request) -> None:
-    if request.transport is None:
-        raise ConnectionResetError("the client has gone")
-    request.transport.write(data)
-    await request.writer.drain()
+async def _sent(data: bytes, client: ClientConnection) -> None:
+    client.send(data)
+    await client.drained()
 
 
 class _ToEngine:
-    """Takes what the client sends after the upgrade, as aiohttp's connection hands it over."""
+    """Takes what the client sends after the upgrade, as its connection hands it over."""
 
-    def __init__(self, writer: asyncio.StreamWriter, client: asyncio.Transport) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, client: ClientConnection) -> None:
         self._writer = writer
         self._client = client
         self._resuming: asyncio.Task[None] | None = None
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+    def feed_data(self, data: bytes) -> None:
         """Pass it on, and let the client wait while the engine takes no more."""
         self._writer.write(data)
         waiting = self._writer.transport.get_write_buffer_size()
         if waiting > _MOST_WAITING_BYTES and self._resuming is None:
-            self._client.pause_reading()
+            self._client.pause()
             self._resuming = asyncio.create_task(self._resume())
-        return False, b""
 
     def feed_eof(self) -> None:
         """Pass on that the client has ended."""
@@ -112,4 +100,4 @@ class _ToEngine:
             await self._writer.drain()
         finally:
             self._resuming = None
-            self._client.resume_reading()
+            self._client.resume()

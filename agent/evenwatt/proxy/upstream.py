@@ -11,13 +11,10 @@ from multidict import CIMultiDict
 from evenwatt.errors import EngineError, EngineUnreachable
 from evenwatt.proxy.engine_connection import EngineAnswer, EngineConnection
 
-__all__ = ["MOST_FIELD_BYTES", "MOST_HEADERS", "Upstream"]
-
-MOST_FIELD_BYTES = 64 * 1024
-"""The longest header, and request line, that is taken from a client: no shorter than what engines take."""
-MOST_HEADERS = 256
+__all__ = ["Upstream"]
 
 _CONNECT_SECONDS = 10.0
+_MOST_HEAD_BYTES = 64 * 1024
 _KEPT_SECONDS = 3.0
 """How long an idle connection is kept: less than the 5 s after which vLLM, SGLang and llama.cpp close it, so
 that no request is sent into a connection that is just being closed."""
@@ -87,7 +84,7 @@ class Upstream:
         Raises:
             EngineUnreachable: The engine cannot be connected to.
         """
-        reader = asyncio.StreamReader(limit=MOST_FIELD_BYTES)
+        reader = asyncio.StreamReader(limit=_MOST_HEAD_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport = await self._opened(lambda: protocol)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)

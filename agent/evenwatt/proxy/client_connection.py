@@ -1,0 +1,502 @@
+"""One client's connection: requests in as they come, one after another; answers out as they are written.
+
+httptools reads the requests, with llhttp's strict rules: what two servers could read in two ways is refused.
+A general web server does the same, and takes as long again as all the rest of the way to the engine.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol, cast
+
+import httptools
+from multidict import CIMultiDict
+
+from evenwatt.proxy.headers import is_websocket
+
+__all__ = ["MOST_FIELD_BYTES", "MOST_HEADERS", "ClientConnection", "ClientRequest", "Tunnel"]
+
+_log = logging.getLogger("evenwatt.proxy")
+
+MOST_FIELD_BYTES: Final = 64 * 1024
+"""The longest header, and request line, that is taken from a client: no shorter than what engines take."""
+MOST_HEADERS: Final = 256
+
+_MOST_HEAD_BYTES = 256 * 1024
+_MOST_WAITING_BYTES = 1 << 17
+_FEW_WAITING_BYTES = 1 << 15
+_MOST_WAITING_REQUESTS = 16
+_LINGERING_SECONDS = 10.0
+"""How long the rest of a request is taken and thrown away that the engine answered before it was whole."""
+
+_BAD_REQUEST, _EXPECTATION_FAILED, _INTERNAL_ERROR = 400, 417, 500
+_REASONS: Final = {
+    _BAD_REQUEST: "Bad Request",
+    _EXPECTATION_FAILED: "Expectation Failed",
+    _INTERNAL_ERROR: "Internal Server Error",
+    502: "Bad Gateway",
+    504: "Gateway Timeout",
+}
+_BODILESS: Final = frozenset({204, 304})
+_FIRST_FINAL_STATUS: Final = 200
+
+
+class Tunnel(Protocol):
+    """Takes the bytes of a connection that has left HTTP."""
+
+    def feed_data(self, data: bytes) -> None:
+        """Take some."""
+
+    def feed_eof(self) -> None:
+        """Take the end."""
+
+
+class ClientRequest:
+    """A request whose head has come; its body is still to be read.
+
+    Attributes:
+        connection: That it came on, and that its answer goes to.
+        method: As the client wrote it.
+        target: What stands behind the method.
+        headers: Names and values as they were sent.
+        remote: The address that it came from; empty for a socket without one.
+        version: Of HTTP, as `1.1`.
+        content_length: Of the body, where it was announced.
+        has_body: Whether there is one.
+        is_websocket: Whether it asks for the connection to go on as a WebSocket.
+        is_whole: Whether all of the body has come.
+        is_last: Whether the client wants the connection to end with the answer.
+    """
+
+    def __init__(
+        self,
+        connection: "ClientConnection",
+        parser: httptools.HttpRequestParser,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        self.connection = connection
+        self.method = parser.get_method().decode("ascii")
+        self.target = target.decode("utf-8", "surrogateescape")
+        self.headers = CIMultiDict((_text(name), _text(value)) for name, value in headers)
+        self.remote = connection.remote
+        self.version = parser.get_http_version()
+        self.is_last = not parser.should_keep_alive()
+        length = self.headers.get("Content-Length")
+        self.content_length = None if length is None else int(length)
+        self.has_body = "Transfer-Encoding" in self.headers or bool(self.content_length)
+        self.is_websocket = is_websocket(self.headers)
+        self.is_whole = False
+        self._pieces: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._awaits_continue = self.headers.get("Expect", "").lower() == "100-continue"
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `piece` would return at once."""
+        return bool(self._pieces) or self.is_whole
+
+    async def piece(self) -> bytes:
+        """Return the next piece of the body as it came; nothing at its end.
+
+        Raises:
+            ConnectionResetError: The client has gone before the end.
+        """
+        while not self._pieces:
+            if self.is_whole:
+                return b""
+            if self.connection.is_closed:
+                raise ConnectionResetError("the client has gone")
+            if self._awaits_continue and self.version == "1.1":
+                self._awaits_continue = False
+                self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        piece = self._pieces.popleft()
+        self._waiting_bytes -= len(piece)
+        if self._waiting_bytes < _FEW_WAITING_BYTES:
+            self.connection.resume()
+        return piece
+
+    def fed(self, piece: bytes) -> bool:
+        """Take a piece; return whether enough of them wait."""
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        self.wake()
+        return self._waiting_bytes > _MOST_WAITING_BYTES
+
+    def wake(self) -> None:
+        """Tell whoever waits for a piece that something has changed."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class ClientConnection(asyncio.Protocol):
+    """Carries requests one after another, each to its answer.
+
+    Args:
+        handle: Answers a request on this connection; ended by `asyncio.CancelledError` when the client goes.
+            Raises `ConnectionError` where the answer has no end.
+        idle_seconds: How long the connection may be idle, or be without a whole head of a request.
+        made: Is told of this one when it is open.
+        lost: Is told of it when it is not any more.
+
+    Attributes:
+        is_closed: Whether the client has gone.
+        remote: Its address; empty for a socket without one.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[ClientRequest], Awaitable[None]],
+        idle_seconds: float,
+        made: Callable[["ClientConnection"], None],
+        lost: Callable[["ClientConnection"], None],
+    ) -> None:
+        self.is_closed = False
+        self.remote = ""
+        self._handle = handle
+        self._idle_seconds = idle_seconds
+        self._made, self._lost = made, lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._requests: deque[ClientRequest] = deque()
+        self._next: asyncio.Future[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._tunnel: Tunnel | None = None
+        self._has_asked_for_tunnel = False
+        self._before_tunnel = b""
+        self._is_ending = False
+        self._is_broken = False
+        self._is_busy = False
+        self._is_paused = False
+        self._head: bytes | None = None
+        self._is_chunked = False
+        self._has_begun = False
+        self._parsed_anew()
+
+    def _parsed_anew(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._reading: ClientRequest | None = None
+        self._target, self._headers = b"", []  # type: tuple[bytes, list[tuple[bytes, bytes]]]
+        self._head_bytes = 0
+
+    # --- for the one who answers ---------------------------------------------------------------------------
+
+    def begin(
+        self, request: ClientRequest, status: int, reason: str, headers: CIMultiDict[str], *, now: bool
+    ) -> None:
+        """Begin an answer.
+
+        Args:
+            request: Which is answered.
+            status: The code.
+            reason: The words behind it.
+            headers: All of it that are end to end.
+            now: Send the head at once; else it goes with the first piece of the body.
+        """
+        has_body = request.method != "HEAD" and status >= _FIRST_FINAL_STATUS and status not in _BODILESS
+        is_framed = "Content-Length" in headers or not has_body
+        self._is_chunked = not is_framed and request.version == "1.1"
+        if not is_framed and not self._is_chunked:
+            request.is_last = True
+        lines = [f"HTTP/{request.version} {status} {reason}"]
+        lines += (f"{name}: {value}" for name, value in headers.items())
+        if self._is_chunked:
+            lines.append("Transfer-Encoding: chunked")
+        if request.is_last or self._is_ending:
+            request.is_last = True
+            if request.version == "1.1":
+                lines.append("Connection: close")
+        elif request.version == "1.0":
+            lines.append("Connection: keep-alive")
+        self._has_begun = True
+        head = "\r\n".join((*lines, "", "")).encode("utf-8", "surrogateescape")
+        if now:
+            self.send(head)
+        else:
+            self._head = head
+
+    async def write(self, piece: bytes) -> None:
+        """Send a piece of the answer's body as one chunk, and wait while the client takes no more.
+
+        Raises:
+            ConnectionResetError: The client has gone.
+        """
+        framed = b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
+        self.send(framed)
+        if not self._may_write.is_set():
+            await self.drained()
+
+    async def end(self, piece: bytes = b"", trailers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """End the answer, with a last piece of its body where there is one."""
+        if piece:
+            await self.write(piece)
+        if self._is_chunked:
+            lines = (name + b": " + value for name, value in trailers)
+            self.send(b"\r\n".join((b"0", *lines, b"", b"")))
+        elif self._head is not None:
+            self.send(b"")
+
+    async def answer(self, request: ClientRequest, status: int, error: str) -> None:
+        """Answer with an error of our own."""
+        body = json.dumps({"error": f"evenwatt proxy: {error}"}).encode()
+        headers = CIMultiDict(
+            {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
+        )
+        self.begin(request, status, _REASONS[status], headers, now=False)
+        await self.end(b"" if request.method == "HEAD" else body)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are.
+
+        Raises:
+            ConnectionResetError: The client has gone.
+        """
+        if self.is_closed or self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("the client has gone")
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        self._transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait while the client takes no more."""
+        await self._may_write.wait()
+        if self.is_closed:
+            raise ConnectionResetError("the client has gone")
+
+    def hand_over(self, tunnel: Tunnel) -> None:
+        """Hand all that the client sends from now on to a tunnel."""
+        self._tunnel = tunnel
+        tunnel.feed_data(self._before_tunnel)
+        self.resume()
+
+    def pause(self) -> None:
+        """Let the client wait with what it sends."""
+        if not self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take more of what it sends."""
+        if self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close it once all is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def end_when_idle(self) -> None:
+        """Close it with the end of the answer that runs, at once where none does."""
+        self._is_ending = True
+        if not self._is_busy:
+            self.close()
+
+    # --- one request after another -------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        try:
+            while not self._is_ending:
+                request = await self._next_request()
+                if request is None:
+                    await self._refuse()
+                    break
+                await self._answered(request)
+                if request.is_last or not await self._rest_taken(request):
+                    break
+        except ConnectionError:
+            pass  # one of the two sides has gone: the other one sees just that
+        finally:
+            self.close()
+
+    async def _next_request(self) -> ClientRequest | None:
+        """Return the next request; None where what came is none."""
+        self._is_busy = False
+        while not self._requests:
+            if self._is_broken:
+                return None
+            self._next = self._loop.create_future()
+            await self._next
+        self._is_busy = True
+        self._has_begun = False
+        request = self._requests.popleft()
+        if len(self._requests) < _MOST_WAITING_REQUESTS:
+            self.resume()
+        return request
+
+    async def _answered(self, request: ClientRequest) -> None:
+        expected = request.headers.get("Expect", "").lower()
+        if expected not in {"", "100-continue"}:
+            request.is_last = True
+            await self.answer(request, _EXPECTATION_FAILED, f"cannot meet the expectation {expected}")
+            return
+        try:
+            await self._handle(request)
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 -- one request must not end the others
+            _log.exception("a request to %s failed here; please report this", request.target)
+            request.is_last = True
+            if self._has_begun:
+                raise ConnectionResetError("the answer has no end") from None
+            await self.answer(request, _INTERNAL_ERROR, "failed; its log tells more")
+
+    async def _rest_taken(self, request: ClientRequest) -> bool:
+        """Take what is left of an answered request; return whether it ended."""
+        if not request.is_whole:
+            try:
+                async with asyncio.timeout(_LINGERING_SECONDS):
+                    while await request.piece():
+                        pass
+            except TimeoutError:
+                return False
+        if not self._requests:
+            self._patience = self._loop.call_later(self._idle_seconds, self.close)
+        return True
+
+    async def _refuse(self) -> None:
+        body = b"400: this is no request that could be passed on\n"
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self.send(head.encode() + body)
+
+    # --- asyncio's side ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and wait for a request."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._made(self)
+        self._patience = self._loop.call_later(self._idle_seconds, self.close)
+        self._serving = self._loop.create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._tunnel is not None:
+            self._tunnel.feed_data(data)
+        elif self._has_asked_for_tunnel:
+            self._before_tunnel += data
+            self.pause()
+        elif not self._is_broken:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parsed_anew()
+            rest = data[upgrade.args[0] :]
+            if rest:  # where the other protocol is not passed on, requests go on
+                self.data_received(rest)
+            return
+        except httptools.HttpParserError:
+            self._break()
+            return
+        if self._reading is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self._break()
+
+    def _break(self) -> None:
+        """Read no more: what came is no request."""
+        self._is_broken = True
+        self.pause()
+        if self._reading is not None:
+            self.abort()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Take the end of a client that asks nothing more; it sees no answer either."""
+        if self._tunnel is not None:
+            self._tunnel.feed_eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- whichever way it went
+        """End what is done for the client."""
+        self.is_closed = True
+        self._lost(self)
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._tunnel is not None:
+            self._tunnel.feed_eof()
+        self._may_write.set()
+        if self._reading is not None:
+            self._reading.wake()
+        if self._serving is not None:
+            self._serving.cancel()
+
+    def pause_writing(self) -> None:
+        """Hold the answer back."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        self._may_write.set()
+
+    # --- the parser's side ---------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._target, self._headers, self._head_bytes = b"", [], 0
+
+    def on_url(self, url: bytes) -> None:
+        """Note a part of the target."""
+        self._target += url
+        if len(self._target) > MOST_FIELD_BYTES:
+            raise ValueError("the target is too long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header; trailers of a request are left out, as they may be."""
+        if self._reading is not None:
+            return
+        self._headers.append((name, value))
+        if len(self._headers) > MOST_HEADERS or len(name) + len(value) > MOST_FIELD_BYTES:
+            raise ValueError("the headers are too many or too long")
+
+    def on_headers_complete(self) -> None:
+        """Hand the request out."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._reading = ClientRequest(self, self._parser, self._target, self._headers)
+        self._has_asked_for_tunnel = self._reading.is_websocket
+        self._requests.append(self._reading)
+        if len(self._requests) >= _MOST_WAITING_REQUESTS:
+            self.pause()
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body out, and let the client wait where too much of it waits."""
+        if self._reading is not None and self._reading.fed(body):
+            self.pause()
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request."""
+        if self._reading is not None:
+            self._reading.is_whole = True
+            self._reading.wake()
+        self._reading = None
+
+    def _wake(self) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(None)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
