@@ -179,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_broken = False
         self._is_busy = False
         self._is_paused = False
-        self._head: bytes | None = None
+        self._unsent: list[bytes] = []
         self._is_chunked = False
         self._has_begun = False
         self._parsed_anew()
@@ -192,17 +192,14 @@ class ClientConnection(asyncio.Protocol):
 
     # --- for the one who answers ---------------------------------------------------------------------------
 
-    def begin(
-        self, request: ClientRequest, status: int, reason: str, headers: CIMultiDict[str], *, now: bool
-    ) -> None:
-        """Begin an answer.
+    def begin(self, request: ClientRequest, status: int, reason: str, headers: CIMultiDict[str]) -> None:
+        """Begin an answer, whose head goes with the first `flush`.
 
         Args:
             request: Which is answered.
             status: The code.
             reason: The words behind it.
             headers: All of it that are end to end.
-            now: Send the head at once; else it goes with the first piece of the body.
         """
         has_body = request.method != "HEAD" and status >= _FIRST_FINAL_STATUS and status not in _BODILESS
         is_framed = "Content-Length" in headers or not has_body
@@ -221,31 +218,32 @@ class ClientConnection(asyncio.Protocol):
             lines.append("Connection: keep-alive")
         self._has_begun = True
         head = "\r\n".join((*lines, "", "")).encode("utf-8", "surrogateescape")
-        if now:
-            self.send(head)
-        else:
-            self._head = head
+        self._unsent.append(head)
 
-    async def write(self, piece: bytes) -> None:
-        """Send a piece of the answer's body as one chunk, and wait while the client takes no more.
+    def put(self, piece: bytes) -> None:
+        """Add a piece to the answer's body, as a chunk of its own, that `flush` or `end` sends."""
+        self._unsent.append(b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece)
+
+    async def flush(self) -> None:
+        """Send all that was put, and wait while the client takes no more.
 
         Raises:
             ConnectionResetError: The client has gone.
         """
-        framed = b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece
-        self.send(framed)
+        if self._unsent:
+            unsent, self._unsent = self._unsent, []
+            self.send(b"".join(unsent))
         if not self._may_write.is_set():
             await self.drained()
 
     async def end(self, piece: bytes = b"", trailers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """End the answer, with a last piece of its body where there is one."""
         if piece:
-            await self.write(piece)
+            self.put(piece)
         if self._is_chunked:
             lines = (name + b": " + value for name, value in trailers)
-            self.send(b"\r\n".join((b"0", *lines, b"", b"")))
-        elif self._head is not None:
-            self.send(b"")
+            self._unsent.append(b"\r\n".join((b"0", *lines, b"", b"")))
+        await self.flush()
 
     async def answer(self, request: ClientRequest, status: int, error: str) -> None:
         """Answer with an error of our own."""
@@ -253,7 +251,7 @@ class ClientConnection(asyncio.Protocol):
         headers = CIMultiDict(
             {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
         )
-        self.begin(request, status, _REASONS[status], headers, now=False)
+        self.begin(request, status, _REASONS[status], headers)
         await self.end(b"" if request.method == "HEAD" else body)
 
     def send(self, data: bytes) -> None:
@@ -264,8 +262,6 @@ class ClientConnection(asyncio.Protocol):
         """
         if self.is_closed or self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        if self._head is not None:
-            data, self._head = self._head + data, None
         self._transport.write(data)
 
     async def drained(self) -> None:
@@ -417,7 +413,9 @@ class ClientConnection(asyncio.Protocol):
         """Read no more: what came is no request."""
         self._is_broken = True
         self.pause()
-        if self._reading is not None:
+        if self._reading in self._requests:
+            self._requests.remove(self._reading)  # nobody has begun to pass it on
+        elif self._reading is not None:
             self.abort()
         self._wake()
 

@@ -8,7 +8,7 @@ from evenwatt.errors import EngineBroke, EngineUnreachable
 from evenwatt.proxy.apis import OPENAI, Api, api_of
 from evenwatt.proxy.asking import Asked
 from evenwatt.proxy.bodies import Holding, RequestBody
-from evenwatt.proxy.client_connection import ClientRequest
+from evenwatt.proxy.client_connection import ClientConnection, ClientRequest
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.engine import EngineQuestion
 from evenwatt.proxy.engine_connection import EngineAnswer
@@ -145,27 +145,30 @@ class Forwarder:
             exchange.answered(answer.status, content_type, encoding)
         hider = None if asked is None else hider_for(content_type, encoding, running=asked.is_running)
         client = request.connection
-        client.begin(
-            request, answer.status, answer.reason, end_to_end(answer.headers), now=not answer.has_more
-        )
+        client.begin(request, answer.status, answer.reason, end_to_end(answer.headers))
         try:
+            if not answer.has_more:
+                await client.flush()
             while piece := await answer.read():
                 if exchange is not None and exchange.feed(piece):
-                    await _written(exchange)
+                    await _written(exchange, client)
                 shown = piece if hider is None else hider.feed(piece)
                 if shown:
-                    await client.write(shown)
+                    client.put(shown)
+                if not answer.has_more:
+                    await client.flush()
         except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
             raise ConnectionResetError(str(error)) from error
         if exchange is not None:
-            await _written(exchange)
+            await _written(exchange, client)
         await client.end(b"" if hider is None else hider.end(), answer.trailers)
 
 
-async def _written(exchange: Exchange) -> None:
+async def _written(exchange: Exchange, client: ClientConnection) -> None:
     """Hold the end of an answer until its account is on the disk: what a client saw whole is never lost."""
     written = exchange.completed()
     if written is not None and not written.done():
+        await client.flush()
         await asyncio.wait({written}, timeout=_COMMIT_SECONDS)

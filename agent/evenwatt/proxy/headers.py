@@ -23,14 +23,17 @@ _HOP_BY_HOP: Final = frozenset(
 
 def end_to_end(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> CIMultiDict[str]:
     """Return the headers to pass on, in their order and spelling, repeated ones repeated."""
-    left_out = _HOP_BY_HOP | _listed(headers)
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in left_out)
+    passed_on = CIMultiDict(headers)
+    for name in _HOP_BY_HOP | _listed(headers):
+        passed_on.popall(name, None)
+    return passed_on
 
 
 def is_websocket(headers: Mapping[str, str]) -> bool:
     """Return whether a request asks to go on as a WebSocket; no other change of protocol is passed on."""
-    tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
-    return "upgrade" in tokens and headers.get("Upgrade", "").strip().lower() == "websocket"
+    if headers.get("Upgrade", "").strip().lower() != "websocket":
+        return False
+    return "upgrade" in {token.strip().lower() for token in headers.get("Connection", "").split(",")}
 
 
 def target_of(raw: str) -> str | None:

@@ -4,6 +4,7 @@ A piece is handed on as it came unless usage is in it or an event is split over 
 goes on, and the rest waits for its other part.
 """
 
+import json
 import re
 import zlib
 from typing import Any, Final, Protocol
@@ -19,6 +20,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _USAGE: Final[KeyPath] = ("usage",)
 _CHOICES: Final[KeyPath] = ("choices",)
 _WANTED: Final = frozenset({_USAGE, _CHOICES})
+_USAGE_KEY: Final = b'"usage"'
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 _DATA_LINE = re.compile(rb"^data:([^\r\n]*)", re.MULTILINE)
 
@@ -56,7 +58,7 @@ class UsageHider:
 
     def feed(self, piece: bytes) -> bytes:
         """Return what the client is to see now; may be empty."""
-        if not self._held and piece.endswith(b"\n\n") and b'"usage"' not in piece:
+        if not self._held and piece.endswith(b"\n\n") and _USAGE_KEY not in piece:
             return piece
         data = self._held + piece
         shown = []
@@ -75,13 +77,16 @@ class UsageHider:
         return held
 
     def _shown(self, event: bytes) -> bytes:
-        lines = list(_DATA_LINE.finditer(event)) if b'"usage"' in event else []
+        lines = list(_DATA_LINE.finditer(event)) if _USAGE_KEY in event else []
         if len(lines) != 1:
             return event
         payload = lines[0]
         whole = scanned(payload[1].strip(), _WANTED)
         if whole.get(_CHOICES) == [] and isinstance(whole.get(_USAGE), dict):
             return b""
+        if whole and (rest := _without_last(payload[1])) is not None:
+            is_ours = self._running or _says_nothing(whole.get(_USAGE))
+            return event[: payload.start(1)] + rest + event[payload.end(1) :] if is_ours else event
         scanner = ObjectScanner(_WANTED, _MOST_HELD_BYTES, needs_spans=True)
         scanner.feed(payload[1])
         if not scanner.is_complete or _USAGE not in scanner.spans:
@@ -128,6 +133,24 @@ class GzipUsageHider:
 def _says_nothing(usage: Any) -> bool:
     """Return whether usage is only there because somebody asked for it at the end."""
     return usage is None or (isinstance(usage, dict) and not any(usage.values()))
+
+
+def _without_last(data: bytes) -> bytes | None:
+    """Cut usage out of a valid object whose last member it is, as engines write it; None where it is not.
+
+    What lies between the key and the brace that ends the object is one whole value, so the key is one of that
+    object; and it is no text within a string, for its quotes would have ended that.
+    """
+    whole = data.rstrip()
+    before, key, after = whole.partition(_USAGE_KEY)
+    before, after = before.rstrip(), after.lstrip()
+    if not key or _USAGE_KEY in after or not (before.endswith(b",") and after.startswith(b":")):
+        return None
+    try:
+        json.loads(after[1:-1])
+    except (ValueError, RecursionError):
+        return None
+    return before[:-1] + data[len(whole) - 1 :]
 
 
 def _without(data: bytes, span: Span) -> bytes:
