@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from evenwatt.proxy.asking import Asked, asked_for_usage
-from evenwatt.proxy.client_connection import ClientRequest
+from evenwatt.proxy.client_request import ClientRequest
 from evenwatt.proxy.scanner import ObjectScanner
 
 __all__ = ["Holding", "RequestBody"]

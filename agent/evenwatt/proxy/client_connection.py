@@ -14,9 +14,9 @@ from typing import Final, Protocol, cast
 import httptools
 from multidict import CIMultiDict
 
-from evenwatt.proxy.headers import is_websocket
+from evenwatt.proxy.client_request import ClientRequest
 
-__all__ = ["MOST_FIELD_BYTES", "MOST_HEADERS", "ClientConnection", "ClientRequest", "Tunnel"]
+__all__ = ["MOST_FIELD_BYTES", "MOST_HEADERS", "ClientConnection", "Tunnel"]
 
 _log = logging.getLogger("evenwatt.proxy")
 
@@ -25,8 +25,6 @@ MOST_FIELD_BYTES: Final = 64 * 1024
 MOST_HEADERS: Final = 256
 
 _MOST_HEAD_BYTES = 256 * 1024
-_MOST_WAITING_BYTES = 1 << 17
-_FEW_WAITING_BYTES = 1 << 15
 _MOST_WAITING_REQUESTS = 16
 _LINGERING_SECONDS = 10.0
 """How long the rest of a request is taken and thrown away that the engine answered before it was whole."""
@@ -51,90 +49,6 @@ class Tunnel(Protocol):
 
     def feed_eof(self) -> None:
         """Take the end."""
-
-
-class ClientRequest:
-    """A request whose head has come; its body is still to be read.
-
-    Attributes:
-        connection: That it came on, and that its answer goes to.
-        method: As the client wrote it.
-        target: What stands behind the method.
-        headers: Names and values as they were sent.
-        remote: The address that it came from; empty for a socket without one.
-        version: Of HTTP, as `1.1`.
-        content_length: Of the body, where it was announced.
-        has_body: Whether there is one.
-        is_websocket: Whether it asks for the connection to go on as a WebSocket.
-        is_whole: Whether all of the body has come.
-        is_last: Whether the client wants the connection to end with the answer.
-    """
-
-    def __init__(
-        self,
-        connection: "ClientConnection",
-        parser: httptools.HttpRequestParser,
-        target: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
-    ) -> None:
-        self.connection = connection
-        self.method = parser.get_method().decode("ascii")
-        self.target = target.decode("utf-8", "surrogateescape")
-        self.headers = CIMultiDict((_text(name), _text(value)) for name, value in headers)
-        self.remote = connection.remote
-        self.version = parser.get_http_version()
-        self.is_last = not parser.should_keep_alive()
-        length = self.headers.get("Content-Length")
-        self.content_length = None if length is None else int(length)
-        self.has_body = "Transfer-Encoding" in self.headers or bool(self.content_length)
-        self.is_websocket = is_websocket(self.headers)
-        self.is_whole = False
-        self._pieces: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._awaits_continue = self.headers.get("Expect", "").lower() == "100-continue"
-
-    @property
-    def has_more(self) -> bool:
-        """Whether `piece` would return at once."""
-        return bool(self._pieces) or self.is_whole
-
-    async def piece(self) -> bytes:
-        """Return the next piece of the body as it came; nothing at its end.
-
-        Raises:
-            ConnectionResetError: The client has gone before the end.
-        """
-        while not self._pieces:
-            if self.is_whole:
-                return b""
-            if self.connection.is_closed:
-                raise ConnectionResetError("the client has gone")
-            if self._awaits_continue and self.version == "1.1":
-                self._awaits_continue = False
-                self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        piece = self._pieces.popleft()
-        self._waiting_bytes -= len(piece)
-        if self._waiting_bytes < _FEW_WAITING_BYTES:
-            self.connection.resume()
-        return piece
-
-    def fed(self, piece: bytes) -> bool:
-        """Take a piece; return whether enough of them wait."""
-        self._pieces.append(piece)
-        self._waiting_bytes += len(piece)
-        self.wake()
-        return self._waiting_bytes > _MOST_WAITING_BYTES
-
-    def wake(self) -> None:
-        """Tell whoever waits for a piece that something has changed."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -413,7 +327,7 @@ class ClientConnection(asyncio.Protocol):
         """Read no more: what came is no request."""
         self._is_broken = True
         self.pause()
-        if self._reading in self._requests:
+        if self._reading is not None and self._reading in self._requests:
             self._requests.remove(self._reading)  # nobody has begun to pass it on
         elif self._reading is not None:
             self.abort()
@@ -494,7 +408,3 @@ class ClientConnection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._next is not None and not self._next.done():
             self._next.set_result(None)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

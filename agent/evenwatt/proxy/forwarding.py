@@ -8,7 +8,8 @@ from evenwatt.errors import EngineBroke, EngineUnreachable
 from evenwatt.proxy.apis import OPENAI, Api, api_of
 from evenwatt.proxy.asking import Asked
 from evenwatt.proxy.bodies import Holding, RequestBody
-from evenwatt.proxy.client_connection import ClientConnection, ClientRequest
+from evenwatt.proxy.client_connection import ClientConnection
+from evenwatt.proxy.client_request import ClientRequest
 from evenwatt.proxy.clients import ClientNamer
 from evenwatt.proxy.engine import EngineQuestion
 from evenwatt.proxy.engine_connection import EngineAnswer

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from evenwatt.errors import EvenwattError
-from evenwatt.proxy.client_connection import ClientConnection, ClientRequest
+from evenwatt.proxy.client_connection import ClientConnection
+from evenwatt.proxy.client_request import ClientRequest
 
 __all__ = ["Listener", "address_error"]
 

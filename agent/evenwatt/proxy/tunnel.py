@@ -9,7 +9,8 @@ import re
 
 from multidict import CIMultiDict
 
-from evenwatt.proxy.client_connection import ClientConnection, ClientRequest
+from evenwatt.proxy.client_connection import ClientConnection
+from evenwatt.proxy.client_request import ClientRequest
 from evenwatt.proxy.upstream import Upstream
 
 __all__ = ["tunnelled"]
