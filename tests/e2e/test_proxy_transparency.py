@@ -23,7 +23,8 @@ VARYING = [
     rb'"id":"[^"]*"',
     rb'"(?:prompt|predicted)_(?:ms|per_token_ms|per_second)":[\d.e+-]+',
     rb'"modified_at":"[^"]*"',
-    rb'"(?:cache_n|prompt_n|cached_tokens)":\d+',  # what an earlier request left in the cache
+    # What an earlier request left in the cache; for messages it is no part of the input.
+    rb'"(?:cache_n|prompt_n|cached_tokens|cache_read_input_tokens|input_tokens)":\d+',
 ]
 """What differs between two answers of llama.cpp to one and the same request."""
 
