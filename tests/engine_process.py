@@ -48,6 +48,7 @@ class ChildServer:
         environment: Of the process; None: that of the tests.
         program: The file that is run, where the first word of the command is another name.
         folder: Where the process runs; None: where the tests do.
+        start_seconds: What it may take to answer.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ChildServer:
         environment: Mapping[str, str] | None = None,
         program: Path | None = None,
         folder: Path | None = None,
+        start_seconds: float = _START_SECONDS,
     ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
@@ -67,6 +69,7 @@ class ChildServer:
         self._environment = environment
         self._program = program
         self._folder = folder
+        self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -117,7 +120,7 @@ class ChildServer:
             self._process.wait(_STOP_SECONDS)
 
     def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self._start_seconds
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise RuntimeError(f"{self._command[0]} ended with {process.returncode}: {self._log_tail()}")
@@ -125,7 +128,7 @@ class ChildServer:
                 return
             time.sleep(_POLL_SECONDS)
         raise RuntimeError(
-            f"{self.url}/health did not answer 200 within {_START_SECONDS} s: {self._log_tail()}"
+            f"{self.url}/health did not answer 200 within {self._start_seconds} s: {self._log_tail()}"
         )
 
     def _is_healthy(self) -> bool:
