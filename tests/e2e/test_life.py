@@ -333,6 +333,25 @@ def test_the_version_is_told():
     assert evenwatt("--version").stdout == f"evenwatt {__version__}\n"
 
 
+def test_commands_need_no_password_on_the_machine_itself(machine):
+    """With a protected port they ask at the socket beside the history, and say so where they may not."""
+    users = {"prometheus": "$2b$10$abcdefghijklmnopqrstuum07vmGq4SyG7w9SfXuOAyD5WMiIMdTu"}
+    agent = machine.agent({})
+    own = {"listen": f"127.0.0.1:{agent.port}"}
+    agent.configure(settings_of({}, server={**own, "basic_auth_users": users}))
+    try:
+        agent.start()
+        agent.wait_for(lambda: evenwatt("status", "--config", agent.config).returncode == 0, seconds=60)
+
+        assert agent.get("/metrics") == 401
+    finally:
+        agent.kill()
+
+    refused = evenwatt("status", "--config", agent.config)
+    assert refused.returncode == 1
+    assert "nothing listens there" in refused.stderr
+
+
 @pytest.mark.parametrize("command", ["status", "status --json", "gpu release", "gpu resume"])
 def test_commands_say_so_when_no_agent_runs(machine, command):
     """A command that needs the running agent ends with a sentence where there is none."""

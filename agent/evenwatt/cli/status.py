@@ -16,10 +16,12 @@ def status(
 ) -> None:
     """Show what the running agent sees: sources, power, tokens, cost."""
     from evenwatt.config import load
+    from evenwatt.service.access import local_socket
     from evenwatt.service.client import running_status
     from evenwatt.sinks.console import print_status
 
-    document = running_status(load(config).server.listen)
+    settings = load(config)
+    document = running_status(settings.server.listen, local_socket(settings))
     if as_json:
         import json
 

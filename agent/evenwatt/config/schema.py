@@ -21,12 +21,11 @@ from evenwatt.config.proxy import Proxy
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
 from evenwatt.config.section import Section
+from evenwatt.config.server import Server
 from evenwatt.config.urls import engine_place
 from evenwatt.config.values import (
     AbsolutePath,
-    Address,
     Currency,
-    ListenAddress,
     MonthHours,
     ReferenceName,
     Timezone,
@@ -48,12 +47,6 @@ class ModelRule(Section):
 
     references: tuple[ReferenceName, ...] | None = None
     token_ratio: Annotated[float, number(above=0, at_most=100)] = 1.0
-
-
-class Server(Section):
-    """The one port of the agent."""
-
-    listen: ListenAddress = Address(host="127.0.0.1", port=9787)
 
 
 class History(Section):

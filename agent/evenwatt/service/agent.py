@@ -20,6 +20,7 @@ from evenwatt.model import Moment, Reading
 from evenwatt.readings.host.source import HOST_SOURCE
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
+from evenwatt.service.access import local_socket, protection
 from evenwatt.service.accounts import Accounts
 from evenwatt.service.api_prices.keeper import PriceKeeper
 from evenwatt.service.capacity import CapacityKeeper
@@ -119,7 +120,12 @@ class Agent:
             )
             opened.callback(self._history.close)
             listen = settings.server.listen
-            self._web = WebServer(host=listen.host, port=listen.port)
+            self._web = WebServer(
+                host=listen.host,
+                port=listen.port,
+                protection=protection(settings),
+                local_path=local_socket(settings, history_path),
+            )
             opened.callback(self._web.close)
             self._web.publish(first_pages())
             self._crew = Crew()
@@ -175,7 +181,8 @@ class Agent:
     @property
     def address(self) -> str:
         """Where it answers."""
-        return f"http://{replace(self._settings.server.listen, port=self._web.port)}"
+        scheme = "http" if self._settings.server.tls_server_config is None else "https"
+        return f"{scheme}://{replace(self._settings.server.listen, port=self._web.port)}"
 
     @property
     def history_path(self) -> Path:

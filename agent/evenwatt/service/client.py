@@ -1,8 +1,11 @@
 """How commands talk to the agent that runs: by its port to see, by signals to ask."""
 
 import http.client
+import json
 import os
+import socket
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,6 +15,7 @@ import urllib3
 from evenwatt import clock
 from evenwatt.config import Address, Settings
 from evenwatt.errors import AgentUnreachable
+from evenwatt.service.access import local_socket
 from evenwatt.service.control import RELEASE_SIGNAL, RESUME_SIGNAL
 from evenwatt.service.workers import is_silence
 from evenwatt.sinks.history import writer_pid
@@ -24,27 +28,53 @@ _POLL_SECONDS = 0.1
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- what to ask instead
 
 
-def running_status(listen: Address) -> dict[str, Any]:
+def running_status(listen: Address, local: Path | None = None) -> dict[str, Any]:
     """Return the status document of the agent that listens at an address.
 
+    Args:
+        listen: Its port.
+        local: Its socket for commands of this machine, where the port asks for passwords or certificates.
+
     Raises:
-        AgentUnreachable: There is none, or its first tick is not done.
+        AgentUnreachable: There is none, its first tick is not done, or it is not for this user.
     """
     address = Address(host=_ANY_HOST.get(listen.host, listen.host), port=listen.port)
-    url = f"http://{address}/api/v1/status"
+    url = f"http://{address}/api/v1/status" if local is None else str(local)
     try:
-        answer = urllib3.request("GET", url, timeout=_TIMEOUT_SECONDS, retries=False)
-        if answer.status != http.client.OK:
-            said = answer.data[:100].decode(errors="replace").strip()
-            raise _unreachable(url, f"HTTP {answer.status}: {said}")
-        document = answer.json()
-    except urllib3.exceptions.NewConnectionError as error:
+        status, body = _asked_at_port(url) if local is None else _asked_at_socket(local)
+        if status != http.client.OK:
+            raise _unreachable(url, f"HTTP {status}: {body[:100].decode(errors='replace').strip()}")
+        document = json.loads(body)
+    except (urllib3.exceptions.NewConnectionError, FileNotFoundError, ConnectionRefusedError) as error:
         raise _unreachable(url, "nothing listens there") from error
-    except (urllib3.exceptions.HTTPError, ValueError) as error:
+    except PermissionError as error:
+        raise AgentUnreachable(
+            f"{url}: the agent's port is protected, and its socket for commands is for its own user and "
+            "root: try again with sudo"
+        ) from error
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         raise _unreachable(url, str(error)) from error
     if not isinstance(document, dict) or "sources" not in document:
         raise AgentUnreachable(f"what answers at {url} is not evenwatt; see server.listen")
     return document
+
+
+def _asked_at_port(url: str) -> tuple[int, bytes]:
+    answer = urllib3.request("GET", url, timeout=_TIMEOUT_SECONDS, retries=False)
+    return answer.status, answer.data
+
+
+def _asked_at_socket(path: Path) -> tuple[int, bytes]:
+    with (
+        socket.socket(socket.AF_UNIX) as agent,
+        closing(http.client.HTTPConnection("evenwatt", timeout=_TIMEOUT_SECONDS)) as connection,
+    ):
+        agent.settimeout(_TIMEOUT_SECONDS)
+        agent.connect(str(path))
+        connection.sock = agent
+        connection.request("GET", "/api/v1/status")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def ask_for_gpus(settings: Settings, *, released: bool) -> int:
@@ -54,7 +84,7 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
         AgentUnreachable: There is none, it may not be signalled, its driver hangs, or it did not do it in
             time.
     """
-    document = running_status(settings.server.listen)
+    document = running_status(settings.server.listen, local_socket(settings))
     if not _driver_errors(document):
         raise AgentUnreachable("the running agent meters no GPU, so there is none to let go of or take up")
     pid = _agent_pid(settings.history.path)
@@ -68,7 +98,7 @@ def ask_for_gpus(settings: Settings, *, released: bool) -> int:
         raise AgentUnreachable(f"the agent (PID {pid}) has ended meanwhile") from error
     until = clock.boot_seconds() + _WAIT_SECONDS
     while clock.boot_seconds() < until:
-        document = running_status(settings.server.listen)
+        document = running_status(settings.server.listen, local_socket(settings))
         if document["gpus_released"] == released:
             return pid
         if released:

@@ -6,9 +6,11 @@ A thread of its own with its own event loop; the writer hands over finished page
 import asyncio
 import contextlib
 import logging
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
@@ -16,6 +18,8 @@ from msgspec import Struct, field
 
 from evenwatt import clock
 from evenwatt.errors import EvenwattError
+from evenwatt.sinks.certificates import Certificates
+from evenwatt.sinks.gate import Gate, Protection
 from evenwatt.snapshot import Scrape
 
 __all__ = ["Page", "Pages", "WebServer"]
@@ -27,6 +31,8 @@ _MOST_CONNECTIONS = 64
 _PATIENCE_SECONDS = 10.0
 _COMPLAINT_SECONDS = 60.0
 _LONGEST_NAME = 80
+
+_OPEN = Protection()
 
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -66,18 +72,30 @@ class WebServer:
         last_scrape: The last time that somebody read /metrics.
     """
 
-    def __init__(self, *, host: str, port: int, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        protection: Protection = _OPEN,
+        local_path: Path | None = None,
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
         """Listen at once, so that an address in use stops the start and not the first scrape.
 
         Args:
             host: To listen at.
             port: To listen at; 0: a free one.
+            protection: What is asked of clients.
+            local_path: Of a socket for commands of this machine, for its own user and root; None: none.
             patience_seconds: How long a connection may go without a whole request.
 
         Raises:
-            EvenwattError: The address cannot be listened on.
+            EvenwattError: The address cannot be listened on, or the certificates cannot be used.
         """
         self._host, self._port = host, port
+        self._protection, self._local_path = protection, local_path
+        self._certificates = None if protection.tls is None else Certificates(protection.tls)
         self._patience_seconds = patience_seconds
         self._pages = Pages()
         self.last_scrape: Scrape | None = None
@@ -121,16 +139,23 @@ class WebServer:
     async def _serve(self, started: "Future[int]") -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(_Complaints())
-        application = web.Application(client_max_size=1024)
+        gate = [Gate(self._protection).middleware] if self._protection.is_any else []
+        application = web.Application(client_max_size=1024, middlewares=gate)
         application.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(application, shutdown_timeout=0.5, handle_signals=False)
         await runner.setup()
         server = cast("web.Server", runner.server)
+
+        def connection() -> _Connection:
+            return _Connection(server, self._patience_seconds)
+
         try:
-            listening = await self._loop.create_server(
-                lambda: _Connection(server, self._patience_seconds), self._host, self._port
-            )
-            with contextlib.closing(listening):
+            tls = None if self._certificates is None else self._certificates.context
+            listening = await self._loop.create_server(connection, self._host, self._port, ssl=tls)
+            with contextlib.ExitStack() as open_ones:
+                open_ones.enter_context(contextlib.closing(listening))
+                if self._local_path is not None:
+                    open_ones.enter_context(await _local(self._loop, connection, self._local_path))
                 started.set_result(listening.sockets[0].getsockname()[1])
                 await self._closing.wait()
         finally:
@@ -143,6 +168,17 @@ class WebServer:
             self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
         headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
         return web.Response(body=page.body, status=page.status, headers=headers)
+
+
+async def _local(
+    loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.BaseProtocol], path: Path
+) -> contextlib.AbstractContextManager[asyncio.Server]:
+    """Listen at a path for who may write it: the agent's own user, and root."""
+    old_mask = os.umask(0o177)
+    try:
+        return contextlib.closing(await loop.create_unix_server(connection, path))
+    finally:
+        os.umask(old_mask)
 
 
 class _Connection(web.RequestHandler):

@@ -64,7 +64,17 @@ BESIDE = {
 }
 """What a key needs beside itself to make a whole file."""
 
+TLS = {
+    "cert_file": "/a",
+    "key_file": "/b",
+    "client_auth_type": "VerifyClientCertIfGiven",
+    "client_ca_file": "/c",
+}
+FREE_NAMES = {"server.basic_auth_users"}
+"""Mappings whose keys are names that the user chose."""
+
 SECTIONS = {
+    "server.tls_server_config": TLS,
     "electricity.feed": {"url": "http://a", "price": "a"},
     "setup": {"cost": 1, "spread_months": 1, "begins": "2026-01-01"},
 }
@@ -146,7 +156,7 @@ def rows():
 
 def keys_in(value, prefix=""):
     """Yield the keys that hold a value in what was loaded, dotted as in the reference."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and prefix not in FREE_NAMES:
         for key, inner in value.items():
             yield from keys_in(inner, f"{prefix}.{key if prefix != 'models' else '*'}" if prefix else key)
     elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):

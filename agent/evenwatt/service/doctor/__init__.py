@@ -5,6 +5,7 @@ from pathlib import Path
 
 from evenwatt.config import Settings
 from evenwatt.errors import AgentUnreachable
+from evenwatt.service.access import local_socket
 from evenwatt.service.client import running_status
 from evenwatt.service.doctor.agent import agent_findings
 from evenwatt.service.doctor.direct import engine_findings, gpu_findings
@@ -29,7 +30,7 @@ def findings(settings: Settings, config_path: Path | None) -> Iterator[Finding]:
     yield clock_finding()
     yield process_finding()
     try:
-        status = running_status(settings.server.listen)
+        status = running_status(settings.server.listen, local_socket(settings))
     except AgentUnreachable as error:
         mend = "start it with `evenwatt run`; until then the links below are looked at without it"
         yield Finding(link="agent", health=Health.BROKEN, text=str(error), mend=mend)

@@ -1,0 +1,89 @@
+"""The section of the agent's port: where it listens, and what it asks of whoever reads it.
+
+The keys are those of the web configuration that Prometheus' own exporters have.
+"""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import PlainValidator, model_validator
+
+from evenwatt.config.parsers import matching_text, one_of
+from evenwatt.config.refusals import refused, unexpected
+from evenwatt.config.section import Section
+from evenwatt.config.values import AbsolutePath, Address, Flag, ListenAddress, OneLine
+
+__all__ = ["Server", "TlsServer"]
+
+_ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
+_TlsVersion = Literal["TLS12", "TLS13"]
+_BCRYPT = r"\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}"
+_UserName = Annotated[str, matching_text(r"[^\x00-\x1f\x7f:]{1,100}", "a user's name without a colon")]
+
+
+def _parse_hash(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_BCRYPT, value):
+        # It may be the password itself.
+        expected = "a bcrypt hash of cost 4 to 14, as `htpasswd -nBC 10 USER` prints it after the colon"
+        raise unexpected(expected, secret=True)
+    return value
+
+
+_Hash = Annotated[str, PlainValidator(_parse_hash)]
+
+
+class TlsServer(Section):
+    """Certificates of the port."""
+
+    cert_file: AbsolutePath
+    key_file: AbsolutePath
+    client_auth_type: Annotated[_ClientAuth, one_of(*get_args(_ClientAuth))] = "NoClientCert"
+    client_ca_file: AbsolutePath | None = None
+    client_allowed_sans: tuple[OneLine, ...] | None = None
+    min_version: Annotated[_TlsVersion, one_of(*get_args(_TlsVersion))] = "TLS12"
+
+    @model_validator(mode="after")
+    def _asks_clients_for_what_it_can_judge(self) -> Self:
+        is_asked = self.client_auth_type != "NoClientCert"
+        if is_asked and self.client_ca_file is None:
+            raise refused({("client_ca_file",): f"missing; {self.client_auth_type} needs it"})
+        if not is_asked and (self.client_ca_file is not None or self.client_allowed_sans):
+            text = "got NoClientCert, by which client_ca_file and client_allowed_sans would mean nothing"
+            raise refused(
+                {("client_auth_type",): f"{text}; write RequireAndVerifyClientCert, or remove them"}
+            )
+        return self
+
+
+class Server(Section):
+    """The one port of the agent.
+
+    Attributes:
+        basic_auth_users: bcrypt hashes by user.
+        open_to_all: Whether it may be read from other machines without TLS and without a password.
+    """
+
+    listen: ListenAddress = Address(host="127.0.0.1", port=9787)
+    tls_server_config: TlsServer | None = None
+    basic_auth_users: Mapping[_UserName, _Hash] | None = None
+    open_to_all: Flag = False
+
+    @model_validator(mode="after")
+    def _is_open_only_when_told_so(self) -> Self:
+        is_protected = self.tls_server_config is not None or self.basic_auth_users
+        if not is_protected and not self.open_to_all and not _is_loopback(self.listen.host):
+            text = (
+                f"got {self.listen}, which other machines can read; write basic_auth_users or "
+                "tls_server_config with it, listen on 127.0.0.1, or write open_to_all: true if that is meant"
+            )
+            raise refused({("listen",): text})
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
