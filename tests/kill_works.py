@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import closing
+from functools import reduce
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,14 +11,26 @@ from sqlite_utils import Database
 
 from config_fixtures import settings_of
 from evenwatt import clock
+from evenwatt.errors import HistoryError
+from evenwatt.ledger import merged_postings
+from evenwatt.service.billing import priced
 from evenwatt.service.report.window import AskedWindow
 from evenwatt.service.repricing import Repricer
 from evenwatt.sinks.history import History, schema
 from evenwatt.sinks.history.migrations import migrations
 from evenwatt.sinks.history.repricing import repriced_history
-from sink_fixtures import HOUR, MINUTE, served, tick
+from sink_fixtures import BOOK, HOUR, MINUTE, posting, served, tick
 
-__all__ = ["BEGIN", "PRICES", "SECONDS_OF_TICKS", "ZONE", "bring_up_to_date", "reprice", "write_ticks"]
+__all__ = [
+    "BEGIN",
+    "PRICES",
+    "SECONDS_OF_TICKS",
+    "ZONE",
+    "bring_up_to_date",
+    "keep_ticks",
+    "reprice",
+    "write_ticks",
+]
 
 ZONE = ZoneInfo("Asia/Kolkata")
 BEGIN = HOUR // 86_400 * 86_400 + 17 * 3_600
@@ -69,3 +82,32 @@ def reprice(path: str, price_per_kwh: str, now: str) -> None:
     with repriced_history(Path(path), may_write=True) as opened:
         settings = settings_of(_SETTINGS.format(price_per_kwh))
         Repricer(settings, opened, AskedWindow(window="all")).write(lambda _: None)
+
+
+def keep_ticks(path: str, acknowledged: str) -> None:
+    """Write ticks as `write_ticks` does; what cannot be written is kept and written with the next one."""
+    until = time.monotonic() + SECONDS_OF_TICKS
+    with closing(_opened(Path(path))) as history:
+        number = written = int(history.cursors().get("test", {}).get("ticks", 0))
+        while time.monotonic() < until or number > written:
+            number += 1
+            waiting = [
+                {(BEGIN + tick_number // 2 * MINUTE, "chat", "small"): served()}
+                for tick_number in range(written, number)
+            ]
+            postings = [posting(rows, cursors={"test": {"ticks": number}}) for rows in waiting]
+            try:
+                history.write(priced(reduce(merged_postings, postings), BOOK))
+            except HistoryError:
+                continue
+            written = number
+        Path(acknowledged).write_text(f"{written}\n", encoding="ascii")
+
+
+def _opened(path: Path) -> History:
+    """Open a history, as a service that is started again does where the disk lets it not."""
+    while True:
+        try:
+            return History(path, currency="EUR", zone=ZONE)
+        except HistoryError:
+            time.sleep(0.01)

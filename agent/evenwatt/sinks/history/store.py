@@ -85,6 +85,7 @@ class History(HistoryReader):
         self._machine = machine
         self._local_days = LocalDays(zone)
         self.was_moved = False
+        self._synced_minute: int | None = None
         self.copied_to: Path | None = None
         self._open()
 
@@ -232,6 +233,12 @@ class History(HistoryReader):
             HistoryError: Nothing of it was written; it can be tried again with the next tick.
         """
         rows = rows_of(priced)
+        minute = max(priced.posting.hosts, default=None)
+        # What is committed outlives the process; what is synced, a power cut too. One sync takes all before
+        # it to the disk, so that with one a minute it is the running minute that may be lost, and no other.
+        with self._as_history_error("cannot be written"):
+            synchronous = "NORMAL" if minute == self._synced_minute else "FULL"
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
         with self._writing():
             for level, seconds in LEVELS:
                 for table, added in rows.items():
@@ -241,6 +248,7 @@ class History(HistoryReader):
             for hour in {minute // SECONDS_PER_HOUR * SECONDS_PER_HOUR for minute, *_ in rows["usage"]}:
                 add_up_machine_hours(self._connection, hour, hour + SECONDS_PER_HOUR)
             self._add_rest(priced.posting)
+        self._synced_minute = minute
 
     def forget_some(self, before: Mapping[str, int]) -> bool:
         """Forget the oldest hour of minutes and the oldest day of hours, and give their room back.
