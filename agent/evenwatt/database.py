@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PRIMARY_CODE", "opened_or_set_aside"]
+__all__ = ["PRIMARY_CODE", "is_damage", "opened_or_set_aside"]
 
 PRIMARY_CODE: Final = 0xFF
 """The bits of an extended error code that hold the plain one."""
@@ -49,7 +50,7 @@ def opened_or_set_aside(
                 return connection
         except sqlite3.DatabaseError as error:
             connection.close()
-            if error.sqlite_errorcode & PRIMARY_CODE not in _CORRUPT:
+            if not is_damage(error):
                 raise
             return None
         except BaseException:
@@ -65,11 +66,19 @@ def opened_or_set_aside(
     return sound(), aside
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Return whether an error says that a database is damaged, or is none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & PRIMARY_CODE in _CORRUPT
+
+
 def _moved_aside(path: Path) -> Path:
-    """Move a database and its write-ahead files out of the way, under a name that is free."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+    """Move a database and its write-ahead files out of the way; the name says when it was last written."""
+    last = datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside, number = path.with_name(f"{path.name}.corrupt-{last}"), 1
+    while aside.exists():
         number += 1
+        aside = path.with_name(f"{path.name}.corrupt-{last}-{number}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():

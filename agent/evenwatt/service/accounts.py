@@ -44,6 +44,7 @@ class Accounts:
         self._pending_ticks = 0
         self._error: str | None = None
         self._compared_with: PriceBook | None = None
+        self._set_aside = history.set_aside
         self.totals: Sums = self._written
         self.source_totals = history.source_totals()
         self.events = history.events(limit=_EVENTS_SHOWN)
@@ -69,6 +70,9 @@ class Accounts:
         except HistoryError as error:
             self._pending = waiting
             self._pending_ticks += 1
+            if self._history.set_aside not in {None, self._set_aside}:
+                self._set_aside = self._history.set_aside
+                self._tell("history_corrupt", "history", f"it was corrupt; set aside as {self._set_aside}")
             self._fail(f"{error}; ticks are kept in memory until it can be written", error)
             return
         if self._pending is not None:

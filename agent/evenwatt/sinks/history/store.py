@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
 
-from evenwatt.database import opened_or_set_aside
+from evenwatt.database import is_damage, opened_or_set_aside
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
@@ -97,7 +97,7 @@ class History(HistoryReader):
     # --- opening -------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._is_open = False
+        self._is_open = self._is_damaged = False
         with self._as_history_error("its folder cannot be made"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if not is_there(self.path) and self.path.exists():
@@ -121,6 +121,15 @@ class History(HistoryReader):
         self._is_open = True
         self._openings += 1
 
+    @contextmanager
+    def _as_history_error(self, what: str) -> Iterator[None]:
+        with super()._as_history_error(what):
+            try:
+                yield
+            except sqlite3.Error as error:
+                self._is_damaged = self._is_damaged or is_damage(error)
+                raise
+
     def _files_now(self) -> dict[Path, tuple[int, int] | None]:
         """Return what the paths of the database and of its lock lead to now."""
         with self._as_history_error("cannot be looked up"):
@@ -129,13 +138,19 @@ class History(HistoryReader):
     def _hold(self) -> None:
         """Refuse to write into files that nobody would find again.
 
-        Where they are gone the history is begun anew, so that what failed now is written there next time; it
-        fails first, so that it is told. Another file in their place is left alone: it may be another agent's,
-        or a copy in which some of what waits to be written is counted already.
+        Where they are gone, or were found damaged, the history is begun anew, so that what failed now is
+        written there next time; it fails first, so that it is told. Another file in their place is left
+        alone: it may be another agent's, or a copy in which some of what waits is counted already.
 
         Raises:
-            HistoryError: They are gone, or others.
+            HistoryError: They are gone, damaged, or others.
         """
+        if self._is_damaged:
+            self.close()
+            self._is_open = False
+            self._open()
+            where = "sound when read again" if self.set_aside is None else f"set aside as {self.set_aside}"
+            raise HistoryError(f"{self.path}: damaged; {where}, to be written with the next tick")
         if self._is_open:
             changed = {
                 path: identity
@@ -234,12 +249,13 @@ class History(HistoryReader):
         """
         rows = rows_of(priced)
         minute = max(priced.posting.hosts, default=None)
+        self._hold()
         # What is committed outlives the process; what is synced, a power cut too. One sync takes all before
         # it to the disk, so that with one a minute it is the running minute that may be lost, and no other.
         with self._as_history_error("cannot be written"):
             synchronous = "NORMAL" if minute == self._synced_minute else "FULL"
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
-        with self._writing():
+        with self._transaction():
             for level, seconds in LEVELS:
                 for table, added in rows.items():
                     self._connection.executemany(adding(level, table), at_level(added, table, seconds))

@@ -39,6 +39,9 @@ def other_agent(path):
         yield process
 
 
+LAST_WRITTEN = HOUR
+
+
 def opened(path, **options):
     """Open a history and return it, closed at the end of a `with`."""
     return closing(History(path, **{"currency": "EUR", **options}))
@@ -127,16 +130,15 @@ def test_a_newer_history_is_refused(path):
 
 
 def test_a_file_that_is_no_database_is_set_aside(path):
-    """What cannot be read is kept under a name that is free, and a new history is begun."""
+    """What cannot be read is kept under a free name with its time, and a new history is begun."""
     path.parent.mkdir()
-    for number in (1, 2):
+    for number, suffix in ((1, ""), (2, "-2")):
         path.write_bytes(b"not a database: " * 100 + b"%d" % number)
+        os.utime(path, (LAST_WRITTEN, LAST_WRITTEN))
         with opened(path) as history:
-            assert history.set_aside == path.with_name(f"history.db.corrupt-{number}")
+            assert history.set_aside == path.with_name(f"history.db.corrupt-20270115T080000Z{suffix}")
             assert not history.totals().usage
-
-    for number in (1, 2):
-        assert path.with_name(f"history.db.corrupt-{number}").read_bytes().endswith(b"%d" % number)
+        assert history.set_aside.read_bytes().endswith(b"%d" % number)
 
 
 def damage(path):
@@ -152,8 +154,31 @@ def test_a_database_that_is_damaged_within_is_set_aside(path):
     damage(path)
 
     with opened(path) as history:
-        assert history.set_aside == path.with_name("history.db.corrupt-1")
+        assert history.set_aside.name.startswith("history.db.corrupt-20")
         history.write(tick({(HOUR, "chat", "small"): served()}))
+
+
+def test_a_database_that_is_damaged_while_it_is_written_is_set_aside(path):
+    """A page that goes bad is found by a tick: that one fails, and the next is in a new history."""
+    with opened(path) as history:
+        for minute in range(0, 6_000, 60):
+            history.write(tick({(HOUR + minute, "chat", "small"): served()}))
+        history._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.seek(4_096)
+            file.write(b"\xff" * (path.stat().st_size - 4_096))
+        history._connection.execute("PRAGMA shrink_memory")
+        faults = []
+        for _ in range(3):
+            try:
+                history.write(tick({(HOUR, "chat", "small"): served()}))
+            except HistoryError as error:
+                faults.append(str(error))
+
+        assert "malformed" in faults[0]
+        assert str(history.set_aside) in faults[1]
+        assert len(faults) == 2
+        assert history.totals().usage["chat", "small"].output_tokens == 100_000
 
 
 def test_the_files_beside_a_corrupt_database_go_with_it(path):
@@ -165,8 +190,8 @@ def test_the_files_beside_a_corrupt_database_go_with_it(path):
         with opened(path) as history:
             history.write(tick({(HOUR, "chat", "small"): served()}))
 
-            assert path.with_name("history.db.corrupt-1-shm").exists()
-            assert path.with_name("history.db.corrupt-1-wal").exists()
+            for suffix in ("-shm", "-wal"):
+                assert path.with_name(history.set_aside.name + suffix).exists()
             assert history.totals().usage
 
 
