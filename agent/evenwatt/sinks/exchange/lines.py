@@ -5,11 +5,11 @@ what is kept beside the days, and a line that ends the file. A value that is not
 that end something tell a whole file from one that was cut short: a day counts only with its end.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+import msgspec
 from msgspec import Struct, field
 
 from evenwatt.errors import ExchangeError
@@ -22,6 +22,7 @@ FORMAT: Final = 1
 
 _LONGEST_LINE = 1 << 20
 _SIGNED_END = "_cost"
+_NO_ROOM = 2**63
 _LATEST_UTC_SECONDS = 253_402_300_800
 """The end of the year 9999, the last of which there is a calendar."""
 
@@ -118,7 +119,7 @@ def _put_rows(file: IO[bytes], table: str, names: Sequence[str], rows: Iterable[
 
 
 def _put(file: IO[bytes], line: Mapping[str, Any]) -> None:
-    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    file.write(msgspec.json.encode(line) + b"\n")
 
 
 def read_head(path: Path, file: IO[bytes]) -> Head:
@@ -152,20 +153,21 @@ def read_sections(path: Path, file: IO[bytes], layout: Layout) -> Iterator[Secti
         ExchangeError: A line is not what an export has, or the file is cut short; days before it were whole.
     """
     size = max(path.stat().st_size, 1)
-    place, pending, read = _Place(path, 1), _Pending(), 0
+    place, shapes, read = _Place(path, 1), _shapes(layout), 0
+    pending = _Pending(layout, shapes)
     while text := file.readline(_LONGEST_LINE):
         place = place.next()
         line = _object(place, text)
         if "end_of_day" in line:
             yield pending.day(place, line, done_ratio=file.tell() / size)
             read += pending.count
-            pending = _Pending()
+            pending = _Pending(layout, shapes)
         elif "end_of_file" in line:
             pending.check_beside(place, line, read + pending.count)
             yield Section(day=None, rows=pending.rows, done_ratio=1.0)
             return
         else:
-            pending.add(place, line, layout)
+            pending.add(place, line)
     raise ExchangeError(
         f"{path}: is cut short after line {place.number}: what should end it is missing. All whole days "
         "before that are imported; export it again, or copy it again, and import the whole file: what is "
@@ -187,33 +189,58 @@ class _Place(Struct, frozen=True):
         )
 
 
+class _Shape(Struct, frozen=True, kw_only=True):
+    """What a line of one table and level has.
+
+    Attributes:
+        key: When a row begins, then whose it is.
+        names: All that may be in it.
+    """
+
+    level: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    names: frozenset[str]
+
+
+def _shapes(layout: Layout) -> dict[tuple[str, str], _Shape]:
+    return {
+        (table, level): _Shape(
+            level=level,
+            key=(level, *owner),
+            columns=tuple(columns),
+            names=frozenset((level, *owner, *columns)),
+        )
+        for table, (owner, columns) in layout.tables.items()
+        for level in layout.levels
+    }
+
+
 class _Pending:
     """Lines whose end has not come yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout, shapes: Mapping[tuple[str, str], _Shape]) -> None:
         self.rows: dict[tuple[str, str], list[Row]] = {}
         self.count = 0
+        self._layout = layout
+        self._shapes = shapes
         self._moments: set[int] = set()
 
-    def add(self, place: _Place, line: dict[str, Any], layout: Layout) -> None:
+    def add(self, place: _Place, line: dict[str, Any]) -> None:
+        layout = self._layout
         table = line.pop("table", None)
         if table in layout.tables:
             level = next((name for name in layout.levels if name in line), None)
             if level is None:
                 raise place.fault("no time", f"one of {', '.join(layout.levels)}")
-            owner, columns = layout.tables[table]
-            row = _dated_row(place, line, (level, *owner), columns, layout)
-            moment = row[0]
-            if moment % layout.levels[level]:
-                raise place.fault(f"{level} is {moment!r}", f"the beginning of a {level} of UTC")
-            self._moments.add(moment // SECONDS_PER_DAY * SECONDS_PER_DAY)
+            row = _dated_row(place, line, self._shapes[table, level], layout.flags)
+            if row[0] % layout.levels[level]:
+                raise place.fault(f"{level} is {row[0]!r}", f"the beginning of a {level} of UTC")
+            self._moments.add(row[0] // SECONDS_PER_DAY * SECONDS_PER_DAY)
             self.rows.setdefault((level, table), []).append(row)
         elif table in layout.beside:
             names = layout.beside[table]
-            required = [name for name in names if name not in layout.optional]
-            _check_names(place, line, required, names)
-            for value in line.values():
-                _check_number(place, value)
+            _check_names(place, line, [name for name in names if name not in layout.optional], names)
             self.rows.setdefault(("", table), []).append(tuple(line.get(name) for name in names))
         else:
             raise place.fault(f"table {table!r}", "one that this evenwatt knows")
@@ -234,26 +261,34 @@ class _Pending:
             raise place.fault(f"the file ends after {read} rows", f"{line.get('rows')!r} rows")
 
 
-def _dated_row(
-    place: _Place, line: dict[str, Any], key: tuple[str, ...], columns: Sequence[str], layout: Layout
-) -> Row:
-    _check_names(place, line, key, (*key, *columns))
+def _dated_row(place: _Place, line: dict[str, Any], shape: _Shape, flags: frozenset[str]) -> Row:
+    key, columns = shape.key, shape.columns
+    if not line.keys() <= shape.names or not all(name in line for name in key):
+        _check_names(place, line, key, (*key, *columns))
     moment = line[key[0]]
     if type(moment) is not int or not 0 <= moment < _LATEST_UTC_SECONDS:
         raise place.fault(f"{key[0]} is {moment!r}", "whole seconds since 1970")
     for name in key[1:]:
-        if not isinstance(line[name], str):
+        if type(line[name]) is not str:
             raise place.fault(f"{name} is {line[name]!r}", "text")
-    values = []
-    for name in columns:
-        value = line.get(name, 0 if name in layout.flags else None)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+    return (*(line[name] for name in key), *_checked(place, columns, map(line.get, columns), flags))
+
+
+def _checked(
+    place: _Place, columns: Sequence[str], found: Iterable[Any], flags: frozenset[str]
+) -> Iterator[Any]:
+    """Yield the values of a row; a flag that is not there is 0."""
+    for name, value in zip(columns, found, strict=True):
+        if value is None:
+            yield 0 if name in flags else None
+            continue
+        if type(value) is not int and type(value) is not float:
             raise place.fault(f"{name} is {value!r}", "a number")
-        _check_number(place, value)
-        if value is not None and value < 0 and not name.endswith(_SIGNED_END):
+        if value < 0 and not name.endswith(_SIGNED_END):
             raise place.fault(f"{name} is {value!r}", "a number that is not negative")
-        values.append(value)
-    return (*(line[name] for name in key), *values)
+        if value >= _NO_ROOM:
+            raise place.fault(f"{name} is {value!r}", "a number of at most 63 bits")
+        yield value
 
 
 def _check_names(
@@ -270,12 +305,6 @@ def _check_names(
         )
 
 
-def _check_number(place: _Place, value: Any) -> None:
-    """Refuse whole numbers that SQLite has no room for."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise place.fault(f"the number {value}", "one of 64 bits")
-
-
 def _object(place: _Place, text: bytes) -> dict[str, Any]:
     if not text.endswith(b"\n"):
         raise ExchangeError(
@@ -283,16 +312,12 @@ def _object(place: _Place, text: bytes) -> dict[str, Any]:
             "before this line are imported; export or copy it again"
         )
     try:
-        line = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
+        line = msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError) as error:
         raise place.fault(f"no JSON ({error})", "a JSON object") from error
     if not isinstance(line, dict):
         raise place.fault(f"{text[:40]!r}", "a JSON object")
     return line
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _what_it_takes(path: Path) -> str:

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import tzinfo
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import kept
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES
-from evenwatt.sinks.history.statements import Row, adding, at_level, by_local_day
+from evenwatt.sinks.history.statements import LARGER_WINS, Row, adding
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["DayRows", "Merged", "MergingHistory", "is_begun", "merging_history"]
@@ -30,6 +31,7 @@ __all__ = ["DayRows", "Merged", "MergingHistory", "is_begun", "merging_history"]
 DayRows = Mapping[tuple[str, str], Sequence[Row]]
 """By (level, table): rows led by when they begin. A time is in the rows of one level alone."""
 
+_BEGIN: Final = "begins"
 _LEAST_SECONDS: Final = 1e-3
 _LONGEST_STEP: Final = SECONDS_PER_HOUR
 """What was not watched for long is booked in steps, each within the minute that it begins with."""
@@ -72,13 +74,13 @@ class MergingHistory(HistoryReader):
                 for level, begin, length in _units(rows)
             }
             days = LocalDays(stored_zone(self._connection) or zone)
+            self._connection.create_function("local_day", 1, days, deterministic=True)
             held = kept(self._connection)
             since = {"minute": held.minutes_from, "hour": held.hours_from}
             merged = Merged()
             for (level, table), found in rows.items():
                 taken = [row for row in found if is_taken[level, row[0]]]
                 self._add(level, table, taken, since)
-                self._add_local_days(level, table, taken, days)
                 if table == "host":
                     seconds = _total_seconds(taken)
                     merged += Merged(taken_seconds=seconds, known_seconds=_total_seconds(found) - seconds)
@@ -112,17 +114,23 @@ class MergingHistory(HistoryReader):
         return [row for row in rows if not self._read(f"SELECT 1 FROM {table} WHERE {same}", row)]  # noqa: S608 -- our own names only
 
     def _add(self, finest: str, table: str, rows: list[Row], since: Mapping[str, int]) -> None:
-        """Add rows to their level and to all coarser ones, but to none that is forgotten of that time."""
-        names = [name for name, _ in LEVELS]
-        for level, seconds in LEVELS[names.index(finest) :]:
-            found = (row for row in rows if row[0] >= since.get(level, 0))
-            self._connection.executemany(adding(level, table), at_level(found, table, seconds))
+        """Add rows to their level and to all coarser ones, but to none that is forgotten of that time.
 
-    def _add_local_days(self, finest: str, table: str, rows: list[Row], days: LocalDays) -> None:
-        """Add rows to the days of the site's calendar; a day of UTC is of the one in which its noon is."""
-        noon = SECONDS_PER_DAY // 2 if finest == "day" else 0
-        in_time = ((row[0] + noon, *row[1:]) for row in rows)
-        self._connection.executemany(adding(LOCAL_DAY, table), by_local_day(in_time, days))
+        SQLite adds up what a coarser row has of them, so that each is touched once.
+        """
+        owner, columns = TABLES[table]
+        names = (_BEGIN, *owner, *columns)
+        self._connection.execute(f"CREATE TEMP TABLE incoming ({', '.join(names)})")
+        try:
+            self._connection.executemany(
+                f"INSERT INTO incoming VALUES ({', '.join('?' * len(names))})",  # noqa: S608 -- our own names only
+                rows,
+            )
+            levels = [name for name, _ in LEVELS]
+            for level in (*levels[levels.index(finest) :], LOCAL_DAY):
+                self._connection.execute(_adding_up(level, table, finest), (since.get(level, 0),))
+        finally:
+            self._connection.execute("DROP TABLE incoming")
 
     def _forget_finer(self, level: str, until: int) -> None:
         """Forget finer rows up to the end of one that has none: from when on they are kept is one moment."""
@@ -136,6 +144,28 @@ class MergingHistory(HistoryReader):
                 " value = max(CAST(value AS INTEGER), ?2)",
                 (f"{finer}s_from", until),
             )
+
+
+@cache
+def _adding_up(level: str, table: str, finest: str) -> str:
+    """Return the statement that adds what came in, from a moment on, to the rows of a level."""
+    owner, columns = TABLES[table]
+    sums = (f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns)
+    key = [_key_of(level, finest)] if level != "total" else [] if owner else ["1"]
+    group = ", ".join((*(key if level != "total" else []), *owner))
+    source = (
+        f"SELECT {', '.join((*key, *owner, *sums))} FROM incoming WHERE {_BEGIN} >= ?"  # noqa: S608 -- our own names only
+        f" {f'GROUP BY {group}' if group else 'HAVING count(*)'}"
+    )
+    return adding(level, table, source)
+
+
+def _key_of(level: str, finest: str) -> str:
+    """Return when a row of a level begins; a day of UTC is of the site's day in which its noon is."""
+    if level == LOCAL_DAY:
+        return f"local_day({_BEGIN} + {SECONDS_PER_DAY // 2 if finest == 'day' else 0})"
+    seconds = LEVEL_SECONDS[level]
+    return f"{_BEGIN} / {seconds} * {seconds}"
 
 
 def is_begun(path: Path) -> bool:

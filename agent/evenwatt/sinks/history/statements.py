@@ -82,8 +82,14 @@ def _key(level: str, table: str) -> tuple[str, ...]:
 
 
 @cache
-def adding(level: str, table: str) -> str:
-    """Return the statement that adds a row to the one of its key; NULL plus 3 is 3."""
+def adding(level: str, table: str, source: str | None = None) -> str:
+    """Return the statement that adds a row to the one of its key; NULL plus 3 is 3.
+
+    Args:
+        level: Of the row.
+        table: Of the row.
+        source: A query of rows; None: the row's values are given.
+    """
     key, columns = _key(level, table), TABLES[table][1]
     names = (*key, *columns)
     sums = ", ".join(
@@ -92,9 +98,9 @@ def adding(level: str, table: str) -> str:
         else f"{c} = coalesce({c} + excluded.{c}, {c}, excluded.{c})"
         for c in columns
     )
-    places = ", ".join("?" * len(names))
+    rows = source or f"VALUES ({', '.join('?' * len(names))})"
     return (
-        f"INSERT INTO {level}_{table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608 -- our own names only
+        f"INSERT INTO {level}_{table} ({', '.join(names)}) {rows}"
         f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sums}"
     )
 
