@@ -80,7 +80,7 @@ def gpus(*rows):
 def contents(path, *, beside=("event", "calibration", "electricity_price", "price", "source_total")):
     """Return all rows of a history by table, without what tells rows of one table apart by number."""
     found = {}
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(path)) as database:
         names = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

@@ -1,5 +1,6 @@
 """Backups, imports and exports beside a real agent, and an import that is killed wherever it stands."""
 
+import os
 import random
 import signal
 import sqlite3
@@ -16,7 +17,7 @@ from exported_history import contents, write_days
 from fake_nvml import build_library
 from metered_site import ENGINE, MeteredSite
 
-KILLS = 40
+KILLS = 24
 DAYS = 12
 TICK_SECONDS = 0.1
 
@@ -26,7 +27,8 @@ from datetime import UTC
 from pathlib import Path
 from evenwatt.service.exchange.importing import import_file
 print("ready", flush=True)
-import_file(Path(sys.argv[1]), Path(sys.argv[2]), zone=UTC, advance=lambda _: None)
+advance = lambda _: print("day", flush=True)
+import_file(Path(sys.argv[1]), Path(sys.argv[2]), zone=UTC, advance=advance)
 """
 
 
@@ -122,11 +124,18 @@ def test_an_import_that_is_killed_anywhere_goes_on(tmp_path):
             for file in tmp_path.glob("new.db*"):
                 file.unlink()
         with subprocess.Popen(
-            [sys.executable, "-c", IMPORT, old, new], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", IMPORT, old, new],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as process:
             assert process.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0.0, 0.25))
-            process.send_signal(signal.SIGKILL)
+            days = chance.randrange(4)
+            told = [process.stdout.readline() for _ in range(days)]
+            # While it begins a history, or within the day that comes after.
+            time.sleep(chance.uniform(0.0, 0.03 if told else 1.5))
+            # With the child that makes the tables of a new history, as when the machine goes off.
+            os.killpg(process.pid, signal.SIGKILL)
         found = contents(new, beside=()) if new.exists() else {}
         days = {row[0] for row in found.get("day_host", ())}
         seen.add(len(days))

@@ -177,7 +177,8 @@ def is_begun(path: Path) -> bool:
     if not is_there(path):
         return False
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        # Not read only: what was killed may have to be rolled back first.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
             has_settings = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'setting'").fetchone()
             claim = "SELECT 1 FROM setting WHERE name = 'currency'"
             return has_settings is not None and database.execute(claim).fetchone() is not None
