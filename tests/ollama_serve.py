@@ -37,7 +37,7 @@ class OllamaServe(ChildServer):
         self,
         folder: Path,
         *models: str,
-        keep_alive_seconds: float = 3.0,
+        keep_alive_seconds: float = 300.0,
         with_metrics: bool = True,
         port: int | None = None,
     ) -> None:
@@ -101,6 +101,11 @@ class OllamaServe(ChildServer):
         with suppress(requests.RequestException):
             while True:
                 self.generate(model, prompt, tokens)
+
+    def unload(self) -> None:
+        """Let all models go, as if their time had run out."""
+        with loopback_session() as session:
+            session.post(f"{self.url}/unload", json={}, timeout=_CALL_SECONDS).raise_for_status()
 
     def loaded(self) -> list[str]:
         """Return the models that are loaded."""

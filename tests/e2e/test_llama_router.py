@@ -49,6 +49,8 @@ def test_router_with_two_models_and_sleep_is_metered_exactly(router, tmp_path):
         told["one"].append(router.chat("one", "of an hour", tokens=7))
         agent.wait_for(lambda: booked(agent, "one") == added(*told["one"]))
         agent.wait_for(lambda: router.states()["one"] == "sleeping")
+        agent.wait_until_read_anew("chat")  # idle at two looks in a row: its last page is all of it
+        agent.wait_until_read_anew("chat")
 
         router.unload("one")
         agent.wait_for(lambda: router.states()["one"] == "unloaded")

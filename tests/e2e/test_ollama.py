@@ -32,10 +32,18 @@ def is_flagged(agent):
     return any(event["kind"] == "model_cut_short" for event in agent.status()["events"])
 
 
+def unload_idle(ollama, agent):
+    """Unload all models after the agent has seen them idle."""
+    for _ in range(2):
+        agent.wait_until_read_anew("home")
+    ollama.unload()
+    agent.wait_until_read_anew("home")
+
+
 @pytest.fixture
 def ollama(tmp_path):
-    """Return an Ollama with two models, which it unloads after three idle seconds."""
-    with OllamaServe(tmp_path, "llama3", "qwen") as server:
+    """Return an Ollama with two models, which it keeps for as long as a test may take."""
+    with OllamaServe(tmp_path, "llama3", "qwen", keep_alive_seconds=300.0) as server:
         yield server
 
 
@@ -51,12 +59,11 @@ def test_models_that_come_and_go_are_metered_exactly(ollama, settings, tmp_path)
         agent.wait_until_read_anew("home")
         told = {LLAMA: [ollama.generate(LLAMA), ollama.generate(LLAMA, "of an hour", 5)]}
         told[QWEN] = [ollama.generate(QWEN, "a token is", 7)]
-        agent.wait_for(lambda: ollama.loaded() == [])
+        unload_idle(ollama, agent)
         for model in (LLAMA, QWEN):
             told[model].append(ollama.generate(model, "and again", 9))
             agent.wait_for(lambda model=model: booked(agent, "home", model) == added(*told[model]))
-        agent.wait_for(lambda: ollama.loaded() == [])
-        agent.wait_until_read_anew("home")
+        unload_idle(ollama, agent)
 
         assert {model: booked(agent, "home", model) for model in told} == {
             model: added(*tokens) for model, tokens in told.items()
@@ -118,7 +125,10 @@ def test_ollama_whose_pages_are_closed_is_told_with_the_line_to_write(tmp_path):
     """It is down for the agent, never an engine that did nothing; init and doctor offer the line."""
     line = "Environment=LLAMA_ARG_ENDPOINT_METRICS=1"
     with OllamaServe(tmp_path, "llama3", with_metrics=False) as ollama:
-        settings = {"engines": [{"name": "home", "kind": "ollama", "url": ollama.url}]}
+        settings = {
+            "engines": [{"name": "home", "kind": "ollama", "url": ollama.url}],
+            "sampling": {"tick_seconds": 5, "deadline_seconds": 5},
+        }
         ollama.generate(LLAMA)
         with AgentProcess(tmp_path, settings) as agent:
             agent.wait_for(lambda: any(line in str(source["error"]) for source in agent.status()["sources"]))

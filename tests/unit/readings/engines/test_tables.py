@@ -191,6 +191,37 @@ def test_page_is_known_and_its_tokens_land_in_disjoint_kinds(case):
     assert (adapter.waiting and adapter.waiting.gauge(samples)) == case.waiting
 
 
+def later_page(page, times):
+    """Return a page of the same process, all of whose counters have grown to so many times what they were."""
+    lines = []
+    for line in page.splitlines():
+        series, _, value = line.rpartition(" ")
+        is_still = line.startswith(("#", "process_start_time_seconds"))
+        lines.append(line if is_still else f"{series} {float(value) * times!r}")
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
+def test_between_two_pages_tokens_grow_by_what_was_sent(case):
+    """From 70 tokens of input with 20 reused and 30 of output, twice as many come until the second page."""
+    adapter = ADAPTERS[case.kind]
+    earlier, later = (
+        adapter.models(parse_samples(checked_page(page.encode()), adapter.wanted), "served")[0]
+        for page in (case.page, later_page(case.page, 3))
+    )
+
+    grown = later.input_tokens - earlier.input_tokens
+    reused = None if case.cached is None else later.cached_input_tokens - earlier.cached_input_tokens
+    assert (grown, reused) == (
+        2 * (70 - (case.cached or 0)),
+        None if case.cached is None else 2 * case.cached,
+    )
+    assert later.output_tokens - earlier.output_tokens == 2 * case.output
+    assert {outcome: count - earlier.requests[outcome] for outcome, count in later.requests.items()} == {
+        outcome: 2 * count for outcome, count in case.requests.items()
+    }
+
+
 def test_every_kind_says_when_it_counts_and_what_is_missing():
     """Each adapter declares what a person has to know of its counters."""
     assert all(adapter.counted and adapter.unmetered for adapter in ADAPTERS.values())
