@@ -11,6 +11,7 @@ EvenwattError
 ├── ReportError            a report that was asked for cannot be made
 ├── ExchangeError          an export, import or backup cannot be made
 ├── CalibrationRefused     a load run is not begun, or found nothing
+├── InstallationRefused    the service cannot be installed, removed or asked for
 ├── AgentUnreachable       a command found no running agent to talk to
 └── EngineError            the engine behind a proxy did not do its part
     ├── EngineUnreachable      it could not be connected to: nothing was sent
@@ -28,6 +29,7 @@ __all__ = [
     "ExchangeError",
     "HistoryError",
     "HistoryInUse",
+    "InstallationRefused",
     "OptionError",
     "ReportError",
     "SourceContractError",
@@ -86,6 +88,10 @@ class CalibrationRefused(EvenwattError):
 
 class AgentUnreachable(EvenwattError):
     """No running agent answered at the address of the configuration."""
+
+
+class InstallationRefused(EvenwattError):
+    """The service cannot be installed or removed here; the message says what to do."""
 
 
 class OptionError(EvenwattError):

@@ -318,6 +318,31 @@ def test_removal_leaves_the_history_and_purge_leaves_nothing(machines, package):
     assert host.container.run("getent passwd evenwatt; getent group evenwatt", check=False).stdout == ""
 
 
+def test_the_service_can_be_installed_without_the_package(machines, package):
+    """Out of an environment of its own: installed, running, shown, and gone again, with the history kept."""
+    host = machines(package.parent)
+    program = "/usr/lib/evenwatt/bin/evenwatt"
+    host.container.run(
+        f"dpkg-deb -x /opt/packages/{package.name} /srv/x && mv /srv/x/usr/lib/evenwatt /usr/lib"
+    )
+    refused = host.container.run(f"runuser -u nobody -- {program} service install", check=False)
+    assert refused.returncode == 1
+    assert "try again with sudo" in refused.stderr
+
+    said = host.container.says(f"{program} service install")
+    assert "evenwatt.service runs, and will at each boot" in said
+    wait_for(lambda: metric(host, "evenwatt_engine_up", engine="chat") == 1, host)
+    counted(host)
+    assert host.container.run("systemd-analyze verify --man=no evenwatt.service 2>&1").stdout == ""
+    assert "evenwatt.service: active (running), enabled" in host.container.says(f"{program} service status")
+
+    host.container.run(f"{program} service uninstall")
+    assert page(host) == ""
+    assert "not installed" in host.container.run(f"{program} service status", check=False).stdout
+    assert host.container.says("ls /var/lib/evenwatt/history.db /etc/evenwatt/config.yaml")
+    assert not host.container.run("ls /etc/systemd/system/evenwatt.service", check=False).stdout
+
+
 def test_the_proxy_is_a_service_too(installed):
     """Started by whoever wants it: notified, with state of its own, and counting."""
     installed.configure(

@@ -20,6 +20,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     gpu,  # noqa: F401
     meters,  # noqa: F401
     proxy,  # noqa: F401
+    service,  # noqa: F401
 )
 from evenwatt.cli.app import app
 from evenwatt.errors import ConfigError, EvenwattError, OptionError
