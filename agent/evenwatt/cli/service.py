@@ -6,6 +6,8 @@ from evenwatt.cli.app import app
 
 __all__ = ["install", "status_of_units", "uninstall"]
 
+_WORDS = {"ActiveEnterTimestamp": "since", "StatusText": "says", "NRestarts": "restarts"}
+
 _group = typer.Typer(help="The agent as a systemd service.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(_group, name="service")
 

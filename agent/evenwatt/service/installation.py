@@ -137,7 +137,7 @@ class Installation(Struct, frozen=True, kw_only=True):
             if path.parent.name.removesuffix(".d") in UNITS and not any(path.parent.iterdir()):
                 path.parent.rmdir()
         _said(["systemctl", "daemon-reload"])
-        yield "the history in /var/lib/evenwatt and the configuration in /etc/evenwatt stay; remove them by hand"
+        yield "the history in /var/lib/evenwatt and the configuration in /etc/evenwatt stay"
 
 
 def unit_states() -> Mapping[str, Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""The service without the package: which files, for which program; what a service could not run is refused."""
+"""The service without the package: its files, for which program, and what a service could not run."""
 
 import configparser
 import shlex
