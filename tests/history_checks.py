@@ -108,7 +108,7 @@ def _differences(database, table, level, key, source, since):
     coarser = database.execute(f"SELECT {', '.join(names)} FROM {level}_{table}{where}").fetchall()
     number = len(group)
     expected = {row[:number]: row[number:] for row in finer if any(v is not None for v in row[number:])}
-    present = {row[:number]: row[number:] for row in coarser}
+    present = {row[:number]: row[number:] for row in coarser if any(v is not None for v in row[number:])}
     for at in sorted(expected.keys() | present.keys(), key=str):
         mine, theirs = present.get(at), expected.get(at)
         if mine is None or theirs is None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -77,6 +78,21 @@ def test_what_if_for_programs(config):
     assert document["total"]["after"]["energy"] == pytest.approx(0.012)
     assert document["models"][0]["engine"] == "chat"
     assert not document["changes_nothing"]
+
+
+def test_what_is_assumed_and_made_up_is_told(config):
+    """Prices that nobody wrote are labelled, and so are readings that nobody measured."""
+    with closing(sqlite3.connect(config.parent / "history.db")) as database, database:
+        database.execute("UPDATE setting SET value = 'simulated' WHERE name = 'readings'")
+    told = evenwatt("what-if", "-c", config, "--window", "all", "--set", "electricity=")
+    document = json.loads(
+        evenwatt("what-if", "-c", config, "--window", "all", "--json", "--set", "electricity=").stdout
+    )
+
+    assert told.stdout.startswith("SIMULATED")
+    assert "assumed" in told.stdout
+    assert document["simulated"]
+    assert any("assumed" in text for text in document["assumptions"])
 
 
 def test_reprice_writes_when_it_is_told_to(config):

@@ -10,7 +10,7 @@ from evenwatt.config import Settings
 from evenwatt.errors import OptionError, ReportError
 from evenwatt.model import Event
 from evenwatt.service.billing import priced_rows
-from evenwatt.service.pricing import price_book, stored_gpu_names
+from evenwatt.service.pricing import all_assumptions, price_book, stored_gpu_names
 from evenwatt.service.report.window import AskedWindow, report_window
 from evenwatt.sinks.history import writer_pid
 from evenwatt.sinks.history.queries import history_extent, history_settings
@@ -58,7 +58,9 @@ class Repricer:
         extent = _extent(history)
         if extent is None:
             raise ReportError(f"{history.path}: the history is empty; there is nothing to reprice")
-        self._currency = history_settings(history).get("currency", settings.currency)
+        held = history_settings(history)
+        self._currency = held.get("currency", settings.currency)
+        self._is_simulated = held.get("readings") == "simulated"
         if self._currency != settings.currency:
             raise OptionError(
                 f"{history.path}: its money is in {self._currency}, the configuration's in "
@@ -78,10 +80,12 @@ class Repricer:
         self._is_cut = asked_from < first and history.has_forgotten_hours()
         self.pieces = tuple(history.pieces(max(asked_from, first, extent[0]), int(window.end_utc_seconds)))
         self._start, self._end = self.pieces[0].start, self.pieces[-1].end
+        gpu_names = stored_gpu_names(history.cursors())
+        self._assumptions = tuple(assumed.text for assumed in all_assumptions(settings, gpu_names))
         self._book = price_book(
             settings,
             history.prices(),
-            stored_gpu_names(history.cursors()),
+            gpu_names,
             electricity=history.electricity_prices(self._start),
         )
 
@@ -155,6 +159,8 @@ class Repricer:
             changes=self._changes,
             before=before,
             after=after,
+            is_simulated=self._is_simulated,
+            assumptions=self._assumptions,
             kept_from_utc_seconds=float(self._start) if self._is_cut else None,
             hours_until_utc_seconds=float(by_hours[-1]) if by_hours else None,
         )

@@ -23,6 +23,8 @@ _NEAR = 1e-9
 def print_repricing(repricing: Repricing) -> None:
     """Print the difference: the machine by component, each model, and each API bill."""
     console = plain_console()
+    if repricing.is_simulated:
+        console.print("SIMULATED: nothing below was measured.", style="bold reverse")
     start, end = (_moment(at, repricing.zone_name) for at in _ends(repricing))
     changes = f", with {', '.join(repricing.changes)}" if repricing.changes else ""
     console.print(clean(f"{start} to {end}, money in {repricing.currency}{changes}"))
@@ -42,6 +44,8 @@ def render_repricing(repricing: Repricing) -> str:
             "start_utc_seconds": repricing.start_utc_seconds,
             "end_utc_seconds": repricing.end_utc_seconds,
             "currency": repricing.currency,
+            "simulated": repricing.is_simulated,
+            "assumptions": repricing.assumptions,
             "changes": repricing.changes,
             "changes_nothing": repricing.changes_nothing,
             "kept_from_utc_seconds": repricing.kept_from_utc_seconds,
@@ -111,6 +115,7 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 
 def _notes(repricing: Repricing) -> Iterable[str]:
+    yield from map(clean, repricing.assumptions)
     if repricing.changes_nothing:
         yield "nothing changes: these are the prices that it is written with"
     if repricing.kept_from_utc_seconds is not None:

@@ -54,6 +54,8 @@ class Repricing(Struct, frozen=True, kw_only=True):
         after: At the prices of now.
         kept_from_utc_seconds: From when on money can be corrected at all, where the span was asked from
             before that; what is older stays as it is.
+        is_simulated: Its readings were made up.
+        assumptions: What the prices of `after` take for granted, in words.
         hours_until_utc_seconds: Up to where only hours are kept; None where minutes are kept of all of it.
     """
 
@@ -64,6 +66,8 @@ class Repricing(Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...]
     before: MoneySums
     after: MoneySums
+    is_simulated: bool = False
+    assumptions: tuple[str, ...] = ()
     kept_from_utc_seconds: float | None = None
     hours_until_utc_seconds: float | None = None
 

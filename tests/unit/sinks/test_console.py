@@ -109,6 +109,24 @@ def test_states_that_need_somebody_are_told(shown_lines):
     assert "evenwattcheck-config" in text
 
 
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({}, "written"),
+        ({"file_bytes": 3 * 2**19}, "written;1.5MiB"),
+        (
+            {"file_bytes": 3 * 2**19, "year_bytes": 76.2 * 2**20},
+            "written;1.5MiB,about76MiBinayearatthepaceofthelastday",
+        ),
+    ],
+)
+def test_the_size_of_the_history_is_forecast(shown_lines, sizes, words):
+    """Its line says how large the file is and will be, as far as that is known."""
+    health = HistoryHealth(path="/h.db", up=True, **sizes)
+
+    assert f"/h.db,{words}" in text_of(shown_lines(snapshot(history=health)))
+
+
 def test_a_sum_that_repeats_its_only_row_is_left_out(shown_lines):
     """One model alone has one line in a window; two have the engine's and the machine's sum beside them."""
 
