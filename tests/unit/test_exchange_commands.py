@@ -1,6 +1,7 @@
 """`evenwatt export`, `import` and `backup` from outside: files, pipes, and faults in a sentence."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -72,6 +73,32 @@ def test_a_backup_is_told_with_its_size(config, tmp_path):
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"written: {target} (0.")
     assert told.stderr == ""
+
+
+def no_room():
+    """Let no file of this process grow as large as what is written, as if the disk were full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+
+
+@pytest.mark.parametrize("command", [("export", "-f", "jsonl", "-o"), ("backup",)])
+def test_a_full_disk_leaves_nothing(config, tmp_path, command):
+    """What does not fit is told in a sentence, and no part of it stays."""
+    write_days(tmp_path / "history.db", *range(2, 8))
+    folder = tmp_path / "full"
+    folder.mkdir()
+    told = subprocess.run(
+        [sys.executable, "-m", "evenwatt", *command, folder / "file", "-c", config],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=no_room,
+    )
+
+    assert told.returncode == 1
+    assert len(told.stderr.splitlines()) == 1, told.stderr
+    assert "room" in told.stderr
+    assert list(folder.iterdir()) == []
 
 
 def test_commands_need_no_pyarrow(config, tmp_path):

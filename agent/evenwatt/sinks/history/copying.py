@@ -70,6 +70,8 @@ def _copy(source: sqlite3.Connection, path: Path, into: Path, advance: Callable[
     os.close(os.open(into, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
         with closing(sqlite3.connect(into, isolation_level=None)) as copy:
+            # A copy that is cut off is thrown away: it needs no journal, which would be left beside it.
+            copy.execute("PRAGMA journal_mode = OFF")
             source.backup(
                 copy,
                 pages=_PAGES_AT_ONCE,
