@@ -157,6 +157,11 @@ class EngineSource:
             visible_gpus=None if own is None else own.visible_gpus,
         )
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, as far as that can be told."""
+        return is_loopback(self._host) or self._lookup.listener() is not None
+
     def is_router(self, ends_boot_seconds: float) -> bool:
         """Return whether it is a llama-server that starts one for each of its models.
 

@@ -13,9 +13,10 @@ from evenwatt.errors import SourceContractError, SourceUnavailable
 from evenwatt.readings.adapter import json_of
 from evenwatt.readings.engine import PartAddress
 from evenwatt.readings.exposition import bounded_text
-from evenwatt.readings.http import HttpClient
+from evenwatt.readings.http import HttpClient, shown_url
+from evenwatt.readings.networks import NetworkHost
 from evenwatt.readings.parts import LivePart
-from evenwatt.readings.processes import ListenerLookup, ProcessIdentity
+from evenwatt.readings.processes import ListenerLookup, ProcessIdentity, is_loopback
 from evenwatt.readings.sleep import ServerFacts
 
 __all__ = [
@@ -84,10 +85,17 @@ class LlamaRouter:
     `autoload=false`: without it a question for the page of a model loads it.
     """
 
-    def __init__(self, client: HttpClient, base_url: str, *, is_here: bool) -> None:
+    def __init__(self, client: HttpClient, base_url: str, *, is_here: bool = True) -> None:
+        """Begin.
+
+        Args:
+            client: With the router's key.
+            base_url: Of the router.
+            is_here: Whether its servers may be asked themselves where its process is seen on this machine.
+        """
         self._client = client
         self._base_url = base_url
-        self._is_here = is_here
+        self._lookup = _lookup(base_url) if is_here else None
 
     def __call__(self, ends_boot_seconds: float) -> tuple[LivePart, ...]:
         """Return the models that are loaded, asleep or not.
@@ -98,20 +106,22 @@ class LlamaRouter:
         answer = self._client.get(f"{self._base_url}/models", ends_boot_seconds - boot_seconds())
         match json_of(answer.ok_body()):
             case {"data": [*models]}:
-                return tuple(part for part in map(self._part, models) if part is not None)
+                host = None if self._lookup is None else _host_below(self._lookup)
+                parts = (self._part(listed, host) for listed in models)
+                return tuple(part for part in parts if part is not None)
         raise SourceContractError(
             f"{answer.url} lists no models; expected those of a llama-server that routes"
         )
 
-    def _part(self, listed: object) -> LivePart | None:
+    def _part(self, listed: object, host: str | None) -> LivePart | None:
         match listed:
             case {"id": str(model), "status": {"value": "loaded" | "sleeping" as state, **status}} if model:
                 port = _option(status.get("args"), "--port")
             case _:
                 return None
         model = bounded_text(model)
-        if self._is_here and port not in {None, "0"}:
-            url, address = f"http://127.0.0.1:{port}", PartAddress(model=model)
+        if host is not None and port not in {None, "0"}:
+            url, address = f"http://{host}:{port}", PartAddress(model=model)
         else:
             url, address = (
                 self._base_url,
@@ -127,9 +137,10 @@ class LlamaRouter:
 class LlamaSwap:
     """The servers behind llama-swap, which counts no tokens itself."""
 
-    def __init__(self, client: HttpClient, base_url: str) -> None:
+    def __init__(self, client: HttpClient, base_url: str, *, is_here: bool) -> None:
         self._client = client
         self._base_url = base_url
+        self._is_here = is_here
 
     def __call__(self, ends_boot_seconds: float) -> tuple[LivePart, ...]:
         """Return the models that run.
@@ -146,12 +157,18 @@ class LlamaSwap:
     def _parts(self, models: list[object], url: str) -> Iterator[LivePart]:
         for listed in models:
             match listed:
-                case {"model": str(model), "state": "ready", "proxy": str(upstream)} if upstream:
+                case {"model": str(model), "state": "ready", "proxy": str(upstream)} if _is_address(upstream):
+                    if not self._is_here and is_loopback(urlsplit(upstream).hostname or ""):
+                        raise SourceContractError(
+                            f"{url} says that its models answer at {shown_url(upstream)}, which is the "
+                            "loopback of another machine; run an agent there"
+                        )
                     yield LivePart(
                         name=f"{bounded_text(model)}@{urlsplit(upstream).netloc}",
                         kind=None,
                         url=upstream,
                         address=PartAddress(model=bounded_text(model)),
+                        takes_key=False,
                     )
                 case {"state": "ready"}:
                     raise SourceContractError(
@@ -166,8 +183,7 @@ class OllamaRunners:
     def __init__(self, client: HttpClient, base_url: str) -> None:
         self._client = client
         self._base_url = base_url
-        parts = urlsplit(base_url)
-        self._lookup = ListenerLookup(parts.hostname or "", parts.port or http.client.HTTP_PORT)
+        self._lookup = _lookup(base_url)
         self._found: dict[ProcessIdentity, LivePart] = {}
 
     def __call__(self, ends_boot_seconds: float) -> tuple[LivePart, ...]:
@@ -206,7 +222,7 @@ class OllamaRunners:
         return LivePart(
             name=f"{identity.pid}-{identity.start_ticks}",
             kind="llamacpp",
-            url=f"http://127.0.0.1:{port}",
+            url=f"http://{_host_of(identity)}:{port}",
             address=PartAddress(model=bounded_text(model)),
         )
 
@@ -230,6 +246,38 @@ class OllamaRunners:
             case {"models": [*models]}:
                 return [m["name"] for m in models if isinstance(m, dict) and isinstance(m.get("name"), str)]
         return []
+
+
+def _lookup(base_url: str) -> ListenerLookup:
+    parts = urlsplit(base_url)
+    port = parts.port or (http.client.HTTPS_PORT if parts.scheme == "https" else http.client.HTTP_PORT)
+    return ListenerLookup(parts.hostname or "", port)
+
+
+def _host_below(lookup: ListenerLookup) -> str | None:
+    """Return the host at which the children of a listener listen on loopback; None where it is not seen."""
+    listener = lookup.listener()
+    return None if listener is None or listener.process is None else _host_of(listener.process)
+
+
+def _host_of(process: ProcessIdentity) -> str:
+    """Return the host that means the loopback of a process, which may be in a container."""
+    try:
+        own, other = (Path(f"/proc/{pid}/ns/net").stat().st_ino for pid in ("self", process.pid))
+    except OSError:
+        return "127.0.0.1"
+    if own == other:
+        return "127.0.0.1"
+    return NetworkHost(pid=process.pid, start_ticks=process.start_ticks).name
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is the address of a web server."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _names_of(digest: str, manifests: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """An engine as a source, whether it counts itself or the servers that it starts do."""
 
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceContractError, SourceError
@@ -11,7 +10,6 @@ from evenwatt.readings.engines.generic import CounterNames
 from evenwatt.readings.families import LlamaRouter, LlamaSwap, OllamaRunners, is_ollama
 from evenwatt.readings.http import HttpClient
 from evenwatt.readings.parts import Lister, PartsReader
-from evenwatt.readings.processes import is_loopback
 
 __all__ = ["FamilySource"]
 
@@ -127,12 +125,12 @@ class FamilySource:
             if kind in {"llamacpp", _UNKNOWN} and self._engine.is_router(ends_boot_seconds):
                 kind, lister = (
                     "llamacpp",
-                    LlamaRouter(self._client, url, is_here=is_loopback(urlsplit(url).hostname or "")),
+                    LlamaRouter(self._client, url),
                 )
             elif kind in {"ollama", _UNKNOWN} and is_ollama(self._client, url, ends_boot_seconds):
                 kind, lister = "ollama", OllamaRunners(self._client, url)
             elif kind == "llama_swap":
-                lister = LlamaSwap(self._client, url)
+                lister = LlamaSwap(self._client, url, is_here=self._engine.is_here)
         return None if lister is None else (kind, self._reader(lister))
 
     def _reader(self, lister: Lister) -> PartsReader:

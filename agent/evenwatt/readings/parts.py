@@ -9,13 +9,14 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from evenwatt.clock import now
+from evenwatt.clock import boot_seconds, now
 from evenwatt.errors import SourceError
 from evenwatt.model import EnginePart, EngineReading
 from evenwatt.readings.engine import EngineSource, PartAddress
 
 __all__ = ["Lister", "LivePart", "PartsReader"]
 
+_MOST_PARTS = 200
 _QUIET_LOOKS = 2
 """After so many looks in a row without work a server was idle when it ended: its last page is all of it."""
 
@@ -28,12 +29,14 @@ class LivePart(Struct, frozen=True, kw_only=True):
         kind: As `EngineSource` takes it.
         url: Of the server itself, or of the engine where only that reaches it.
         address: What it serves, and where its page is.
+        takes_key: Whether the engine's key is its own too, and may be sent there.
     """
 
     name: str
     kind: str | None
     url: str
     address: PartAddress
+    takes_key: bool = True
 
 
 Lister = Callable[[float], tuple[LivePart, ...]]
@@ -70,7 +73,7 @@ class PartsReader:
         Raises:
             SourceError: Who is there cannot be told.
         """
-        live = {part.name: part for part in self._lister(ends_boot_seconds)}
+        live = {part.name: part for part in self._lister(ends_boot_seconds)[:_MOST_PARTS]}
         for name in self._parts.keys() - live.keys():
             self._end(self._parts.pop(name))
         for name, part in live.items():
@@ -80,7 +83,10 @@ class PartsReader:
             elif known.live != part:
                 known.live = part
                 known.source.move_to(part.address)
-            self._look_at(known)
+            if boot_seconds() < ends_boot_seconds:
+                self._look_at(known)
+            else:
+                known.quiet_looks = 0  # nobody looked
 
     def parts(self) -> tuple[EnginePart, ...]:
         """Return those that live and those that ended since the last call, as last read.
@@ -116,7 +122,7 @@ class PartsReader:
             url=part.url,
             kind=part.kind,
             deadline_seconds=self._deadline_seconds,
-            api_key=self._api_key,
+            api_key=self._api_key if part.takes_key else None,
             part=part.address,
         )
 

@@ -13,7 +13,17 @@ from msgspec.structs import replace
 
 from evenwatt.clock import now
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import EngineReading, GpuReading, GpusReading, HostReading, Moment, PowerSample, Reading
+from evenwatt.model import (
+    EnginePart,
+    EngineReading,
+    Epoch,
+    GpuReading,
+    GpusReading,
+    HostReading,
+    Moment,
+    PowerSample,
+    Reading,
+)
 from evenwatt.readings.recording import readings_in
 from evenwatt.readings.source import Source
 
@@ -119,6 +129,9 @@ class ReplayedSource:
 
 def _joined(earlier: Reading | None, later: Reading) -> Reading:
     """Return the later reading, with the power samples that the earlier one would have brought."""
+    if isinstance(earlier, EngineReading) and isinstance(later, EngineReading):
+        ended = tuple(part for part in earlier.parts or () if part.has_ended)
+        return replace(later, parts=(*ended, *later.parts)) if later.parts is not None else later
     if isinstance(earlier, HostReading) and isinstance(later, HostReading):
         return replace(later, power_samples=earlier.power_samples + later.power_samples)
     if not (isinstance(earlier, GpusReading) and isinstance(later, GpusReading)):
@@ -134,7 +147,9 @@ def _joined(earlier: Reading | None, later: Reading) -> Reading:
 
 def _without_samples(reading: Reading) -> Reading:
     if isinstance(reading, EngineReading):
-        return reading
+        if reading.parts is None:
+            return reading
+        return replace(reading, parts=tuple(part for part in reading.parts if not part.has_ended))
     if isinstance(reading, HostReading):
         return replace(reading, power_samples=())
     return replace(reading, gpus=tuple(replace(gpu, power_samples=()) for gpu in reading.gpus))
@@ -218,13 +233,23 @@ def _shifted(reading: Reading, shift: _Shift) -> Reading:
     moment = shift.moment(reading.moment)
     if isinstance(reading, GpusReading):
         return replace(reading, moment=moment, gpus=tuple(_shifted_gpu(gpu, shift) for gpu in reading.gpus))
-    epoch, started = reading.epoch, reading.epoch.started_boot_seconds
-    if started is not None:
-        epoch = replace(epoch, started_boot_seconds=started + shift.boot_seconds)
+    epoch = _shifted_epoch(reading.epoch, shift)
     if isinstance(reading, HostReading):
         samples = _shifted_samples(reading.power_samples, shift)
         return replace(reading, moment=moment, epoch=epoch, power_samples=samples)
-    return replace(reading, moment=moment, epoch=epoch)
+    parts = None if reading.parts is None else tuple(_shifted_part(part, shift) for part in reading.parts)
+    return replace(reading, moment=moment, epoch=epoch, parts=parts)
+
+
+def _shifted_part(part: EnginePart, shift: _Shift) -> EnginePart:
+    return replace(part, moment=shift.moment(part.moment), epoch=_shifted_epoch(part.epoch, shift))
+
+
+def _shifted_epoch(epoch: Epoch, shift: _Shift) -> Epoch:
+    started = epoch.started_boot_seconds
+    if started is None:
+        return epoch
+    return replace(epoch, started_boot_seconds=started + shift.boot_seconds)
 
 
 def _shifted_gpu(gpu: GpuReading, shift: _Shift) -> GpuReading:

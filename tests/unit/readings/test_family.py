@@ -197,3 +197,38 @@ def test_a_part_that_ends_unread_is_cut_short():
     (part,) = reader.parts()
 
     assert (part.has_ended, part.is_cut_short, part.models) == (True, True, None)
+
+
+def test_the_key_of_llama_swap_goes_to_nobody_else(source):
+    """Where its models answer is its word: its key is not sent there."""
+    with PageServer({"/metrics": (200, {}, VLLM_LIKE)}) as engine:
+        listed = {"model": "big", "state": "ready", "proxy": engine.url}
+        pages = {"/metrics": (200, {}, SWAP_PAGE), "/running": running(listed)}
+        with PageServer(pages) as swap:
+            source(swap.url, api_key="secret").read()
+
+    assert "Bearer secret" in swap.requests[-1]
+    assert not [request for request in engine.requests if "secret" in request]
+
+
+@pytest.mark.parametrize("address", ["", "5800", "file:///etc/passwd", "http://", "http://[", "ftp://h:1"])
+def test_llama_swap_that_names_no_address_is_an_error(source, address):
+    """Only a web server is asked."""
+    listed = {"model": "big", "state": "ready", "proxy": address}
+    with PageServer({"/metrics": (200, {}, SWAP_PAGE), "/running": running(listed)}) as swap:
+        assert "does not say where" in error_of(source(swap.url), SourceContractError)
+
+
+def test_no_more_than_two_hundred_servers_are_followed():
+    """An engine that lists any number of them takes no more than that of time and memory."""
+    many = tuple(
+        LivePart(name=str(n), kind="llamacpp", url="http://127.0.0.1:1", address=PartAddress(model="m"))
+        for n in range(1_000)
+    )
+    reader = PartsReader(lambda _: many, deadline_seconds=1.0, api_key=None)
+    reader.look(soon())
+
+    with pytest.raises(SourceUnavailable):
+        reader.parts()
+    assert len(reader._parts) == 200
+    reader.close()

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.model import Coverage, EnergyCounter, Epoch, HostReading, Moment, PowerSample
+from evenwatt.model import (
+    Coverage,
+    EnergyCounter,
+    EnginePart,
+    Epoch,
+    HostReading,
+    ModelCounters,
+    Moment,
+    PowerSample,
+)
 from evenwatt.readings.recording import Recorder
 from evenwatt.readings.replay import readings_in, replay_sources
 from evenwatt.readings.simulated import simulated_server
@@ -317,3 +326,32 @@ def test_host_power_is_replayed_like_any_source(replay, clock):
     assert later.epoch.signals == first.epoch.signals
     assert later.moment.boot_seconds - first.moment.boot_seconds == pytest.approx(20)
     assert source.read().power_samples == ()
+
+
+def _part(at, name, **values):
+    counters = ModelCounters(model=name, input_tokens=5, output_tokens=50)
+    epoch = Epoch(signals={"process": name}, started_boot_seconds=at.boot_seconds - 3)
+    return EnginePart(name=name, model=name, moment=at, epoch=epoch, models=(counters,), **values)
+
+
+def test_processes_of_an_engine_are_replayed_at_their_moments_and_their_end_once(path, replay, clock):
+    """Moments and starts move to the present; an end that fell between two ticks is told, and only once."""
+    first, second, third = (moment(seconds) for seconds in (0, 10, 20))
+    recorded = [
+        replace(engine_reading(first), parts=(_part(first, "a"),)),
+        replace(engine_reading(second), parts=(_part(second, "a", has_ended=True), _part(second, "b"))),
+        replace(engine_reading(third), parts=(_part(third, "b"),)),
+        replace(engine_reading(moment(30)), parts=(_part(moment(30), "b"),)),
+    ]
+    (source,) = replay(*recorded)
+    start = clock()
+    first_told = source.read()
+    clock.advance(20)
+    told = source.read()
+    again = source.read()
+
+    (part,) = first_told.parts
+    assert part.moment.boot_seconds == pytest.approx(start.boot_seconds)
+    assert part.epoch.started_boot_seconds == pytest.approx(start.boot_seconds - 3)
+    assert [(part.name, part.has_ended) for part in told.parts] == [("a", True), ("b", False)]
+    assert [part.name for part in again.parts] == ["b"]
