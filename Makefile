@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-vllm test-systemd lint check bench docs package clean
+.PHONY: help run demo test test-vllm test-systemd lint check bench docs site package clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ docs: $(VENV)/test.stamp ## Write the generated documents and the Grafana dashbo
 	@$(BIN)/python scripts/metrics_docs.py
 	@$(BIN)/python scripts/command_docs.py
 	@$(BIN)/python -m scripts.dashboards
+
+site: $(VENV)/test.stamp ## Build the documents as a site in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 package: $(VENV)/release.stamp ## Build the wheel, the Debian package, the SBOM and the checksums in dist/
 	@scripts/package $(VENV)
