@@ -10,7 +10,7 @@ from pydantic import PlainValidator
 
 from evenwatt.config.refusals import refused, unexpected
 
-__all__ = ["ApiKey", "Secret"]
+__all__ = ["ApiKey", "Secret", "parse_secret"]
 
 _CREDENTIAL = "credential:"
 _MAX_CHARACTERS = 65_536
@@ -27,7 +27,12 @@ class Secret(pydantic.Secret[str]):
         return "<secret>"
 
 
-def _parse_secret(value: Any) -> Secret:
+def parse_secret(value: Any) -> Secret:
+    """Return the secret that a value is, or names.
+
+    Raises:
+        PydanticCustomError: It is none, or what it names cannot be had.
+    """
     text = value if isinstance(value, str) else ""
     if text.startswith(_CREDENTIAL):
         text = _read_credential(text.removeprefix(_CREDENTIAL))
@@ -71,4 +76,4 @@ def _credential_file(name: str) -> Path | None:
     return path if os.access(path, os.R_OK) else None
 
 
-ApiKey = Annotated[Secret, PlainValidator(_parse_secret)]
+ApiKey = Annotated[Secret, PlainValidator(parse_secret)]

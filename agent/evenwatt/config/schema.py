@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from evenwatt.config.alerts import Alerts
 from evenwatt.config.costs import Attribution, Hardware, Labour, OtherCost, Setup, UsdRate
 from evenwatt.config.electricity import Electricity
 from evenwatt.config.engines import Engine
@@ -146,6 +147,7 @@ class Settings(Section):
         Window(label="24h", seconds=24 * SECONDS_PER_HOUR),
         Window(label="7d", seconds=7 * SECONDS_PER_DAY),
     )
+    alerts: Alerts = Alerts()
     server: Server = Server()
     history: History = Field(default_factory=History)
     sampling: Sampling = Sampling()
@@ -219,6 +221,16 @@ class Settings(Section):
             if name not in known
         )
         return models
+
+    @field_validator("alerts")
+    @classmethod
+    def _judges_a_known_window(cls, alerts: Alerts, info: ValidationInfo) -> Alerts:
+        windows: tuple[Window, ...] = info.data.get("windows", ())
+        if windows and alerts.window is not None and alerts.window not in windows:
+            known = ", ".join(window.label for window in windows)
+            text = f"got {alerts.window.label}, expected one of windows: {known}; or add it there"
+            raise refused({("window",): text})
+        return alerts
 
     @field_validator("windows")
     @classmethod

@@ -8,6 +8,7 @@ from evenwatt.economics.capacity import Capacity
 from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals
 from evenwatt.model import Assumption, Event, GpuReading, Moment, Note, SourceHealth
+from evenwatt.snapshot.alerts.values import AlertView, NotifierHealth
 from evenwatt.snapshot.host import HostView
 from evenwatt.snapshot.sums import Sums
 from evenwatt.snapshot.windows import WindowView
@@ -54,6 +55,7 @@ class HistoryHealth(Struct, frozen=True, kw_only=True):
         file_bytes: How large the file is; None where that is not known.
         year_bytes: About how large it will be in a year, if it goes on as in the last day; None in its first
             hour.
+        set_aside: Where a corrupt one was moved to when this agent started.
     """
 
     path: str
@@ -62,6 +64,7 @@ class HistoryHealth(Struct, frozen=True, kw_only=True):
     error: str | None = None
     file_bytes: int | None = None
     year_bytes: float | None = None
+    set_aside: str | None = None
 
 
 class Scrape(Struct, frozen=True, kw_only=True):
@@ -98,6 +101,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         cost_per_hour: What accrues now; energy at the power of this moment.
         notes: What a reader of the costs has to know of them.
         host: Host power, as it was last read.
+        alerts: Of every rule that is not switched off.
+        notifiers: Whom alerts are told to.
     """
 
     moment: Moment
@@ -126,3 +131,5 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...] = ()
     host: HostView = field(default_factory=HostView)
     pending_prices: tuple[PendingPrice, ...] = ()
+    alerts: tuple[AlertView, ...] = ()
+    notifiers: tuple[NotifierHealth, ...] = ()

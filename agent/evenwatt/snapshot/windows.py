@@ -21,6 +21,7 @@ from evenwatt.ledger import Usage
 from evenwatt.ledger.entries import add_rows
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.sums import ApiBill, Money, Sums, tokens_of, total_money
+from evenwatt.units import SECONDS_PER_HOUR
 
 __all__ = [
     "ALL",
@@ -97,14 +98,22 @@ class WindowView(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: As the configuration names it.
+        accounted_seconds: The part of it that the history is about; less where that is younger.
         coverage_ratio: The share of it in which the agent looked; what it missed is in the sums as estimate.
     """
 
     name: str
     start_utc_seconds: float
     seconds: float
+    accounted_seconds: float
     coverage_ratio: float
     rows: tuple[WindowRow, ...]
+
+    def mean_per_hour(self, amount: float | None) -> float | None:
+        """Return what an amount of money in it comes to an hour; None where it is not known."""
+        if amount is None or not self.accounted_seconds:
+            return None
+        return amount / self.accounted_seconds * SECONDS_PER_HOUR
 
     def row(self, engine: str = ALL, model: str = ALL) -> WindowRow | None:
         """Return the row of an engine and model; None where they did nothing in the window."""
@@ -142,6 +151,7 @@ def window_view(
         name=name,
         start_utc_seconds=start_utc_seconds,
         seconds=seconds,
+        accounted_seconds=accounted,
         coverage_ratio=min(watched / seconds, 1.0) if seconds else 0.0,
         rows=tuple(rows),
     )

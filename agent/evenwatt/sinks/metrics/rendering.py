@@ -14,7 +14,8 @@ from evenwatt.economics.cost import Costs
 from evenwatt.ledger import SourceTotals, Usage
 from evenwatt.model import State
 from evenwatt.sinks.metrics.names import METRICS, MetricSpec
-from evenwatt.snapshot import Money, Snapshot, WindowRow
+from evenwatt.snapshot import ALL, Money, Snapshot, WindowRow, WindowView
+from evenwatt.snapshot.alerts.values import AlertState
 
 __all__ = ["CONTENT_TYPE", "render_metrics"]
 
@@ -61,6 +62,7 @@ def _samples(snapshot: Snapshot) -> Iterator[Sample]:
     yield from _engine_samples(snapshot)
     yield from _total_samples(snapshot)
     yield from _window_samples(snapshot)
+    yield from _alert_samples(snapshot)
 
 
 def _agent_samples(snapshot: Snapshot) -> Iterator[Sample]:
@@ -70,6 +72,7 @@ def _agent_samples(snapshot: Snapshot) -> Iterator[Sample]:
     yield "config_last_reload_successful", (), float(snapshot.config_reload_ok)
     yield "history_up", (), float(snapshot.history.up)
     yield "history_pending_ticks", (), snapshot.history.pending_ticks
+    yield "history_set_aside", (), float(snapshot.history.set_aside is not None)
     yield "gpus_released", (), float(snapshot.gpus_released)
     yield "electricity_price_per_kwh", (), snapshot.electricity_price_per_kwh
     stale = snapshot.electricity.is_stale
@@ -182,6 +185,35 @@ def _window_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "window_coverage_ratio", (window.name,), window.coverage_ratio
         for row in window.rows:
             yield from _row_samples(row, window.name)
+            if row.model == ALL:
+                yield from _pace_samples(row, window)
+
+
+def _pace_samples(row: WindowRow, window: WindowView) -> Iterator[Sample]:
+    labels = (row.engine, window.name)
+    yield "window_tokens", labels, row.tokens.total_tokens
+    yield "mean_cost_per_hour", labels, window.mean_per_hour(row.money.whole_costs.full)
+    for state, cost in (
+        (State.IDLE_LOADED, row.money.idle_loaded),
+        (State.IDLE_EMPTY, row.money.idle_empty),
+    ):
+        yield "mean_idle_cost_per_hour", (row.engine, state.value, window.name), window.mean_per_hour(cost)
+
+
+def _alert_samples(snapshot: Snapshot) -> Iterator[Sample]:
+    firing = [alert for alert in snapshot.alerts if alert.state is AlertState.FIRING]
+    active = {alert.alert for alert in firing}
+    for alert in snapshot.alerts:
+        if alert.alert not in active and alert.state is not AlertState.UNJUDGED:
+            active.add(alert.alert)
+            yield "alert_active", (alert.alert, alert.severity.value, "", "", ""), 0
+    for alert in firing:
+        labels = alert.labels
+        about = (labels.get("engine", ""), labels.get("reference", ""), alert.subject)
+        yield "alert_active", (alert.alert, alert.severity.value, *about), 1
+    for notifier in snapshot.notifiers:
+        yield "notifier_up", (notifier.notifier,), None if notifier.up is None else float(notifier.up)
+        yield "notifier_waiting", (notifier.notifier,), notifier.waiting
 
 
 def _row_samples(row: WindowRow, window: str) -> Iterator[Sample]:

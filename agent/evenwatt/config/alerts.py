@@ -1,0 +1,184 @@
+"""The section of alerts: what they compare with, and who is told."""
+
+import re
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from pydantic import Field, PlainValidator, field_validator, model_validator
+
+from evenwatt.config.credentials import ApiKey, Secret, parse_secret
+from evenwatt.config.parsers import matching_text, number, one_of, parsed_text
+from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
+from evenwatt.config.section import Section
+from evenwatt.config.values import Money, Window, WindowText
+from evenwatt.snapshot.alerts.values import ALERTS, Severity
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["Alerts", "Notifier", "QuietHours", "verdict_window"]
+
+_UNITS = {"s": 1, "m": SECONDS_PER_MINUTE, "h": SECONDS_PER_HOUR, "d": SECONDS_PER_DAY}
+_LONGEST_SECONDS = 31 * SECONDS_PER_DAY
+_MOST_NOTIFIERS = 20
+_NEVER = "never"
+_DURATION = "a time of at most 31 days in s, m, h or d, such as 30s or 1h"
+
+_Severity = Literal["info", "warning", "critical"]
+
+
+def _parse_duration(text: str) -> float | None:
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)([smhd])", text)
+    seconds = None if match is None else float(match[1]) * _UNITS[match[2]]
+    return None if seconds is None or seconds > _LONGEST_SECONDS else seconds
+
+
+def _parse_reminder(value: Any) -> float | None:
+    if value == _NEVER:
+        return None
+    seconds = _parse_duration(value) if isinstance(value, str) else None
+    if seconds is None or seconds < SECONDS_PER_MINUTE:
+        raise unexpected(f"{_DURATION}, from 1m on, or the word {_NEVER}")
+    return seconds
+
+
+def _parse_secret_url(value: Any) -> Secret:
+    """Return an address that may hold a token anywhere in it."""
+    secret = parse_secret(value)
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise unexpected("an http:// or https:// address", secret=True)
+    return secret
+
+
+def _parse_apprise_url(value: Any) -> Secret:
+    secret = parse_secret(value)
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", secret.get_secret_value()):
+        raise unexpected("an address of apprise, such as ntfy://topic or mailto://...", secret=True)
+    return secret
+
+
+Duration = Annotated[float, parsed_text(_parse_duration, _DURATION)]
+Reminder = Annotated[float | None, PlainValidator(_parse_reminder)]
+SecretUrl = Annotated[Secret, PlainValidator(_parse_secret_url)]
+AppriseUrl = Annotated[Secret, PlainValidator(_parse_apprise_url)]
+AtLeast = Annotated[_Severity, one_of(*get_args(_Severity))]
+AlertName = Annotated[str, one_of(*ALERTS)]
+ClockTime = Annotated[
+    str, matching_text("([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day from 00:00 to 23:59, such as 22:00")
+]
+NotifierName = Annotated[
+    str, matching_text("[a-z0-9][a-z0-9_.-]{0,63}", "up to 64 of a-z, 0-9, _, . and -, such as phone")
+]
+
+
+class Notifier(Section):
+    """Somebody who is told, in one of three ways.
+
+    Attributes:
+        apprise: Any address that apprise knows: ntfy, Slack, e-mail, Discord, ...
+        webhook: Where a JSON document is sent to.
+        alertmanager: The base address of an Alertmanager.
+        token: Sent as a bearer token, to a webhook or an Alertmanager.
+        at_least: Alerts below this are not told; None: `info` for an Alertmanager, which routes them itself,
+            else `warning`.
+    """
+
+    name: NotifierName
+    apprise: AppriseUrl | None = None
+    webhook: SecretUrl | None = None
+    alertmanager: SecretUrl | None = None
+    token: ApiKey | None = None
+    at_least: AtLeast | None = None
+
+    @model_validator(mode="after")
+    def _is_told_in_one_way(self) -> Self:
+        ways = [key for key in ("apprise", "webhook", "alertmanager") if getattr(self, key) is not None]
+        if not ways:
+            raise refused({("apprise",): "missing; write one of apprise, webhook and alertmanager"})
+        if len(ways) > 1:
+            raise refused({(ways[1],): f"stands beside {ways[0]}; give each way a notifier of its own"})
+        if self.token is not None and ways == ["apprise"]:
+            raise refused({("token",): "apprise has its credentials in the address; remove it"})
+        return self
+
+    @property
+    def kind(self) -> str:
+        """In which way: `apprise`, `webhook` or `alertmanager`."""
+        return next(key for key in ("apprise", "webhook", "alertmanager") if getattr(self, key) is not None)
+
+    @property
+    def url(self) -> Secret:
+        """Where to."""
+        secret: Secret = getattr(self, self.kind)
+        return secret
+
+    @property
+    def severity(self) -> Severity:
+        """Below which nothing is told."""
+        default = Severity.INFO if self.kind == "alertmanager" else Severity.WARNING
+        return default if self.at_least is None else Severity(self.at_least)
+
+
+class QuietHours(Section):
+    """When messages wait, but for critical ones; by the clock of the site.
+
+    Attributes:
+        start: When they begin.
+        end: When they end; at or before the start: on the next day.
+    """
+
+    start: ClockTime
+    end: ClockTime
+
+
+class Alerts(Section):
+    """What the agent's own alerts compare with, and who is told.
+
+    Attributes:
+        window: By which cost is judged; None: 7d, else the longest of `windows`.
+        hold: Seconds for which a verdict on cost has to hold before it is told.
+        resolve_after: Seconds for which it has to hold no longer before that is told.
+        minimum_coverage: Share of the window that has to have been watched.
+        hysteresis: How far beyond its threshold a figure has to be before an alert that fires ends.
+        idle_cost_per_day: That a loaded model may cost while nobody asks it anything.
+        cost_jump_ratio: How many times the window's cost per Mtok that of the last 24 hours may be.
+        budget_per_month: None: there is none.
+        gap_seconds: That may go unwatched within an hour.
+        energy_disagreement: How far an energy counter may be from integrated power.
+        disabled: Alerts that are not judged.
+        group_wait: Seconds for which changes are collected into one message.
+        remind_every: Seconds after which what still fires is told again; None: never.
+    """
+
+    window: WindowText | None = None
+    hold: Duration = 3_600.0
+    resolve_after: Duration = 900.0
+    minimum_coverage: Annotated[float, number(at_least=0, at_most=1)] = 0.8
+    hysteresis: Annotated[float, number(at_least=0, at_most=0.5)] = 0.05
+    idle_cost_per_day: Money = 1.0
+    cost_jump_ratio: Annotated[float, number(at_least=1, at_most=1_000)] = 1.5
+    budget_per_month: Annotated[float, number(above=0, at_most=10**12)] | None = None
+    gap_seconds: Annotated[float, number(at_least=0, at_most=3_600)] = 120.0
+    energy_disagreement: Annotated[float, number(at_least=0.01, at_most=10)] = 0.1
+    disabled: tuple[AlertName, ...] = ()
+    group_wait: Duration = 30.0
+    remind_every: Reminder = 86_400.0
+    quiet_hours: QuietHours | None = None
+    notify: tuple[Notifier, ...] = Field(default=(), max_length=_MOST_NOTIFIERS)
+
+    @field_validator("notify")
+    @classmethod
+    def _names_notifiers_apart(cls, notify: tuple[Notifier, ...]) -> tuple[Notifier, ...]:
+        refuse_any(repeated(((index, "name"), one.name, one.name) for index, one in enumerate(notify)))
+        return notify
+
+
+def verdict_window(alerts: Alerts, windows: tuple[Window, ...]) -> Window:
+    """Return the window by which cost is judged: the one that is written, else 7d, else the longest."""
+    if alerts.window is not None:
+        return alerts.window
+    usual = next((window for window in windows if window.label == "7d"), None)
+    return usual or max(windows, key=lambda window: window.seconds or SECONDS_PER_DAY)
