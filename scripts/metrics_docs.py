@@ -49,6 +49,7 @@ GROUPS: Mapping[str, str] = {
 }
 
 LABELS: Mapping[str, str] = {
+    "alert": "as in docs/alerts.md",
     "basis": "`full`: hardware, energy, labour and other; `energy`: electricity alone",
     "cache": "`observed`: with the cache hits that this engine had; `none`: as if an API's cache hit nothing",
     "component": "`hardware`, `energy`, `labour`, `other`",
@@ -66,9 +67,11 @@ LABELS: Mapping[str, str] = {
         "in windows and capacities: all of the engine"
     ),
     "name": "as the driver names the GPU",
+    "notifier": "as named in `alerts.notify`",
     "outcome": "`completed`, `aborted`, `failed`",
     "reference": "the API model that is compared with, as in `references`",
     "setting": "the key of the configuration that nobody wrote",
+    "severity": "`info`, `warning`, `critical`",
     "source": (
         "`nvml`, `host_power`, `agent` or an engine's name; of host power: `rapl`, `hwmon`, `ipmi`, `http`, "
         "`prometheus`, `fixed`; of a capacity: where it comes from, `configured`, `calibrated`, `learned`, "
@@ -78,6 +81,7 @@ LABELS: Mapping[str, str] = {
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "
         "the engine was"
     ),
+    "subject": "of an alert: the source, the setting or the UUID of the GPU that it is about, where it is one",
     "tokens": "`total`: input, cached or not, and output; `output`: output alone",
     "type": "`input`: computed; `cached_input`: its KV was reused; `output`: generated. Disjoint",
     "uuid": "the GPU's identity",

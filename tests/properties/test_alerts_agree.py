@@ -1,11 +1,10 @@
-"""The agent's own alerts and the shipped rules for Prometheus say the same of the same data, all week long."""
+"""The agent's own alerts and the shipped rules for Prometheus agree on the same data, all week long."""
 
 import re
 import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st

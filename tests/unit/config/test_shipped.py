@@ -16,7 +16,7 @@ REFERENCE = (ROOT / "docs" / "configuration.md").read_text()
 SETTING_LINE = re.compile(r"#(?! \S)(?=.)")
 """A line that is a setting once its `#` is removed: prose has one space after it."""
 
-CREDENTIALS = ("chat-key", "home-assistant", "plug", "price-key")
+CREDENTIALS = ("chat-key", "home-assistant", "hook-token", "plug", "price-key")
 """The secrets that the example and the reference name."""
 
 BY_PLATFORM = {"timezone", "history.path"}
@@ -75,12 +75,14 @@ FREE_NAMES = {"server.basic_auth_users"}
 
 SECTIONS = {
     "server.tls_server_config": TLS,
+    "alerts.quiet_hours": {"start": "22:00", "end": "07:00"},
     "electricity.feed": {"url": "http://a", "price": "a"},
     "setup": {"cost": 1, "spread_months": 1, "begins": "2026-01-01"},
 }
 """What a section needs to be whole."""
 
 ENTRIES = {
+    "alerts.notify": {"name": "a"},
     "electricity.prices": {"price_per_kwh": 1},
     "electricity.prices[].bands": {"name": "a", "price_per_kwh": 1},
     "hardware.parts": {"name": "a", "purchase_price": 2800},
@@ -94,6 +96,9 @@ ENTRIES = {
 
 
 BESIDE_IN_ENTRY = {
+    "alerts.notify[].name": {"apprise": "ntfy://a"},
+    "alerts.notify[].at_least": {"apprise": "ntfy://a"},
+    "alerts.notify[].token": {"webhook": "http://a"},
     "other[].name": {"per_month": 1},
     "engines[].prefill_tokens_per_second": {"decode_tokens_per_second": 1},
     "engines[].decode_tokens_per_second": {"prefill_tokens_per_second": 1},
@@ -212,7 +217,7 @@ def test_the_reference_states_the_default(key, field):
     )
     if key == "windows":
         default = f"[{', '.join(window.label for window in default)}]"
-    if key == "plan.loads":
+    if key in {"plan.loads", "alerts.disabled"}:
         default = list(default)
     if isinstance(default, bool):
         default = str(default).lower()

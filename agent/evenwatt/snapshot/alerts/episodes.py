@@ -63,7 +63,6 @@ def resumed(
         now_utc_seconds: The present.
         away_seconds: Since they were last evaluated.
     """
-
     away = max(away_seconds, 0.0)
     return {
         episode.key: _moved(episode, away, now_utc_seconds) for episode in episodes if episode.alert in RULES
