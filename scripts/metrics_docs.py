@@ -81,7 +81,7 @@ LABELS: Mapping[str, str] = {
         "`active`: requests ran; `idle_loaded`: none ran, a model was in memory; `idle_empty`: nothing of "
         "the engine was"
     ),
-    "subject": "of an alert: the source, the setting or the UUID of the GPU that it is about, where it is one",
+    "subject": "of an alert: the source, setting or GPU (UUID) that it is about, where it is one",
     "tokens": "`total`: input, cached or not, and output; `output`: output alone",
     "type": "`input`: computed; `cached_input`: its KV was reused; `output`: generated. Disjoint",
     "uuid": "the GPU's identity",

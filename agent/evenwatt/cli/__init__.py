@@ -13,6 +13,7 @@ from evenwatt.cli import (  # isort: skip -- the order in which commands stand i
     exchange,  # noqa: F401
     init,  # noqa: F401
     doctor,  # noqa: F401
+    alerts,  # noqa: F401
     config,  # noqa: F401
     plan,  # noqa: F401
     prices,  # noqa: F401

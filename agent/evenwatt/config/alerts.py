@@ -64,7 +64,7 @@ Duration = Annotated[float, parsed_text(_parse_duration, _DURATION)]
 Reminder = Annotated[float | None, PlainValidator(_parse_reminder)]
 SecretUrl = Annotated[Secret, PlainValidator(_parse_secret_url)]
 AppriseUrl = Annotated[Secret, PlainValidator(_parse_apprise_url)]
-AtLeast = Annotated[_Severity, one_of(*get_args(_Severity))]
+LeastSeverity = Annotated[_Severity, one_of(*get_args(_Severity))]
 AlertName = Annotated[str, one_of(*ALERTS)]
 ClockTime = Annotated[
     str, matching_text("([01][0-9]|2[0-3]):[0-5][0-9]", "a time of day from 00:00 to 23:59, such as 22:00")
@@ -91,7 +91,7 @@ class Notifier(Section):
     webhook: SecretUrl | None = None
     alertmanager: SecretUrl | None = None
     token: ApiKey | None = None
-    at_least: AtLeast | None = None
+    at_least: LeastSeverity | None = None
 
     @model_validator(mode="after")
     def _is_told_in_one_way(self) -> Self:

@@ -58,6 +58,7 @@ class Accounts:
             up=self._error is None,
             pending_ticks=self._pending_ticks,
             error=self._error,
+            set_aside=None if self._history.set_aside is None else str(self._history.set_aside),
         )
 
     def post(self, posting: Posting, book: PriceBook) -> None:

@@ -22,6 +22,7 @@ from evenwatt.readings.recording import Recorder
 from evenwatt.readings.source import Source
 from evenwatt.service.access import local_socket, protection
 from evenwatt.service.accounts import Accounts
+from evenwatt.service.alerts.keeper import AlertKeeper
 from evenwatt.service.api_prices.keeper import PriceKeeper
 from evenwatt.service.capacity import CapacityKeeper
 from evenwatt.service.control import Control
@@ -133,6 +134,7 @@ class Agent:
             self._take_up(gpus, engines, looks_for_gpus=looks_for_gpus)
             opened.callback(self._roster.close)
             opened.callback(self._host.close)
+            opened.callback(self._alerts.close)
             self._opened = opened.pop_all()
 
     def _take_up(
@@ -176,6 +178,13 @@ class Agent:
         )
         self._capacity = CapacityKeeper(cursors.pop(CapacityKeeper.CURSOR, {}))
         self._capacities: dict[str, Capacity] = {}
+        self._alerts = AlertKeeper(
+            self._history,
+            self._settings,
+            stored=cursors.pop(AlertKeeper.CURSOR, {}),
+            last_utc_seconds=self._ledger.last_utc_seconds,
+            tell=self._tell,
+        )
         self._rebuild_book()
 
     @property
@@ -246,7 +255,8 @@ class Agent:
             zone=self._settings.timezone,
             capacities=self._capacities,
         )
-        self._web.publish(pages(self._snapshot(moment), stale_after_seconds=self._stale_seconds))
+        shown = self._alerts.follow(self._snapshot(moment))
+        self._web.publish(pages(shown, stale_after_seconds=self._stale_seconds))
         if self._accounts.health.up and not is_last:
             self._upkeep.follow(moment)
         if self._roster.found_something_real:
@@ -304,6 +314,7 @@ class Agent:
         self._upkeep.adopt(settings)
         with suppress(HistoryError):  # the next tick tells that it cannot be written
             self._history.adopt(settings.timezone)
+        self._alerts.adopt(settings)
         self._rebuild_book()
         self._tell("config_reloaded", "configuration", "the configuration was reloaded")
 

@@ -14,7 +14,7 @@ Tell = Callable[[str, str, str], None]
 _log = logging.getLogger("evenwatt")
 
 _GOOD_NEWS = frozenset(
-    {"config_reloaded", "electricity_fresh", "engine_found", "gpus_resumed", "history_back"}
+    {"alert_resolved", "config_reloaded", "electricity_fresh", "engine_found", "gpus_resumed", "history_back"}
 )
 
 

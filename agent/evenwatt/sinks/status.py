@@ -13,6 +13,7 @@ from msgspec import to_builtins
 from evenwatt.economics.cost import Costs
 from evenwatt.model import UNALLOCATED, GpuReading
 from evenwatt.snapshot import Snapshot, WindowRow, WindowView
+from evenwatt.snapshot.alerts.values import AlertView
 
 __all__ = ["render_status"]
 
@@ -45,6 +46,8 @@ def render_status(snapshot: Snapshot) -> bytes:
         ],
         "windows": [_window(view) for view in snapshot.windows],
         "pending_prices": [to_builtins(pending) for pending in snapshot.pending_prices],
+        "alerts": [_alert(alert) for alert in snapshot.alerts],
+        "notifiers": [to_builtins(notifier) for notifier in snapshot.notifiers],
         "events": [to_builtins(event) for event in snapshot.events],
     }
     return json.dumps(document, allow_nan=False).encode()
@@ -123,6 +126,11 @@ def _row(row: WindowRow) -> dict[str, Any]:
             {name: _or_never(value) for name, value in to_builtins(view).items()} for view in row.references
         ],
     }
+
+
+def _alert(alert: AlertView) -> dict[str, Any]:
+    figures = {name: _or_never(value) for name, value in alert.figures.items()}
+    return {**to_builtins(alert), "figures": figures}
 
 
 def _or_never(value: Any) -> Any:

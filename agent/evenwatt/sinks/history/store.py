@@ -293,18 +293,30 @@ class History(HistoryReader):
             yield
 
     def _add_rest(self, posting: Posting) -> None:
-        self._connection.executemany(
-            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
-            ((source, json.dumps(state)) for source, state in posting.cursors.items() if state),
-        )
-        gone = ((source,) for source, state in posting.cursors.items() if not state)
-        self._connection.executemany("DELETE FROM cursor WHERE source = ?", gone)
+        self._put_cursors(posting.cursors)
         self._connection.executemany(
             "INSERT INTO source_total VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
             " restarts = restarts + excluded.restarts, gap_seconds = gap_seconds + excluded.gap_seconds",
             ((source, row.restarts, row.gap_seconds) for source, row in posting.sources.items()),
         )
         self._add_events(posting.events)
+
+    def keep_cursor(self, name: str, state: Mapping[str, object]) -> None:
+        """Keep a state that is not to wait for the next tick.
+
+        Raises:
+            HistoryError: It could not be written.
+        """
+        with self._writing():
+            self._put_cursors({name: state})
+
+    def _put_cursors(self, cursors: Mapping[str, Mapping[str, object]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
+            ((source, json.dumps(state)) for source, state in cursors.items() if state),
+        )
+        gone = ((source,) for source, state in cursors.items() if not state)
+        self._connection.executemany("DELETE FROM cursor WHERE source = ?", gone)
 
     def accept_electricity_prices(
         self, rows: Iterable[ElectricityPriceRow], *, accepted_utc_seconds: float

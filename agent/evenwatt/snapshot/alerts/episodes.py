@@ -5,7 +5,9 @@ once it has held no longer for its other time (Prometheus: `for` and `keep_firin
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from evenwatt.snapshot.alerts.rules import RULES
 from evenwatt.snapshot.alerts.values import AlertKey, Observation, Severity, Thresholds, alert_key
@@ -13,8 +15,7 @@ from evenwatt.snapshot.alerts.values import AlertKey, Observation, Severity, Thr
 __all__ = ["Episode", "advanced", "firing_keys", "resumed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
+class Episode(Struct, frozen=True, kw_only=True):
     """One time that an alert holds.
 
     Attributes:

@@ -6,7 +6,8 @@ twins compare the same exported numbers; `tests/properties/test_alerts_agree.py`
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from evenwatt.economics.effective import Basis, TokenBase
 from evenwatt.snapshot.alerts.values import AlertKey, Observation, Severity, Thresholds, alert_key
@@ -22,8 +23,7 @@ _STALE_SECONDS = 300.0
 _HOURS_PER_DAY = 24
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """What rules look at.
 
     Attributes:
@@ -59,8 +59,7 @@ class Case:
         return None if full is None else full * _HOURS_PER_DAY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A rule and how it behaves over time.
 
     Attributes:

@@ -5,7 +5,8 @@ happens in between (a restart, a notifier that is dead for a week) loses a chang
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from evenwatt.snapshot.alerts.episodes import Episode
 from evenwatt.snapshot.alerts.values import AlertKey, Severity
@@ -18,8 +19,7 @@ _MOST_ENDED = 200
 _SEVERITIES = tuple(Severity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class Manners(Struct, frozen=True, kw_only=True):
     """How somebody wants to be told.
 
     Attributes:
@@ -35,8 +35,7 @@ class Manners:
     keeps_quiet_hours: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """That an alert was told as firing.
 
     Attributes:
@@ -48,8 +47,7 @@ class Told:
     told_utc_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """What one message tells; empty: there is none."""
 
     firing: tuple[Episode, ...] = ()
@@ -66,8 +64,7 @@ class News:
         return (*self.firing, *self.still_firing, *self.ended)
 
 
-@dataclass(slots=True)
-class Book:
+class Book(Struct):
     """What one notifier was told.
 
     Attributes:
@@ -113,6 +110,17 @@ class Book:
             still_firing=tuple(known) if is_reminder else (),
             ended=tuple(self.ended) if is_due else (),
         )
+
+    def waiting(self, episodes: Mapping[AlertKey, Episode], manners: Manners) -> int:
+        """Return how many changes it was not told."""
+        new = [
+            episode
+            for episode in episodes.values()
+            if episode.fired_utc_seconds is not None
+            and _matters(episode, manners)
+            and not self._knows(episode)
+        ]
+        return len(new) + len(self.ended)
 
     def note_told(self, news: News, *, now_utc_seconds: float) -> None:
         """Take down that news was taken."""

@@ -1,8 +1,9 @@
 """What alerts are made of: plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 __all__ = [
     "ALERTS",
@@ -59,8 +60,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True, kw_only=True):
     """What rules compare with; the same numbers as in dashboards/prometheus/thresholds.yaml.
 
     Attributes:
@@ -92,8 +92,7 @@ class Thresholds:
     disabled: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What a rule says of one thing that it could judge.
 
     Attributes:
@@ -116,8 +115,7 @@ class Observation:
         return alert_key(self.alert, self.labels)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertView:
+class AlertView(Struct, frozen=True, kw_only=True):
     """An alert as views show it.
 
     Attributes:
@@ -142,8 +140,7 @@ class AlertView:
         return next((self.labels[name] for name in ("source", "setting", "uuid") if name in self.labels), "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifierHealth:
+class NotifierHealth(Struct, frozen=True, kw_only=True):
     """How telling somebody fares.
 
     Attributes:

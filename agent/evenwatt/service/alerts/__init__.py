@@ -1,0 +1,1 @@
+"""The agent's own alerts: judged at each tick, kept over restarts, told to whom the configuration names."""

@@ -1,0 +1,1 @@
+"""Alerts for people: their words, messages, and how those get to somebody."""
