@@ -14,6 +14,7 @@ from evenwatt.ledger import SourceTotals
 from evenwatt.readings.exposition import bounded_text
 from evenwatt.sinks.metrics import METRICS, render_metrics
 from evenwatt.snapshot import ALL, ElectricityView, HistoryHealth, PendingPrice, ReferenceView, Sums
+from evenwatt.snapshot.alerts.values import AlertState, AlertView, NotifierHealth, Severity
 from sink_fixtures import HOUR, MINUTE, engine_view, gpu, idle, served, snapshot
 
 
@@ -41,7 +42,10 @@ def test_every_metric_is_shown_with_its_labels():
     }
     labels = {}
     pending = PendingPrice(reference="flat", accepted="", offered="", source="", offered_utc_seconds=0.0)
-    for name, pairs in samples(snapshot(rows, pending_prices=(pending,))):
+    lost = alert_view("EvenwattGpuLost", AlertState.FIRING, uuid="GPU-a")
+    phone = NotifierHealth(notifier="phone", kind="apprise", up=True)
+    shown = snapshot(rows, pending_prices=(pending,), alerts=(lost,), notifiers=(phone,))
+    for name, pairs in samples(shown):
         labels.setdefault(name, set()).add(tuple(sorted(label for label, _ in pairs)))
 
     assert labels == {spec.name: {tuple(sorted(spec.labels))} for spec in METRICS.values()}
@@ -236,3 +240,32 @@ def test_a_capacity_carries_its_source():
 
     assert value(shown, "capacity_tokens_per_second", engine="chat", model=ALL, source="peak_seen") == 70.0
     assert samples(unknown, "capacity_tokens_per_second") == {}
+
+
+def alert_view(alert, state, **labels):
+    """Return an alert as the snapshot has it."""
+    return AlertView(alert=alert, severity=Severity.CRITICAL, labels=labels, state=state)
+
+
+def test_an_alert_is_zero_while_it_is_silent_and_absent_while_it_cannot_be_judged():
+    """What fires has its labels; of an alert that fires the silent series is gone."""
+    shown = snapshot(
+        alerts=(
+            alert_view("EvenwattGpuLost", AlertState.FIRING, uuid="GPU-a"),
+            alert_view("EvenwattGpuLost", AlertState.PENDING, uuid="GPU-b"),
+            alert_view("EvenwattSourceStale", AlertState.OK),
+            alert_view("EvenwattIdleBurn", AlertState.PENDING, engine="chat"),
+            alert_view("EvenwattBudgetPace", AlertState.UNJUDGED),
+        )
+    )
+    found = {
+        (dict(labels)["alert"], dict(labels)["subject"]): value
+        for (name, labels), value in samples(shown).items()
+        if name == "evenwatt_alert_active"
+    }
+
+    assert found == {
+        ("EvenwattGpuLost", "GPU-a"): 1,
+        ("EvenwattSourceStale", ""): 0,
+        ("EvenwattIdleBurn", ""): 0,
+    }
