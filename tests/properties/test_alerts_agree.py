@@ -22,7 +22,7 @@ ASKED = frozenset(re.findall(r"\bevenwatt_\w+", SHIPPED))
 SAMPLE = re.compile(r"^(evenwatt_\w+)(\{.*\})? (\S+)$", re.MULTILINE)
 BUDGET = 2_700.0
 LABELS = {
-    "EvenwattBudgetPace": {"job": "e"},
+    "EvenwattBudgetPace": {"job": "e", "currency": "EUR"},
 }
 """Where the rule sums over hosts; all others are of one host."""
 
