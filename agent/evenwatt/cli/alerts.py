@@ -25,10 +25,12 @@ def alerts(
     if context.invoked_subcommand is not None:
         return
     from evenwatt.config import load
+    from evenwatt.service.access import local_socket
     from evenwatt.service.client import running_status
     from evenwatt.sinks.alerts.console import print_alerts
 
-    document = running_status(load(config).server.listen)
+    settings = load(config)
+    document = running_status(settings.server.listen, local_socket(settings))
     if as_json:
         import json
 
