@@ -5,12 +5,17 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from agent_process import AgentProcess
 from evenwatt.readings.discovery import find_engines
+from evenwatt.readings.family import FamilySource
 from ollama_serve import OllamaServe
+from other_network import enter_network, enter_new_network
+
+pytest_plugins = ["machine_fixtures"]
 
 LLAMA, QWEN = "llama3:latest", "qwen:latest"
 
@@ -145,3 +150,24 @@ def run(*words):
     """Run a command of evenwatt and return what it printed."""
     command = [sys.executable, "-m", "evenwatt", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+
+
+def test_ollama_in_a_network_of_its_own_is_found_and_read(other_network, tmp_path):
+    """As in a container: the ports of its servers are on another loopback, and are reached all the same."""
+    with Path("/proc/thread-self/ns/net").open("rb") as own:
+        enter_new_network()
+        try:
+            server = OllamaServe(tmp_path, "llama3")
+            server.start()
+            told = server.generate(LLAMA)
+        finally:
+            enter_network(own)
+    try:
+        (engine,) = [found for found in find_engines() if found.pid == server.pid]
+        source = FamilySource(name="home", url=engine.url, kind=engine.kind)
+        (model,) = source.read().all_models
+        source.close()
+    finally:
+        server.stop()
+
+    assert (model.model, model.input_tokens, model.cached_input_tokens, model.output_tokens) == (LLAMA, *told)
