@@ -20,6 +20,7 @@ from evenwatt.sinks.exchange.files import written_to
 from evenwatt.sinks.exchange.openmetrics import write_openmetrics
 from evenwatt.sinks.exchange.sheets import Sheet, write_csv, write_parquet
 from evenwatt.sinks.history import HistoryReader, history_beside, writer_pid
+from evenwatt.sinks.metrics import METRICS
 from evenwatt.units import SECONDS_PER_MINUTE
 
 __all__ = ["Export"]
@@ -34,6 +35,7 @@ _FINEST: Final[Mapping[str, str]] = {
 }
 _PARQUET: Final = ".parquet"
 _LABEL: Final = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)", re.DOTALL)
+_OWN_LABELS: Final = {label for spec in METRICS.values() for label in spec.labels}
 _UNSETTLED_SECONDS: Final = 2 * SECONDS_PER_MINUTE
 """Minutes that a running agent may still add to."""
 
@@ -126,6 +128,8 @@ def _labels_of(texts: Iterable[str]) -> dict[str, str]:
         match = _LABEL.fullmatch(text)
         if match is None:
             raise OptionError(f"--label: got {text!r}, expected NAME=VALUE, such as instance=gpu1:9787")
+        if match[1] in _OWN_LABELS:
+            raise OptionError(f"--label: {match[1]} is a label of the metrics themselves; leave it out")
         found[match[1]] = match[2]
     return found
 

@@ -183,7 +183,7 @@ def _meters(use: BilledUse) -> Iterator[_Meter]:
 
 
 _TEXTS: Final[Mapping[str, str]] = {
-    "hardware": "Hardware, spread over its lifetime, or rent",
+    "hardware": "Hardware (its lifetime or rent)",
     "labour": "Labour",
     "other": "Other costs",
 }

@@ -153,6 +153,21 @@ def test_a_label_that_is_none_is_told(label):
         asked.check(None)
 
 
+def test_a_label_of_the_metrics_is_not_overwritten():
+    """Two series would become one."""
+    asked = Export(
+        form="openmetrics",
+        first=None,
+        last=None,
+        finest=None,
+        table="usage",
+        labels=("engine=x",),
+        account=None,
+    )
+    with pytest.raises(OptionError, match="--label: engine is a label of the metrics themselves"):
+        asked.check(None)
+
+
 @contextmanager
 def running(command, url):
     """Run a server until its page answers, and to the end of the block."""
