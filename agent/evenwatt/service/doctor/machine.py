@@ -53,8 +53,8 @@ def process_finding() -> Finding:
         health=Health.WEAK,
         text=f"this user cannot see the process that listens at port {ports}; an "
         "engine there is known by its page alone, and its GPUs are found only where it is the only engine",
-        mend="run the agent as root or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or write `engines:` with "
-        "their `gpus:`",
+        mend="write `engines:` with their `gpus:`; or let the service see them by its drop-in "
+        "see-processes.conf (CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH), or run the agent as root",
     )
 
 
