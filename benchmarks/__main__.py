@@ -12,6 +12,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
     "pages": pages.run,
     "latency": latency.run,
     "tick": tick.run,
+    "crowd": tick.run_crowded,
     "commands": commands.run,
     "report": report.run,
     "proxy": proxy.run,

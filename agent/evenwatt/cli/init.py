@@ -59,7 +59,13 @@ def init(
         raise EvenwattError(f"{path} is there already; change it by hand, or replace it with --force")
     there = look_around()
     print(f"GPUs: {', '.join(there.gpus) or there.without_gpus}")
-    print(f"engines: {', '.join(f'{e.kind} at {e.url}' for e in there.engines) or 'none answers now'}")
+    engines = (
+        f"{engine.name} ({engine.body or 'in another network'})"
+        if engine.is_elsewhere
+        else f"{engine.kind} at {engine.url}"
+        for engine in there.engines
+    )
+    print(f"engines: {', '.join(engines) or 'none answers now'}")
     for hint in there.hints:
         print(f"note: {hint}")
     if asks:

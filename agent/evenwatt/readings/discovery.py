@@ -276,5 +276,5 @@ def _is_refused(error: BaseException) -> bool:
     """Return whether nobody took the connection."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ConnectionRefusedError):
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__
     return cause is not None

@@ -8,6 +8,7 @@ import http.client
 import io
 import socket
 import ssl
+import sys
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -113,6 +114,7 @@ class HttpClient:
                 asked for and cannot be undone.
         """
         shown = shown_url(url)
+        handled = sys.exc_info()[1]
         deadline_seconds = max(deadline_seconds, _LEAST_SECONDS)
         try:
             address = parse_url(url)
@@ -137,7 +139,7 @@ class HttpClient:
         except _TooLarge as exc:
             raise SourceContractError(f"{shown} sends more than {_MOST_BYTES} bytes; {_WHOSE}") from exc
         except (HTTPError, ValueError) as exc:
-            raise _translated(exc, shown, deadline_seconds) from exc
+            raise _translated(exc, shown, deadline_seconds, handled) from exc
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         return Answer(
             url=shown,
@@ -247,13 +249,16 @@ class _BoundedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTlsConnection
 
 
-def _translated(exc: Exception, shown: str, deadline_seconds: float) -> SourceError:
+def _translated(
+    exc: Exception, shown: str, deadline_seconds: float, handled: BaseException | None
+) -> SourceError:
     """Return a foreign exception in our words.
 
-    Its own text is not used: it may hold the URL with its credentials, or a header.
+    Its own text is not used: it may hold the URL with its credentials, or a header. What was being handled
+    already when the server was asked is no reason of it.
     """
     root: BaseException = exc
-    while root.__context__ is not None:
+    while root.__context__ is not None and root.__context__ is not handled:
         root = root.__context__
     if isinstance(exc, LocationValueError | UnicodeError):
         return SourceUnavailable(f"{shown} cannot be asked ({type(exc).__name__}); check its URL and key")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -36,6 +37,9 @@ __all__ = [
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
+
+Bills = dict[tuple[str, str], dict[str, ApiBill]]
+"""By engine and model, by reference: looked up once for each row, of which there may be hundreds."""
 
 
 class ReferenceView(Struct, frozen=True, kw_only=True):
@@ -134,9 +138,12 @@ def window_view(
     """
     accounted = sums.host.seconds or 0.0
     watched = accounted - (sums.host.estimated_seconds or 0.0)
+    bills: Bills = {}
+    for (engine, model, reference), bill in sums.api.items():
+        bills.setdefault((engine, model), {})[reference] = bill
     rows = []
-    for engine in sorted({engine for engine, _ in sums.usage if engine != UNALLOCATED}):
-        keys = sorted(key for key in sums.usage if key[0] == engine)
+    by_engine = groupby(sorted(sums.usage), key=lambda key: key[0])
+    for engine, keys in ((engine, list(keys)) for engine, keys in by_engine if engine != UNALLOCATED):
         capacity = capacities.get(engine)
         # Capacity is the engine's: a model has a load of its own only where no other was served.
         serving = [key for key in keys if tokens_of(sums.usage[key]).total_tokens] or keys
@@ -144,9 +151,9 @@ def window_view(
             own = capacity if serving == [key] else None
             # A model that is named like the sum cannot be told from it: it has no row of its own.
             if key[1] != ALL:
-                rows.append(_row(sums, [key], label=key, capacity=own, seconds=accounted))
-        rows.append(_row(sums, keys, label=(engine, ALL), capacity=capacity, seconds=accounted))
-    rows.append(_row(sums, list(sums.usage), label=(ALL, ALL), capacity=None, seconds=accounted))
+                rows.append(_row(sums, bills, [key], label=key, capacity=own, seconds=accounted))
+        rows.append(_row(sums, bills, keys, label=(engine, ALL), capacity=capacity, seconds=accounted))
+    rows.append(_row(sums, bills, list(sums.usage), label=(ALL, ALL), capacity=None, seconds=accounted))
     return WindowView(
         name=name,
         start_utc_seconds=start_utc_seconds,
@@ -179,6 +186,7 @@ class LoadLine(Struct, frozen=True):
 
 def _row(
     sums: Sums,
+    bills: Bills,
     keys: list[tuple[str, str]],
     *,
     label: tuple[str, str],
@@ -207,7 +215,7 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, keys, window, LoadLine(line, capacity)),
+        references=_references(sums, bills, keys, window, LoadLine(line, capacity)),
         input_cost_per_mtok=by_input,
         output_cost_per_mtok=by_output,
         capacity=capacity,
@@ -252,17 +260,17 @@ def window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
 
 
 def _references(
-    sums: Sums, keys: list[tuple[str, str]], window: WindowSums, line: LoadLine
+    sums: Sums, bills: Bills, keys: list[tuple[str, str]], window: WindowSums, line: LoadLine
 ) -> tuple[ReferenceView, ...]:
     """Compare with every API that all tokens of these keys were priced at."""
     served = {key: tokens_of(sums.usage[key]).total_tokens for key in keys}
     served = {key: tokens for key, tokens in served.items() if tokens}
     views = []
-    for reference in sorted({name for *key, name in sums.api if tuple(key) in served}):
-        bills = {key: sums.api.get((*key, reference), ApiBill()) for key in served}
-        if all(bills[key].tokens == tokens for key, tokens in served.items()):
-            no_cache = whole_sum(bill.no_cache for bill in bills.values())
-            comparable = whole_sum(comparable_bill(bills[key], tokens) for key, tokens in served.items())
+    for reference in sorted({name for key in served for name in bills.get(key, ())}):
+        priced = [(bills.get(key, {}).get(reference, ApiBill()), tokens) for key, tokens in served.items()]
+        if all(bill.tokens == tokens for bill, tokens in priced):
+            no_cache = whole_sum(bill.no_cache for bill, _ in priced)
+            comparable = whole_sum(comparable_bill(bill, tokens) for bill, tokens in priced)
             views.append(_reference_view(reference, no_cache, comparable, window, line))
     return tuple(views)
 

@@ -31,7 +31,8 @@ config.yaml:5: electricity.pue: got 0.8, expected a number of at least 1.0
 config.yaml:7: hardware.purchse_price: unknown key; did you mean purchase_price?
 config.yaml:8: hardware.lifetime_years: got 0, expected a number above 0 and at most 50
 config.yaml:11: engines[0].kind: got olama, expected auto, dynamo, generic, lemonade, \
-llamacpp, lmdeploy, localai, nim, ollama, proxy, sglang, tei, tensorrt_llm, tgi, triton or vllm
+litellm, llama_swap, llamacpp, lmdeploy, localai, nim, ollama, proxy, sglang, tei, tensorrt_llm, tgi, triton \
+or vllm
 config.yaml:12: engines[0].url: got ftp://127.0.0.1:8000, expected http://host:port or https://host:port, \
 without credentials (see api_key), query and fragment
 config.yaml:13: windows[1]: got 24 hours, expected hours or days up to 366 days, such as 24h or 7d, or the \

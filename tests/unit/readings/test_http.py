@@ -290,3 +290,12 @@ def test_nothing_is_remembered_of_a_server(client):
 def test_shown_address_has_no_secrets():
     """Of an address only scheme, host, port and path are shown."""
     assert shown_url("http://user:secret@host:8000/metrics?key=secret#x") == "http://host:8000/metrics"
+
+
+def test_what_was_being_handled_before_is_no_reason(client):
+    """A question asked while another failure is dealt with tells of its own."""
+    try:
+        int("something else")
+    except ValueError:
+        with pytest.raises(SourceUnavailable, match="Connection refused"):
+            client.get(f"http://127.0.0.1:{free_port()}/metrics", 1.0)

@@ -1,11 +1,13 @@
 """The metrics page: public names and labels, what is not known is absent, and no name breaks a line."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from evenwatt.economics.capacity import Capacity, CapacitySource
@@ -49,6 +51,17 @@ def test_every_metric_is_shown_with_its_labels():
         labels.setdefault(name, set()).add(tuple(sorted(label for label, _ in pairs)))
 
     assert labels == {spec.name: {tuple(sorted(spec.labels))} for spec in METRICS.values()}
+
+
+@given(st.text(), st.text())
+@settings(max_examples=50, deadline=None)
+def test_the_page_is_written_as_prometheus_client_writes_it(engine, model):
+    """Whatever names are, the library reads the page and writes the same one, byte by byte."""
+    names = bounded_text(engine), bounded_text(model)
+    page = render_metrics(snapshot({(HOUR, *names): served(requests_completed=3), (HOUR, "a", "b"): idle()}))
+    families = list(text_string_to_metric_families(page.decode()))
+
+    assert generate_latest(SimpleNamespace(collect=lambda: families)) == page
 
 
 def test_numbers_arrive():
