@@ -48,7 +48,9 @@ HOSTS = {
 _SAMPLE = re.compile(rb"^(\w+)(?:\{(.*)\})? (\S+)$")
 
 
-def write_history(file: TextIO, *, first_utc_seconds: int, last_utc_seconds: int, scrape_seconds: int) -> None:
+def write_history(
+    file: TextIO, *, first_utc_seconds: int, last_utc_seconds: int, scrape_seconds: int
+) -> None:
     """Write what a Prometheus would have scraped, as OpenMetrics with time stamps."""
     for number, (instance, (site, own)) in enumerate(HOSTS.items()):
         labels = f'instance="{instance}",job="evenwatt",site="{site}"'
@@ -74,11 +76,14 @@ def _pages(configuration: str, first: int, last: int, *, seed: int) -> Iterator[
     def now() -> Moment:
         return Moment(utc_seconds=at[0], boot_seconds=at[0], boot_id="simulated")
 
+    def seconds() -> float:
+        return at[0]
+
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(clock, "now", now),
-        mock.patch.object(clock, "utc_seconds", lambda: at[0]),
-        mock.patch.object(clock, "boot_seconds", lambda: at[0]),
+        mock.patch.object(clock, "utc_seconds", seconds),
+        mock.patch.object(clock, "boot_seconds", seconds),
     ):
         file = Path(folder) / "config.yaml"
         file.write_text(configuration)

@@ -35,8 +35,9 @@ const properties = () => [...PROPERTIES, ...CUSTOM].map(({ id, isCustom }) => ({
 }));
 standardFieldConfigEditorRegistry.setInit(properties);
 standardEditorsRegistry.setInit(() => []);
-standardTransformersRegistry.setInit(() => Object.values(standardTransformers).map(
-  (transformation) => ({ id: transformation.id, name: transformation.name, transformation }),
+const transformers = new Map(Object.values(standardTransformers).map((one) => [one.id, one]));
+standardTransformersRegistry.setInit(() => [...transformers.values()].map(
+  (one) => ({ id: one.id, name: one.name, transformation: async () => one }),
 ));
 
 const values = { __range: `${seconds}s`, __rate_interval: `${Math.max(step, 240) * 4}s`, ...Object.fromEntries(asked) };
@@ -120,8 +121,8 @@ function Figures({ found, panel, width, height }) {
     data: found, fieldConfig: panel.fieldConfig, reduceOptions: panel.options.reduceOptions, replaceVariables: filled, theme, timeZone: 'utc',
   });
   const one = ({ value, width: w, height: h, count }) => (panel.type === 'stat'
-    ? <BigValue value={value.display} colorMode={panel.options.colorMode} count={count} graphMode="none" textMode="auto" theme={theme} width={w} height={h} />
-    : <BarGauge display={value.view?.getFieldDisplayProcessor?.(value.colIndex)} displayMode={panel.options.displayMode} field={value.field} orientation="horizontal" theme={theme} value={value.display} width={w} height={h} />);
+    ? <BigValue value={value.display} colorMode={panel.options.colorMode} count={count} graphMode="none" text={panel.options.text} textMode="auto" theme={theme} width={w} height={h} />
+    : <BarGauge display={value.view?.getFieldDisplayProcessor?.(value.colIndex)} displayMode={panel.options.displayMode} field={value.field} namePlacement={panel.options.namePlacement} orientation="horizontal" text={panel.options.text} theme={theme} value={value.display} width={w} height={h} />);
   return <VizRepeater getValues={() => shown} height={height} itemSpacing={6} orientation={panel.type === 'stat' ? 'auto' : 'horizontal'} renderCounter={0} renderValue={one} source={found} width={width} />;
 }
 

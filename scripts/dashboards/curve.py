@@ -5,11 +5,23 @@ load. At a load L it is m + (f - m) / L. One query works that out for a row of l
 along; Grafana's transformations make columns of it, and its trend panel takes the load for the x axis.
 """
 
-from grafana_foundation_sdk.builders import common, trend
+from grafana_foundation_sdk.builders import trend
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 
-from .parts import MONEY, SKY, VERMILION, Panel, Query, asked_now, painted, titled, transformed
+from .parts import (
+    MONEY,
+    SKY,
+    VERMILION,
+    Panel,
+    Query,
+    asked_now,
+    legend,
+    logarithmic,
+    painted,
+    titled,
+    transformed,
+)
 
 __all__ = ["curve"]
 
@@ -35,7 +47,10 @@ def curve(engine: str) -> Panel:
     )
     panel = transformed(
         asked_now(panel, [Query(expr=_expr(engine))], as_table=True),
-        ("groupingToMatrix", {"columnField": "series", "rowField": "load", "valueField": "Value"}),
+        (
+            "groupingToMatrix",
+            {"columnField": "series", "emptyValue": "null", "rowField": "load", "valueField": "Value"},
+        ),
         (
             "convertFieldType",
             {"conversions": [{"destinationType": "number", "targetField": "load\\series"}], "fields": {}},
@@ -46,11 +61,10 @@ def curve(engine: str) -> Panel:
     return (
         panel.x_field("load")
         .line_width(2)
+        .legend(legend())
         .show_points(common_models.VisibilityMode.NEVER)
         .span_nulls(True)
-        .scale_distribution(
-            common.ScaleDistributionConfig().type(common_models.ScaleDistribution.LOG).log(10)
-        )
+        .scale_distribution(logarithmic())
         .override_by_name("load", [_property("unit", "percentunit")])
         .override_by_name("own", [painted(SKY), _property("custom.lineWidth", 3)])
         .override_by_name(

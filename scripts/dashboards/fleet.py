@@ -139,6 +139,7 @@ _VERDICT = Section(
                     legend="{{site}} {{reference}}",
                 ),
                 thresholds=BAD_BELOW_ONE,
+                names_above=True,
             ),
         ),
         (
@@ -167,12 +168,12 @@ _HOSTS = Section(
         (
             24,
             rows(
-                "Hosts over 24 hours",
+                "Hosts over 24 hours (money in $currency)",
                 "Each host over the last 24 hours. Without a price of its hardware a host has no cost per "
                 "Mtok. Idle share: the part of its cost that accrued while nothing was asked of it.",
                 {"site": "Site", "instance": "Host"},
                 Column(
-                    title="Cost ($currency)",
+                    title="Cost",
                     expr=f"{BY_HOST} (evenwatt:cost:increase1d{{{MONEY_OF}}})",
                     unit=MONEY,
                     decimals=2,
@@ -181,7 +182,7 @@ _HOSTS = Section(
                     title="Tokens", expr=f"{BY_HOST} (evenwatt:tokens:increase1d{{{WHERE}}})", unit="si:tok"
                 ),
                 Column(
-                    title="Per Mtok ($currency)",
+                    title="Per Mtok",
                     expr=f"{BY_HOST} (evenwatt:instance_cost_per_mtok:1d{{{MONEY_OF}}})",
                     unit=MONEY,
                     decimals=3,
@@ -210,7 +211,7 @@ _HOSTS = Section(
                     unit="none",
                     decimals=0,
                 ),
-                sort="Cost ($currency)",
+                sort="Cost",
             ),
         ),
     ),
@@ -267,11 +268,11 @@ _MODELS = Section(
         (
             12,
             rows(
-                "Models",
+                "Models (money in $currency)",
                 "Every model over all chosen hosts.",
                 {"model": "Model"},
                 Column(
-                    title="Cost ($currency)",
+                    title="Cost",
                     expr=f"sum by (model) (evenwatt:cost:increase1d{{{MONEY_OF}}})",
                     unit=MONEY,
                     decimals=2,
@@ -282,7 +283,7 @@ _MODELS = Section(
                     unit="si:tok",
                 ),
                 Column(
-                    title="Per Mtok ($currency)",
+                    title="Per Mtok",
                     expr=(
                         f"1e6 * sum by (model) (evenwatt:priced_cost:increase1d{{{MONEY_OF}}})"
                         f" / sum by (model) (evenwatt:priced_tokens:increase1d{{{MONEY_OF}}})"
@@ -290,17 +291,17 @@ _MODELS = Section(
                     unit=MONEY,
                     decimals=3,
                 ),
-                sort="Cost ($currency)",
+                sort="Cost",
             ),
         ),
         (
             12,
             rows(
-                "Engines",
+                "Engines (money in $currency)",
                 "Engines of the same name over all chosen hosts; `unallocated` is what no engine used.",
                 {"engine": "Engine"},
                 Column(
-                    title="Cost ($currency)",
+                    title="Cost",
                     expr=f"sum by (engine) (evenwatt:cost:increase1d{{{MONEY_OF}}})",
                     unit=MONEY,
                     decimals=2,
@@ -311,12 +312,12 @@ _MODELS = Section(
                     unit="si:tok",
                 ),
                 Column(
-                    title="Idle cost ($currency)",
+                    title="Idle cost",
                     expr=f"sum by (engine) ({IDLE_DAY})",
                     unit=MONEY,
                     decimals=2,
                 ),
-                sort="Cost ($currency)",
+                sort="Cost",
             ),
         ),
     ),

@@ -226,7 +226,7 @@ _UNSURE = Section(
         (
             8,
             rows(
-                "Which settings are assumed",
+                "Which settings are assumed (money in $currency)",
                 "Settings that decide the cost and that nobody wrote. `evenwatt check-config` gives the line "
                 "to write.",
                 {"instance": "Host", "setting": "Setting"},
@@ -237,7 +237,7 @@ _UNSURE = Section(
                     decimals=0,
                 ),
                 Column(
-                    title="Cost per hour of the host ($currency)",
+                    title="Cost per hour",
                     expr=(
                         f"sum by (instance, setting) (evenwatt_assumed_info{{{HOSTS}}}"
                         " * on (job, instance) group_left ()"
@@ -246,7 +246,7 @@ _UNSURE = Section(
                     unit="locale",
                     decimals=2,
                 ),
-                sort="Cost per hour of the host ($currency)",
+                sort="Cost per hour",
             ),
         ),
         (
@@ -266,7 +266,7 @@ _UNSURE = Section(
                     ),
                     legend="{{instance}}",
                 ),
-            ),
+            ).max(1),
         ),
         (
             8,

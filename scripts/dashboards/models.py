@@ -18,6 +18,7 @@ from .parts import (
     figure,
     hosts_of_one_currency,
     lines,
+    magnitudes,
     one_of,
     rows,
     stacked,
@@ -82,7 +83,6 @@ _TOTALS = Section(
                     expr=f"sum by (outcome) (increase(evenwatt_requests_total{{{MODELS}}}[$__range]))",
                     legend="{{outcome}}",
                 ),
-                decimals=0,
             ),
         ),
     ),
@@ -95,7 +95,7 @@ _TABLE = Section(
         (
             24,
             rows(
-                "Models",
+                "Models (money in $currency)",
                 "Tokens and money over the time range shown; cost per Mtok, with all costs and for "
                 "electricity alone, and load over $window. Own load is known only where an engine served one "
                 "model alone.",
@@ -119,25 +119,25 @@ _TABLE = Section(
                     unit="si:tok",
                 ),
                 Column(
-                    title="Cost ($currency)",
+                    title="Cost",
                     expr=f"{BY_MODEL} (increase(evenwatt_cost_total{{{MODELS}}}[$__range]))",
                     unit=MONEY,
                     decimals=2,
                 ),
                 Column(
-                    title="Per Mtok ($currency)",
+                    title="Per Mtok",
                     expr=f'{BY_MODEL} (evenwatt_cost_per_mtok{{{ROW},basis="full",tokens="total"}})',
                     unit=MONEY,
                     decimals=3,
                 ),
                 Column(
-                    title="Electricity per Mtok ($currency)",
+                    title="Energy per Mtok",
                     expr=f'{BY_MODEL} (evenwatt_cost_per_mtok{{{ROW},basis="energy",tokens="total"}})',
                     unit=MONEY,
                     decimals=3,
                 ),
                 Column(
-                    title="Per Mtok of output ($currency)",
+                    title="Output alone, per Mtok",
                     expr=f'{BY_MODEL} (evenwatt_cost_per_mtok{{{ROW},basis="full",tokens="output"}})',
                     unit=MONEY,
                     decimals=3,
@@ -148,7 +148,7 @@ _TABLE = Section(
                     unit="percentunit",
                     decimals=1,
                 ),
-                sort="Cost ($currency)",
+                sort="Cost",
             ),
         ),
     ),
@@ -161,12 +161,12 @@ _COMPARED = Section(
         (
             12,
             rows(
-                "API bill over own cost, over $window",
+                "API bill over own cost, over $window (money in $currency)",
                 "For each model and API: what its tokens cost there, the API's price for its mix, and the "
                 "load from which it would be cheaper here. A ratio below 1: the API was cheaper.",
                 {**NAMES, "reference": "API"},
                 Column(
-                    title="API bill over own cost",
+                    title="API over own",
                     expr=(
                         f"sum by (instance, engine, model, reference) (evenwatt_break_even_ratio{{{ROW}}})"
                     ),
@@ -175,7 +175,7 @@ _COMPARED = Section(
                     thresholds=BAD_BELOW_ONE,
                 ),
                 Column(
-                    title="API per Mtok ($currency)",
+                    title="API per Mtok",
                     expr=(
                         f"sum by (instance, engine, model, reference) (evenwatt_api_price_per_mtok{{{ROW}}})"
                     ),
@@ -191,13 +191,13 @@ _COMPARED = Section(
                     unit="percentunit",
                     decimals=1,
                 ),
-                sort="API bill over own cost",
+                sort="API over own",
             ),
         ),
         (
             12,
             dashed(
-                lines(
+                magnitudes(
                     "Cost per Mtok of each model ($currency), over $window",
                     "Own cost of a million tokens, all costs included, and what the APIs take for the whole "
                     "mix (dashed).",

@@ -19,6 +19,7 @@ from .parts import (
     events,
     figure,
     lines,
+    magnitudes,
     one_host,
     one_of,
     stacked,
@@ -35,7 +36,7 @@ _VERDICT = Section(
     height=6,
     panels=(
         (
-            6,
+            5,
             figure(
                 "Verdict",
                 "Which was cheaper over the window for the very same tokens, cache hits included: this "
@@ -47,7 +48,7 @@ _VERDICT = Section(
             ),
         ),
         (
-            6,
+            5,
             bars(
                 "API bill over own cost",
                 "What the same tokens would have cost at each API, over what this machine cost. Below 1 the "
@@ -55,10 +56,11 @@ _VERDICT = Section(
                 TIMES,
                 Query(expr=f"evenwatt_break_even_ratio{{{MACHINE}}}", legend="{{reference}}"),
                 thresholds=BAD_BELOW_ONE,
+                names_above=True,
             ),
         ),
         (
-            3,
+            4,
             figure(
                 "Cost per Mtok ($currency)",
                 "Own cost of a million tokens over the window: hardware, energy, labour and other, over all "
@@ -70,7 +72,7 @@ _VERDICT = Section(
             ),
         ),
         (
-            3,
+            4,
             figure(
                 "Cost per day ($currency)",
                 "What accrues now, over a day: time costs, and energy at the present power.",
@@ -119,7 +121,7 @@ _COST = Section(
             12,
             colours(
                 dashed(
-                    lines(
+                    magnitudes(
                         "Cost per Mtok ($currency) against each API, over $window",
                         "Own cost of a million tokens over the window that ends at each moment, and what "
                         "each API takes for the same mix, cache hits included (dashed). Electricity alone "

@@ -55,7 +55,10 @@ __all__ = [
     "events",
     "figure",
     "hosts_of_one_currency",
+    "legend",
     "lines",
+    "logarithmic",
+    "magnitudes",
     "mapped",
     "one_host",
     "one_of",
@@ -387,10 +390,20 @@ def lines(title: str, description: str, unit: str, *queries: Query, zero: bool =
         panel.line_width(2)
         .fill_opacity(0)
         .show_points(common_models.VisibilityMode.NEVER)
-        .legend(_legend())
+        .legend(legend())
         .tooltip(_tooltip())
     )
     return panel.min(0) if zero else panel
+
+
+def magnitudes(title: str, description: str, unit: str, *queries: Query) -> Panel:
+    """Return lines over time on a logarithmic axis, for what differs by powers of ten."""
+    return lines(title, description, unit, *queries, zero=False).scale_distribution(logarithmic())
+
+
+def logarithmic() -> common.ScaleDistributionConfig:
+    """Return the axis of powers of ten."""
+    return common.ScaleDistributionConfig().type(common_models.ScaleDistribution.LOG).log(10)
 
 
 def stacked(title: str, description: str, unit: str, *queries: Query) -> Panel:
@@ -403,7 +416,8 @@ def stacked(title: str, description: str, unit: str, *queries: Query) -> Panel:
     )
 
 
-def _legend() -> common.VizLegendOptions:
+def legend() -> common.VizLegendOptions:
+    """Return the legend of all lines: names below, one after the other."""
     return (
         common.VizLegendOptions()
         .show_legend(True)
@@ -437,6 +451,7 @@ def figure(
         .color_mode(common_models.BigValueColorMode.VALUE)
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .text_mode(common_models.BigValueTextMode.AUTO)
+        .text(common.VizTextDisplayOptions().title_size(13).value_size(24))
         .thresholds(steps(*thresholds))
         .no_value("not known")
     )
@@ -452,17 +467,21 @@ def bars(
     *queries: Query,
     thresholds: Sequence[tuple[float | None, str]] = ((None, BLUE),),
     most: float | None = None,
+    names_above: bool = False,
 ) -> Panel:
-    """Return a bar for each series, as it stands now."""
+    """Return a bar for each series, as it stands now; few with long names have them above."""
     panel = asked_now(titled(bargauge.Panel(), title, description, unit), queries)
     panel = (
         panel.reduce_options(_last())
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .orientation(common_models.VizOrientation.HORIZONTAL)
+        .text(common.VizTextDisplayOptions().title_size(13).value_size(18))
         .thresholds(steps(*thresholds))
         .min(0)
         .no_value("not known")
     )
+    if names_above:
+        panel = panel.name_placement(common_models.BarGaugeNamePlacement.TOP)
     return panel if most is None else panel.max(most)
 
 
@@ -479,7 +498,7 @@ def states(title: str, description: str, *queries: Query, words: Sequence[models
         .row_height(0.8)
         .line_width(0)
         .fill_opacity(80)
-        .legend(_legend())
+        .legend(legend())
     )
 
 
@@ -488,7 +507,7 @@ def rows(title: str, description: str, names: Mapping[str, str], *columns: Colum
 
     Rows are sorted by the column that has the title `sort`, greatest first.
     """
-    panel = table.Panel().title(title).description(description).datasource(_SOURCE)
+    panel = table.Panel().title(title).description(description).datasource(_SOURCE).min_width(60)
     panel = asked_now(panel, [Query(expr=column.expr) for column in columns], as_table=True)
     values = {f"Value #{chr(ord('A') + number)}": column.title for number, column in enumerate(columns)}
     titles = {**names, **values}

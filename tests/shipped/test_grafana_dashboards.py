@@ -232,8 +232,8 @@ def test_units_fit_the_queries(query: PanelQuery):
 
 @pytest.mark.parametrize("query", [query for query in QUERIES if query.unit == "locale"], ids=str)
 def test_money_says_its_currency(query: PanelQuery):
-    """Which currency it is only the data knows: the title, or that of the column, shows it."""
-    assert f"${CURRENCY}" in query.title
+    """Which currency it is only the data knows: the title of the panel shows it."""
+    assert f"${CURRENCY}" in query.panel
 
 
 @pytest.mark.parametrize(
