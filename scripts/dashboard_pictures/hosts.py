@@ -4,7 +4,6 @@
 """
 
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,14 +99,3 @@ def _pages(configuration: str, first: int, last: int, *, seed: int) -> Iterator[
                     gpus.sample()
                 agent.tick()
                 yield int(at[0]), published.pop().by_path["/metrics"].body
-
-
-if __name__ == "__main__":
-    first, last, step, target = sys.argv[1:]
-    with Path(target).open("w", encoding="utf-8") as output:
-        write_history(
-            output,
-            first_utc_seconds=int(first),
-            last_utc_seconds=int(last),
-            scrape_seconds=int(step),
-        )
