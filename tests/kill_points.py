@@ -5,6 +5,7 @@ imported the module forks one for each try, so that a try takes milliseconds and
 not while it imports. What the work starts is killed with it.
 
     with KillPoints("kill_works:write_ticks") as works:
+        works.seconds(str(path))
         works.kill(str(path), chance=random.Random(1))
 """
 
@@ -37,6 +38,7 @@ class KillPoints:
 
     def __init__(self, work: str) -> None:
         self.killed = self.ended = 0
+        self._reach_seconds = 0.0
         self._process = subprocess.Popen(
             [sys.executable, __file__, work],
             stdin=subprocess.PIPE,
@@ -61,18 +63,25 @@ class KillPoints:
         began = time.monotonic()
         self._begin(arguments)
         assert self._ending() == 0
-        return time.monotonic() - began
+        seconds = time.monotonic() - began
+        self._reach_seconds = self._reach_seconds or seconds
+        return seconds
 
-    def kill(self, *arguments: str, chance: random.Random, within_seconds: float) -> bool:
-        """Run the work and kill it at a random moment; return whether it was killed before its end."""
+    def kill(self, *arguments: str, chance: random.Random) -> bool:
+        """Run the work and kill it at a random moment; return whether it was killed before its end.
+
+        `seconds` has told before how long it takes; where it turns out to be faster, later kills come sooner.
+        """
         pid = self._begin(arguments)
-        time.sleep(chance.uniform(0.0, within_seconds))
+        time.sleep(chance.uniform(0.0, self._reach_seconds))
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         status = self._ending()
         assert status in {0, -signal.SIGKILL}, f"the work failed by itself: {status}"
         self.killed += status != 0
         self.ended += status == 0
+        if status == 0:
+            self._reach_seconds *= 0.8
         return status != 0
 
     def _begin(self, arguments: tuple[str, ...]) -> int:

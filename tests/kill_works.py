@@ -14,6 +14,7 @@ from evenwatt import clock
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import merged_postings
 from evenwatt.service.billing import priced
+from evenwatt.service.exchange.importing import import_file
 from evenwatt.service.report.window import AskedWindow
 from evenwatt.service.repricing import Repricer
 from evenwatt.sinks.history import History, schema
@@ -29,6 +30,7 @@ __all__ = [
     "bring_up_to_date",
     "keep_ticks",
     "reprice",
+    "take_in",
     "write_ticks",
 ]
 
@@ -74,6 +76,11 @@ def bring_up_to_date(path: str) -> None:
 def _migrate(command: list[str], **_: object) -> object:
     migrations.apply(Database(command[-1]))
     return type("Done", (), {"returncode": 0})
+
+
+def take_in(path: str, source: str) -> None:
+    """Import another history."""
+    import_file(Path(source), Path(path), zone=ZONE, advance=lambda _: None)
 
 
 def reprice(path: str, price_per_kwh: str, now: str) -> None:

@@ -1,6 +1,6 @@
 """SIGKILL at 200 random points: no committed minute is lost, none is doubled, and the next start goes on.
 
-Ticks with their roll-ups and what they forget, migrations with their copy, and repricing.
+Ticks with their roll-ups and what they forget, migrations with their copy, repricing, and imports.
 """
 
 import random
@@ -14,13 +14,13 @@ import pytest
 from evenwatt.sinks.history import History
 from history_checks import disagreements
 from kill_points import KillPoints
-from kill_works import BEGIN, PRICES, SECONDS_OF_TICKS, ZONE
+from kill_works import BEGIN, PRICES, ZONE
 from recorded_history import RecordedHistory
 from sink_fixtures import served, tick
 
 pytestmark = pytest.mark.timeout(900)
 
-TICKS, MIGRATIONS, REPRICINGS = 80, 60, 60
+TICKS, MIGRATIONS, REPRICINGS, IMPORTS = 80, 50, 40, 30
 HISTORIES = Path(__file__).parents[2] / "histories"
 TOKENS = 100_000
 
@@ -43,11 +43,13 @@ def test_ticks_roll_ups_and_forgetting(path, tmp_path):
     with KillPoints("kill_works:write_ticks") as works:
         works.seconds(str(path), str(acknowledged))
         for _ in range(TICKS):
-            works.kill(str(path), str(acknowledged), chance=chance, within_seconds=SECONDS_OF_TICKS)
+            before = committed(path)
+            works.kill(str(path), str(acknowledged), chance=chance)
             told = acknowledged.read_bytes().splitlines()
             last, held = int(told[-1]), committed(path)
 
-            assert last <= held <= last + 1
+            assert before <= held
+            assert last <= held <= max(last, before) + 1
             ((tokens,),) = RecordedHistory(path).rows("SELECT sum(output_tokens) FROM total_usage")
             assert tokens == held * TOKENS
             assert disagreements(path) == []
@@ -67,12 +69,12 @@ def test_migrations(path, tmp_path):
     stages = set()
     with KillPoints("kill_works:bring_up_to_date") as works:
         shutil.copy(old, path)
-        seconds = works.seconds(str(path))
+        works.seconds(str(path))
         for _ in range(MIGRATIONS):
             for left in tmp_path.glob("history.db*"):
                 left.unlink()
             shutil.copy(old, path)
-            works.kill(str(path), chance=chance, within_seconds=seconds)
+            works.kill(str(path), chance=chance)
             with closing(sqlite3.connect(path)) as database:
                 ((steps,),) = database.execute("SELECT count(*) FROM _sqlite_migrations")
             stages.add((steps, path.with_name("history.db.before-m002_electricity_prices").exists()))
@@ -98,10 +100,10 @@ def test_repricing(path):
     costs = {round(6_000 / 3.6e6 * float(price), 12) for price in (*PRICES, "0.36")}
     mixed = 0
     with KillPoints("kill_works:reprice") as works:
-        seconds = works.seconds(str(path), PRICES[0], str(now))
+        works.seconds(str(path), PRICES[0], str(now))
         for number in range(REPRICINGS):
             price = PRICES[(number + 1) % 2]
-            works.kill(str(path), price, str(now), chance=chance, within_seconds=seconds)
+            works.kill(str(path), price, str(now), chance=chance)
             found = RecordedHistory(path).rows("SELECT DISTINCT round(energy_cost, 12) FROM minute_usage")
 
             assert {cost for (cost,) in found} <= costs
@@ -114,3 +116,33 @@ def test_repricing(path):
             )[0][0]
         assert works.killed > REPRICINGS / 2
     assert mixed > REPRICINGS / 4
+
+
+def test_imports(path, tmp_path):
+    """Whenever it was cut off, what was taken is whole days, and doing it again takes the rest, once."""
+    chance, source = random.Random(9), tmp_path / "source.db"
+    days = 12
+    with closing(History(source, currency="EUR", zone=ZONE)) as history:
+        for day in range(days):
+            begin = BEGIN + day * 86_400
+            history.write(tick({(at, "chat", "small"): served() for at in range(begin, begin + 36_000, 300)}))
+    whole = RecordedHistory(source).rows("SELECT sum(output_tokens) FROM total_usage")[0][0]
+    partly = 0
+    with KillPoints("kill_works:take_in") as works:
+        works.seconds(str(path), str(source))
+        for _ in range(IMPORTS):
+            for left in tmp_path.glob("history.db*"):
+                left.unlink()
+            with closing(History(path, currency="EUR", zone=ZONE)):
+                pass
+            works.kill(str(path), str(source), chance=chance)
+            held = RecordedHistory(path).rows("SELECT coalesce(sum(output_tokens), 0) FROM total_usage")[0][0]
+
+            assert disagreements(path) == []
+            assert held <= whole
+            partly += 0 < held < whole
+            works.seconds(str(path), str(source))
+            assert RecordedHistory(path).rows("SELECT sum(output_tokens) FROM total_usage") == [(whole,)]
+            assert disagreements(path) == []
+        assert works.killed > IMPORTS / 2
+    assert partly > IMPORTS / 4
