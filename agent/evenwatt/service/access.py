@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from evenwatt.config import Settings
-from evenwatt.sinks.certificates import TlsFiles
-from evenwatt.sinks.gate import Protection
+from evenwatt.sinks.certificates import Protection, TlsFiles
 
 __all__ = ["local_socket", "protection"]
 

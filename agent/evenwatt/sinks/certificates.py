@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from evenwatt.errors import EvenwattError
 
-__all__ = ["Certificates", "TlsFiles", "names_of"]
+__all__ = ["Certificates", "Protection", "TlsFiles", "names_of"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -39,6 +39,23 @@ class TlsFiles(Struct, frozen=True, kw_only=True):
     is_client_required: bool = False
     client_names: frozenset[str] = frozenset()
     least_version: str = "TLS12"
+
+
+class Protection(Struct, frozen=True, kw_only=True):
+    """What is asked of whoever reads the port.
+
+    Attributes:
+        users: bcrypt hashes by user; empty: no password is asked for.
+        tls: None: the port speaks plain HTTP.
+    """
+
+    users: Mapping[str, str] = field(default_factory=dict)
+    tls: TlsFiles | None = None
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is asked for at all."""
+        return bool(self.users) or self.tls is not None
 
 
 class Certificates:

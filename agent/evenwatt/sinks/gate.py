@@ -17,12 +17,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from msgspec import Struct, field
 
 from evenwatt import clock
-from evenwatt.sinks.certificates import TlsFiles, names_of
+from evenwatt.sinks.certificates import Protection, names_of
 
-__all__ = ["Gate", "Protection"]
+__all__ = ["Gate"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -31,23 +30,6 @@ _MOST_WAITING = 8
 _COMPLAINT_SECONDS = 60.0
 _LONGEST_HEADER = 1_000
 _ASK = {"WWW-Authenticate": 'Basic realm="evenwatt", charset="UTF-8"'}
-
-
-class Protection(Struct, frozen=True, kw_only=True):
-    """What is asked of whoever reads the port.
-
-    Attributes:
-        users: bcrypt hashes by user; empty: no password is asked for.
-        tls: None: the port speaks plain HTTP.
-    """
-
-    users: Mapping[str, str] = field(default_factory=dict)
-    tls: TlsFiles | None = None
-
-    @property
-    def is_any(self) -> bool:
-        """Whether anything is asked for at all."""
-        return bool(self.users) or self.tls is not None
 
 
 class Gate:

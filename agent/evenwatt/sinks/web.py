@@ -18,8 +18,8 @@ from msgspec import Struct, field
 
 from evenwatt import clock
 from evenwatt.errors import EvenwattError
-from evenwatt.sinks.certificates import Certificates
-from evenwatt.sinks.gate import Gate, Protection
+from evenwatt.sinks.certificates import Certificates, Protection
+from evenwatt.sinks.gate import Gate
 from evenwatt.snapshot import Scrape
 
 __all__ = ["Page", "Pages", "WebServer"]

@@ -15,8 +15,7 @@ import requests
 
 from certificates import Authority
 from evenwatt.errors import EvenwattError
-from evenwatt.sinks.certificates import TlsFiles
-from evenwatt.sinks.gate import Protection
+from evenwatt.sinks.certificates import Protection, TlsFiles
 from evenwatt.sinks.web import Page, Pages, WebServer
 
 PASSWORD = "correct horse"
