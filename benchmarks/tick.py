@@ -36,7 +36,7 @@ from evenwatt.sinks.history import History
 from evenwatt.snapshot import EngineView, HistoryHealth, Snapshot
 
 TICK_SECONDS = 10
-HOUR, DAY = 3_600, 86_400
+HOUR = 3_600
 START = 1_800_000_000
 LISTENER_PID = 1_000
 TRANSACTION_MILLISECONDS = 5
@@ -62,7 +62,7 @@ class Machine:
     gpus: int
     engines: int
     models: int
-    days: int
+    hours: int
     ticks: int
 
     def models_of(self, engine):
@@ -76,8 +76,8 @@ class Machine:
         return range(gpu, self.engines, self.gpus)
 
 
-USUAL = Machine(gpus=8, engines=4, models=8, days=7, ticks=360)
-CROWDED = Machine(gpus=8, engines=64, models=500, days=1, ticks=30)
+USUAL = Machine(gpus=8, engines=4, models=8, hours=7 * 24, ticks=360)
+CROWDED = Machine(gpus=8, engines=64, models=500, hours=2, ticks=20)
 """Every model at work in every tick, and every GPU shared by eight engines."""
 
 
@@ -93,13 +93,13 @@ def measured(name, machine):
     table = Table(
         name,
         f"One tick with {machine.gpus} GPUs, {machine.engines} engines, {machine.models} models, "
-        f"{len(SETTINGS.references)} references and {machine.days} days of history on disk; CPU is the "
+        f"{len(SETTINGS.references)} references and {machine.hours} hours of history on disk; CPU is the "
         f"median of {machine.ticks} ticks. Every sixtieth or so carries SQLite's checkpoint with its two "
         "syncs, which the p99 shows; only the writer waits for it.",
     )
     with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as folder:
         writer = Writer(Path(folder) / "history.db", machine)
-        span = machine.days * DAY
+        span = machine.hours * HOUR
         for second in range(0, span, HOUR):
             writer.tick(START + second, Watch())
         watch = Watch()
