@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-vllm test-systemd lint check bench docs site package clean
+.PHONY: help run demo test test-vllm test-systemd lint check bench docs site charts package clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,12 +48,16 @@ docs: $(VENV)/test.stamp ## Write the generated documents and the Grafana dashbo
 	@$(BIN)/python scripts/metrics_docs.py
 	@$(BIN)/python scripts/command_docs.py
 	@$(BIN)/python -m scripts.dashboards
+	@$(BIN)/python scripts/openapi.py
 
 site: $(VENV)/test.stamp ## Build the documents as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 package: $(VENV)/release.stamp ## Build the wheel, the Debian package, the SBOM and the checksums in dist/
 	@scripts/package $(VENV)
+
+charts: ## Take the newest release of the page's chart library (needs npm)
+	@scripts/chart-library/update
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

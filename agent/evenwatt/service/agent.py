@@ -32,6 +32,8 @@ from evenwatt.service.events import Events
 from evenwatt.service.gpus import GpuKeeper
 from evenwatt.service.host.keeper import GPU_POWER, HostKeeper
 from evenwatt.service.notes import electricity_view, price_notes
+from evenwatt.service.page.live import LiveLog
+from evenwatt.service.page.questions import QUESTIONS, PageQuestions
 from evenwatt.service.pricing import all_assumptions, price_book
 from evenwatt.service.publishing import first_pages, pages
 from evenwatt.service.reload import ledger_rules, reloaded_settings
@@ -121,12 +123,16 @@ class Agent:
             )
             opened.callback(self._history.close)
             listen = settings.server.listen
+            self._questions = PageQuestions(settings, history_path)
             self._web = WebServer(
                 host=listen.host,
                 port=listen.port,
                 protection=protection(settings),
                 local_path=local_socket(settings, history_path),
+                questions=QUESTIONS,
+                ask=self._questions,
             )
+            self._live = LiveLog()
             opened.callback(self._web.close)
             self._web.publish(first_pages())
             self._crew = Crew()
@@ -256,7 +262,8 @@ class Agent:
             capacities=self._capacities,
         )
         shown = self._alerts.follow(self._snapshot(moment))
-        self._web.publish(pages(shown, stale_after_seconds=self._stale_seconds))
+        live = self._live.told(shown)
+        self._web.publish(pages(shown, stale_after_seconds=self._stale_seconds, live=live))
         if self._accounts.health.up and not is_last:
             self._upkeep.follow(moment)
         if self._roster.found_something_real:
@@ -312,6 +319,7 @@ class Agent:
         self._prices.adopt(settings)
         self._electricity.adopt(settings)
         self._upkeep.adopt(settings)
+        self._questions.adopt(settings)
         with suppress(HistoryError):  # the next tick tells that it cannot be written
             self._history.adopt(settings.timezone)
         self._alerts.adopt(settings)

@@ -1,15 +1,20 @@
 """From a snapshot to all finished pages of the port."""
 
-from evenwatt import __version__
+from collections.abc import Mapping
+
 from evenwatt.sinks.metrics import CONTENT_TYPE, render_metrics
 from evenwatt.sinks.status import render_status
 from evenwatt.sinks.web import Page, Pages
+from evenwatt.sinks.web.files import INDEX, page_files
 from evenwatt.snapshot import Snapshot
 
 __all__ = ["first_pages", "pages"]
 
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
+_JSON = "application/json"
+_MARK = b'<p class="simulated" hidden>'
+"""Where the page says that nothing was measured; shown by the server, so that no script has to run for it."""
 
 
 def first_pages() -> Pages:
@@ -17,52 +22,61 @@ def first_pages() -> Pages:
     waiting = Page(body=b"the first tick is not done yet\n", content_type=_TEXT, status=503)
     return Pages(
         by_path={
-            "/": Page(body=_landing(""), content_type=_HTML),
+            **_files(is_simulated=False),
             "/healthz": Page(body=b"ok\n", content_type=_TEXT),
             "/readyz": waiting,
             "/metrics": waiting,
+            "/api/v1/live": waiting,
             "/api/v1/status": waiting,
         }
     )
 
 
-def pages(snapshot: Snapshot, *, stale_after_seconds: float) -> Pages:
+def pages(
+    snapshot: Snapshot, *, stale_after_seconds: float, live: tuple[bytes, bytes] | None = None
+) -> Pages:
     """Return all pages of a snapshot.
 
     Args:
         snapshot: What they show.
         stale_after_seconds: The age at which they are no longer shown as the present, and the agent no
             longer counts as alive.
+        live: This tick as an event, and with those before it as a document; None: nobody keeps them.
     """
 
-    def page(body: bytes, content_type: str) -> Page:
-        return Page(body=body, content_type=content_type, stale_after_seconds=stale_after_seconds)
+    def page(body: bytes, content_type: str, *, may_be_compressed: bool = True) -> Page:
+        return Page(
+            body=body,
+            content_type=content_type,
+            stale_after_seconds=stale_after_seconds,
+            may_be_compressed=may_be_compressed,
+        )
 
-    marked = " <strong>SIMULATED: nothing here was measured.</strong>" if snapshot.simulated else ""
     return Pages(
         by_path={
-            "/": Page(body=_landing(marked), content_type=_HTML),
+            **_files(is_simulated=snapshot.simulated),
             "/healthz": page(b"ok\n", _TEXT),
             "/readyz": page(b"ready\n", _TEXT),
-            "/metrics": page(render_metrics(snapshot), CONTENT_TYPE),
-            "/api/v1/status": page(render_status(snapshot), "application/json"),
+            "/metrics": page(render_metrics(snapshot), CONTENT_TYPE, may_be_compressed=False),
+            **({} if live is None else {"/api/v1/live": page(live[1], _JSON)}),
+            "/api/v1/status": page(render_status(snapshot), _JSON),
+        },
+        event=None if live is None else live[0],
+    )
+
+
+_FILES: dict[bool, Mapping[str, Page]] = {}
+
+
+def _files(*, is_simulated: bool) -> Mapping[str, Page]:
+    """Return the page's files by path; the same objects each time, so that they are compressed once."""
+    if is_simulated not in _FILES:
+        files = page_files()
+        html = files[INDEX].body
+        shown = html.replace(_MARK, _MARK.replace(b" hidden", b"")) if is_simulated else html
+        _FILES[is_simulated] = {
+            **{f"/page/{name}": page for name, page in files.items() if name not in {INDEX, "openapi.json"}},
+            "/": Page(body=shown, content_type=_HTML),
+            "/api/v1/openapi.json": files["openapi.json"],
         }
-    )
-
-
-def _landing(marked: str) -> bytes:
-    links = "".join(
-        f'<li><a href="{path.lstrip("/")}">{path}</a> {what}</li>'
-        for path, what in (
-            ("/metrics", "for Prometheus"),
-            ("/api/v1/status", "what the agent sees now, as JSON"),
-            ("/healthz", "alive"),
-            ("/readyz", "first tick done"),
-        )
-    )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>evenwatt</title>"
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;margin:3rem auto;max-width:40rem}</style>"
-        f"<h1>evenwatt {__version__}</h1><p>What a million tokens really costs on this machine.{marked}</p>"
-        f"<ul>{links}</ul>"
-    ).encode()
+    return _FILES[is_simulated]

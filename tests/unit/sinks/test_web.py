@@ -14,10 +14,12 @@ from evenwatt.clock import boot_seconds
 from evenwatt.errors import EvenwattError
 from evenwatt.service.publishing import first_pages, pages
 from evenwatt.sinks.web import Page, Pages, WebServer
+from evenwatt.sinks.web.files import page_files
 from sink_fixtures import snapshot
 
 PAGE = Page(body=b"hello\n", content_type="text/plain; charset=utf-8")
-PATHS = ["/", "/api/v1/status", "/healthz", "/metrics", "/readyz"]
+PATHS = ["/", "/api/v1/live", "/api/v1/status", "/healthz", "/metrics", "/readyz"]
+FILES = {f"/page/{name}" for name in page_files()} | {"/api/v1/openapi.json"}
 
 
 @pytest.fixture
@@ -101,19 +103,20 @@ def test_before_the_first_tick_it_is_alive_and_not_ready(server):
         "/healthz": 200,
         "/readyz": 503,
         "/metrics": 503,
+        "/api/v1/live": 503,
         "/api/v1/status": 503,
     }
 
 
 def test_a_snapshot_has_all_its_pages(server):
     """After a tick every page is there, and each is too old after the same time but for the way to them."""
-    finished = pages(snapshot(simulated=True), stale_after_seconds=60.0)
+    finished = pages(snapshot(simulated=True), stale_after_seconds=60.0, live=(b"{}", b"{}"))
     server.publish(finished)
 
-    assert sorted(finished.by_path) == PATHS
+    assert [path for path in sorted(finished.by_path) if path not in FILES] == PATHS
     assert {ask(server, path).status_code for path in PATHS} == {200}
     assert ask(server, "/api/v1/status").json()["simulated"] is True
-    assert "SIMULATED" in ask(server, "/").text
+    assert '<p class="simulated">' in ask(server, "/").text
     assert ask(server, "/metrics").headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
     server.publish(Pages(by_path=finished.by_path, boot_seconds=boot_seconds() - 61.0))

@@ -186,7 +186,7 @@ def _report(
         days=days_of(found.hours, found.local),
         week=week_of(week, load=_load_at(machine), is_approximate=found.is_approximate),
         comparisons=comparisons,
-        curve=curve_of(machine, comparisons),
+        curve=curve_of(machine, comparisons, owning),
         idle_power=machine.idle_power,
         scenarios=scenarios_of(
             totals,

@@ -16,12 +16,12 @@ from evenwatt.economics.cost import Costs
 from evenwatt.economics.tokens import Tokens
 from evenwatt.snapshot.report.values import Report, ReportTotals, ReportWindow
 
-__all__ = ["SHAPE", "render_json"]
+__all__ = ["COMPUTED", "SHAPE", "plain", "render_json"]
 
 SHAPE = "evenwatt-report/1"
 """Counts up only when something that was there means something else, or is gone."""
 
-_COMPUTED: Mapping[type, tuple[str, ...]] = {
+COMPUTED: Mapping[type, tuple[str, ...]] = {
     Costs: ("full",),
     Tokens: ("total_tokens",),
     ReportWindow: ("seconds",),
@@ -32,22 +32,22 @@ _COMPUTED: Mapping[type, tuple[str, ...]] = {
 
 def render_json(report: Report) -> str:
     """Return a report as one JSON document: a line for each part, so that two can be compared."""
-    document = {"shape": SHAPE, **_plain(report)}
+    document = {"shape": SHAPE, **plain(report)}
     parts = (f'"{name}": {json.dumps(part, allow_nan=False)}' for name, part in document.items())
     return "{" + ",\n ".join(parts) + "}\n"
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
+def plain(value: Any) -> Any:
+    """Return a value of a report as JSON has it: `math.inf` is "never"."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
         return "never" if math.isinf(value) else value
     if isinstance(value, Struct):
-        names = (*value.__struct_fields__, *_COMPUTED.get(type(value), ()))
-        return {name: _plain(getattr(value, name)) for name in names}
+        names = (*value.__struct_fields__, *COMPUTED.get(type(value), ()))
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, date):
         return value.isoformat()
-    return [_plain(item) for item in value]
+    return [plain(item) for item in value]

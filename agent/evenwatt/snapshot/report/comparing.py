@@ -24,6 +24,7 @@ from evenwatt.economics.fitting import (
 )
 from evenwatt.economics.sensitivity import Facts, Sensitivity, sensitivities
 from evenwatt.economics.sums import whole_sum
+from evenwatt.economics.whatif import CostParts
 from evenwatt.model import UNALLOCATED
 from evenwatt.snapshot.report.comparison import Comparison, CostCurve, CurvePoint, IdlePower
 from evenwatt.snapshot.report.hours import HourRow
@@ -135,7 +136,7 @@ def comparisons_of(sums: Sums, machine: Machine, owning: Owning) -> tuple[Compar
     return tuple(sorted(found, key=lambda item: (item.api_cost or 0.0, item.reference)))
 
 
-def curve_of(machine: Machine, comparisons: Iterable[Comparison]) -> CostCurve | None:
+def curve_of(machine: Machine, comparisons: Iterable[Comparison], owning: Owning) -> CostCurve | None:
     """Return cost against load, with the observed point on it; None where either is not known."""
     line, load = machine.line.line, machine.load_ratio
     if line is None or not load:
@@ -148,6 +149,24 @@ def curve_of(machine: Machine, comparisons: Iterable[Comparison]) -> CostCurve |
         },
         line=line,
         is_load_upper_bound=machine.is_load_upper_bound,
+        parts=_parts(machine, line, owning),
+    )
+
+
+def _parts(machine: Machine, line: CostLine, owning: Owning) -> CostParts:
+    """Return what a line is made of; none of its costs is unknown, as there would be no line."""
+    hours = machine.sums.seconds / SECONDS_PER_HOUR
+    costs = machine.sums.costs
+    hardware, labour, other = ((cost or 0.0) / hours for cost in (costs.hardware, costs.labour, costs.other))
+    return CostParts(
+        hardware_cost_per_hour=hardware,
+        labour_cost_per_hour=labour,
+        other_cost_per_hour=other,
+        idle_energy_cost_per_hour=max(line.fixed_cost_per_hour - hardware - labour - other, 0.0),
+        load_energy_cost_per_hour=line.load_cost_per_hour,
+        mtok_per_hour=line.mtok_per_hour,
+        price_per_kwh=machine.price_per_kwh,
+        purchase_price=owning.purchase_price,
     )
 
 

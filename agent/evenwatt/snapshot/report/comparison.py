@@ -10,6 +10,7 @@ from msgspec import Struct
 from evenwatt.economics.breakeven import CostLine
 from evenwatt.economics.fitting import PowerFit
 from evenwatt.economics.sensitivity import Sensitivity
+from evenwatt.economics.whatif import CostParts
 from evenwatt.snapshot.report.traffic import ModelShape, TrafficShape
 
 __all__ = ["Comparison", "CostCurve", "CurvePoint", "Decision", "IdlePower", "MonthlyBill"]
@@ -76,6 +77,7 @@ class CostCurve(Struct, frozen=True, kw_only=True):
         api_prices: By reference, the price per Mtok that its level line stands at.
         line: What an hour costs and yields.
         is_load_upper_bound: The capacity is only the most that was seen: the true load is lower, or equal.
+        parts: What the line is made of, to ask what would be if a price were another.
     """
 
     points: tuple[CurvePoint, ...]
@@ -83,6 +85,7 @@ class CostCurve(Struct, frozen=True, kw_only=True):
     api_prices: Mapping[str, float]
     line: CostLine
     is_load_upper_bound: bool = False
+    parts: CostParts | None = None
 
 
 class IdlePower(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The agent's one HTTP port. Every answer is bytes that lie ready: nothing here waits for anything.
+"""The server: every answer is bytes that lie ready, or come from the desk; nothing here waits for a disk.
 
 A thread of its own with its own event loop; the writer hands over finished pages by one assignment.
 """
@@ -11,18 +11,19 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
-from msgspec import Struct, field
 
 from evenwatt import clock
 from evenwatt.errors import EvenwattError
 from evenwatt.sinks.certificates import Certificates, Protection
 from evenwatt.sinks.gate import Gate
+from evenwatt.sinks.web.answers import Answer, Page, Pages, answer_of
+from evenwatt.sinks.web.desk import Desk, Question
 from evenwatt.snapshot import Scrape
 
-__all__ = ["Page", "Pages", "WebServer"]
+__all__ = ["WebServer"]
 
 _log = logging.getLogger("evenwatt")
 
@@ -32,34 +33,27 @@ _PATIENCE_SECONDS = 10.0
 _COMPLAINT_SECONDS = 60.0
 _LONGEST_NAME = 80
 
+STREAM: Final = "/api/v1/stream"
+_MOST_STREAMS = 16
+_HEARTBEAT_SECONDS = 15.0
+"""Proxies close what is silent for longer, and a listener that is gone is noticed by it."""
+_LONGEST_QUERY = 200
+
 _OPEN = Protection()
 
 _SECURITY_HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    # The page may run and show its own files and ask its own agent, and no string ever becomes markup.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """One finished answer.
-
-    Attributes:
-        stale_after_seconds: The age from which it is no longer true, and 503 is answered instead.
-    """
-
-    body: bytes
-    content_type: str
-    status: int = 200
-    stale_after_seconds: float | None = None
-
-
-class Pages(Struct, frozen=True, kw_only=True):
-    """All answers of one snapshot, by path, and when they were finished."""
-
-    by_path: Mapping[str, Page] = field(default_factory=dict)
-    boot_seconds: float = field(default_factory=clock.boot_seconds)
 
 
 class WebServer:
@@ -80,6 +74,8 @@ class WebServer:
         protection: Protection = _OPEN,
         local_path: Path | None = None,
         patience_seconds: float = _PATIENCE_SECONDS,
+        questions: Mapping[str, Question | None] | None = None,
+        ask: Callable[[Question], Page] | None = None,
     ) -> None:
         """Listen at once, so that an address in use stops the start and not the first scrape.
 
@@ -89,6 +85,8 @@ class WebServer:
             protection: What is asked of clients.
             local_path: Of a socket for commands of this machine, for its own user and root; None: none.
             patience_seconds: How long a connection may go without a whole request.
+            questions: The paths that are looked up, and what to look up at the sight of "/" already.
+            ask: Looks them up, in a thread of its own.
 
         Raises:
             EvenwattError: The address cannot be listened on, or the certificates cannot be used.
@@ -98,6 +96,10 @@ class WebServer:
         self._certificates = None if protection.tls is None else Certificates(protection.tls)
         self._patience_seconds = patience_seconds
         self._pages = Pages()
+        self._questions = questions or {}
+        self._ask = ask
+        self._answers: dict[str, Answer] = {}
+        self._streams = 0
         self.last_scrape: Scrape | None = None
         started: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="web", daemon=True)
@@ -121,6 +123,8 @@ class WebServer:
                 f"the web server on port {self.port} has ended; start evenwatt again, and please report it"
             )
         self._pages = pages
+        with contextlib.suppress(RuntimeError):  # the loop is ending
+            self._loop.call_soon_threadsafe(self._tell_streams)
 
     def close(self) -> None:
         """Stop answering."""
@@ -138,6 +142,8 @@ class WebServer:
 
     async def _serve(self, started: "Future[int]") -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._news = self._loop.create_future()
+        self._desk = None if self._ask is None else Desk(self._ask, self._loop)
         self._loop.set_exception_handler(_Complaints())
         gate = [Gate(self._protection).middleware] if self._protection.is_any else []
         application = web.Application(client_max_size=1024, middlewares=gate)
@@ -159,15 +165,84 @@ class WebServer:
                 started.set_result(listening.sockets[0].getsockname()[1])
                 await self._closing.wait()
         finally:
+            self._tell_streams()
+            if self._desk is not None:
+                self._desk.close()
             await runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        page = _page(self._pages, request.path)
-        if request.path == "/metrics":
-            user_agent = request.headers.get("User-Agent", "a program without a name")[:_LONGEST_NAME]
-            self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
-        headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS}
-        return web.Response(body=page.body, status=page.status, headers=headers)
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path == STREAM:
+            return await self._stream(request)
+        if path in self._questions and self._desk is not None:
+            answer = await self._looked_up(request, self._desk)
+        else:
+            if path == "/metrics":
+                user_agent = request.headers.get("User-Agent", "a program without a name")[:_LONGEST_NAME]
+                self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
+            elif path == "/":
+                self._prepare()
+            answer = self._finished(path)
+        return _response(answer, request)
+
+    def _finished(self, path: str) -> Answer:
+        """Return the answer to a path of the snapshot, tagged once however often it is asked for."""
+        page = _page(self._pages, path, self._questions)
+        known = self._answers.get(path)
+        if known is not None and known.page is page:
+            return known
+        answer = answer_of(page)
+        if path in self._pages.by_path:
+            self._answers[path] = answer
+        return answer
+
+    async def _looked_up(self, request: web.Request, desk: Desk) -> Answer:
+        if len(request.query_string) > _LONGEST_QUERY:
+            return answer_of(_text(414, f"a query is at most {_LONGEST_QUERY} characters long"))
+        return await desk.answer(Question(request.path, tuple(sorted(request.query.items()))))
+
+    def _prepare(self) -> None:
+        """Begin to look up what the page asks for first."""
+        if self._desk is not None:
+            for question in self._questions.values():
+                if question is not None:
+                    self._desk.prepare(question)
+
+    # --- the stream ----------------------------------------------------------------------------------------
+
+    def _tell_streams(self) -> None:
+        """Wake all listeners."""
+        news, self._news = self._news, self._loop.create_future()
+        if not news.done():
+            news.set_result(None)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Tell each snapshot as a server-sent event; a slow listener misses some and holds up none."""
+        if self._streams >= _MOST_STREAMS:
+            return _response(answer_of(_text(503, f"{_MOST_STREAMS} listen already")), request)
+        self._streams += 1
+        try:
+            headers = {**_SECURITY_HEADERS, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+            response = web.StreamResponse(headers=headers)
+            await response.prepare(request)
+            if request.method == "GET":
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    await self._tell(response)
+            return response
+        finally:
+            self._streams -= 1
+
+    async def _tell(self, response: web.StreamResponse) -> None:
+        told: bytes | None = None
+        await response.write(b"retry: 3000\n\n")
+        while not self._closing.is_set():
+            news, event = self._news, self._pages.event
+            is_new = event is not None and event is not told
+            told = event
+            said = b"event: tick\ndata: " + event + b"\n\n" if is_new and event is not None else b": \n\n"
+            await asyncio.wait_for(response.write(said), _PATIENCE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(news), _HEARTBEAT_SECONDS)
 
 
 async def _local(
@@ -214,11 +289,39 @@ class _Complaints:
         _log.warning("web server: %s: %r", context["message"], context.get("exception"))
 
 
-def _page(pages: Pages, path: str) -> Page:
+def _response(answer: Answer, request: web.Request) -> web.Response:
+    """Return an answer as this client takes it: not at all where it has it, compressed where it may be."""
+    page = answer.page
+    headers = {"Content-Type": page.content_type, **_SECURITY_HEADERS, "Vary": "Accept-Encoding"}
+    body, tag = page.body, answer.etag
+    if answer.compressed is not None and _accepts_gzip(request):
+        headers["Content-Encoding"] = "gzip"
+        body, tag = answer.compressed, f"{tag}-gzip"
+    if page.status != 200:  # noqa: PLR2004 -- OK
+        return web.Response(body=body, status=page.status, headers=headers)
+    headers["ETag"] = f'"{tag}"'
+    if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
+        headers.pop("Content-Encoding", None)
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, status=page.status, headers=headers)
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    for word in request.headers.get("Accept-Encoding", "").lower().split(","):
+        name, _, quality = word.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return quality.strip("0.") != "" or not quality
+    return False
+
+
+def _page(pages: Pages, path: str, questions: Mapping[str, Question | None]) -> Page:
     page = pages.by_path.get(path)
     if page is None:
-        known = ", ".join(sorted(pages.by_path))
-        return _text(404, f"nothing at this path; there are: {known}")
+        shown = (known for known in pages.by_path if not known.startswith("/page/"))
+        streams = (STREAM,) if questions else ()
+        return _text(
+            404, f"nothing at this path; there are: {', '.join(sorted((*shown, *questions, *streams)))}"
+        )
     age_seconds = clock.boot_seconds() - pages.boot_seconds
     if page.stale_after_seconds is not None and age_seconds > page.stale_after_seconds:
         return _text(503, f"the last tick finished {age_seconds:.0f} s ago")

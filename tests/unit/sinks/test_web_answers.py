@@ -1,0 +1,197 @@
+"""What the port does beyond bytes: tags, compression, questions that are looked up, and the stream."""
+
+import gzip
+import json
+import threading
+import time
+from contextlib import closing
+
+import pytest
+import requests
+
+from engine_process import loopback_session
+from evenwatt.sinks.web import Page, Pages, Question, WebServer, json_page
+from evenwatt.sinks.web.files import page_files
+
+LONG = Page(body=b"evenwatt " * 1_000, content_type="text/plain; charset=utf-8")
+STREAM_SECONDS = 5
+
+
+class Library:
+    """Answers questions, counts them, and may be made to take its time."""
+
+    def __init__(self):
+        self.asked = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def __call__(self, question):
+        self.asked.append(question)
+        assert self.may_answer.wait(20)
+        if question.path == "/fault":
+            raise ZeroDivisionError
+        return json_page({"number": len(self.asked), "parameters": dict(question.parameters)})
+
+
+@pytest.fixture
+def library():
+    """Who is asked."""
+    return Library()
+
+
+@pytest.fixture
+def server(library):
+    """A server that looks two paths up, and one of them at the sight of the page."""
+    questions = {"/looked-up": Question("/looked-up", (("window", "7d"),)), "/fault": None}
+    with closing(WebServer(host="127.0.0.1", port=0, questions=questions, ask=library)) as started:
+        started.publish(Pages(by_path={"/": LONG, "/long": LONG, "/metrics": LONG}))
+        yield started
+
+
+def ask(server, path, **headers):
+    """Return the answer to one request, its body as it came over the wire."""
+    with loopback_session() as session:
+        url = f"http://127.0.0.1:{server.port}{path}"
+        answer = session.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=20, stream=True)
+        answer.wire = answer.raw.read(decode_content=False)
+        return answer
+
+
+def test_a_long_answer_is_compressed_for_whoever_takes_it(server):
+    """With gzip it is shorter and says so; without, or with q=0, it comes as it is."""
+    packed = ask(server, "/long", **{"Accept-Encoding": "br, gzip;q=0.5"})
+    plain = [ask(server, "/long", **{"Accept-Encoding": words}) for words in ("identity", "gzip;q=0", "br")]
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.wire) == LONG.body
+    assert len(packed.wire) < 200
+    assert {answer.wire for answer in plain} == {LONG.body}
+    assert packed.headers["Vary"] == "Accept-Encoding"
+
+
+def test_what_a_client_has_is_not_sent_again(server):
+    """The tag of an answer is that of its bytes; it changes with them, and for the compressed ones."""
+    tag = ask(server, "/long").headers["ETag"]
+    packed_tag = ask(server, "/long", **{"Accept-Encoding": "gzip"}).headers["ETag"]
+    again = ask(server, "/long", **{"If-None-Match": f'"other", {tag}'})
+
+    assert (again.status_code, again.wire) == (304, b"")
+    assert packed_tag != tag
+    assert ask(server, "/long", **{"If-None-Match": packed_tag}).status_code == 200
+
+    server.publish(Pages(by_path={"/long": Page(body=b"new", content_type="text/plain")}))
+    assert ask(server, "/long", **{"If-None-Match": tag}).status_code == 200
+
+
+def test_nothing_may_run_on_the_page_but_its_own_files(server):
+    """The policy lets no inline script or style, no other site, no frame and no string become markup."""
+    policy = ask(server, "/").headers["Content-Security-Policy"]
+
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_a_question_is_looked_up_once(server, library):
+    """Equal questions have one answer while it is fresh, however their parameters are ordered."""
+    first = ask(server, "/looked-up?a=1&b=2").wire
+    second = ask(server, "/looked-up?b=2&a=1").wire
+    other = ask(server, "/looked-up?a=2").wire
+
+    assert json.loads(first) == {"number": 1, "parameters": {"a": "1", "b": "2"}}
+    assert second == first
+    assert json.loads(other)["number"] == 2
+
+
+def test_the_page_has_its_first_question_answered_before_it_asks(server, library):
+    """Whoever opens the page is about to ask for the report."""
+    ask(server, "/")
+    until = time.monotonic() + 5
+    while not library.asked and time.monotonic() < until:
+        time.sleep(0.01)
+
+    assert library.asked == [Question("/looked-up", (("window", "7d"),))]
+
+
+def test_a_lookup_that_hangs_holds_up_nobody_else(server, library):
+    """While the disk hangs pages are answered at once; of many questions the most are sent away."""
+    library.may_answer.clear()
+    answers = []
+    waiting = [
+        threading.Thread(target=lambda n=n: answers.append(ask(server, f"/looked-up?n={n}").status_code))
+        for n in range(24)
+    ]
+    for thread in waiting:
+        thread.start()
+    until = time.monotonic() + 5
+    while len(answers) < 8 and time.monotonic() < until:
+        time.sleep(0.01)
+    began = time.monotonic()
+    status = ask(server, "/metrics").status_code
+    took_seconds = time.monotonic() - began
+    refused = list(answers)
+    library.may_answer.set()
+    for thread in waiting:
+        thread.join(20)
+
+    assert (status, took_seconds < 2) == (200, True)
+    assert refused == [503] * 8
+    assert sorted(answers) == [200] * 16 + [503] * 8
+
+
+def test_a_fault_of_ours_is_no_traceback(server, caplog):
+    """The client learns that there was one, the log which, and the next question is answered."""
+    answer = ask(server, "/fault")
+
+    assert answer.status_code == 500
+    assert json.loads(answer.wire) == {"error": "internal fault; the agent's log has it"}
+    assert "internal fault at /fault" in caplog.text
+    assert ask(server, "/looked-up").status_code == 200
+
+
+def test_a_query_has_a_bound(server, library):
+    """A query of a kilobyte is refused before anybody looks at it."""
+    assert ask(server, f"/looked-up?window={'x' * 1_000}").status_code == 414
+    assert library.asked == []
+
+
+def test_the_stream_tells_each_tick_and_ends_with_the_server(server):
+    """A listener gets the tick that there is at once, then each new one, once."""
+    url = f"http://127.0.0.1:{server.port}/api/v1/stream"
+    server.publish(Pages(event=b'{"tick":1}'))
+    with loopback_session() as session, session.get(url, stream=True, timeout=STREAM_SECONDS) as answer:
+        lines = (line for line in answer.iter_lines(chunk_size=1) if line.startswith(b"data:"))
+        first = next(lines)
+        server.publish(Pages(event=b'{"tick":2}'))
+        second = next(lines)
+        server.close()
+        rest = _rest(lines)
+
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    assert (first, second, rest) == (b'data: {"tick":1}', b'data: {"tick":2}', [])
+
+
+def _rest(lines):
+    try:
+        return list(lines)
+    except requests.RequestException:
+        return []
+
+
+def test_only_so_many_may_listen(server):
+    """The seventeenth listener is sent away; connections are left for scrapers and people."""
+    url = f"http://127.0.0.1:{server.port}/api/v1/stream"
+    with loopback_session() as session:
+        listening = [session.get(url, stream=True, timeout=STREAM_SECONDS) for _ in range(16)]
+        codes = {answer.status_code for answer in listening}
+        refused = session.get(url, stream=True, timeout=STREAM_SECONDS).status_code
+        for answer in listening:
+            answer.close()
+
+    assert (codes, refused) == ({200}, 503)
+
+
+def test_the_page_is_small():
+    """All files together, as they are, stay far below what the page may weigh."""
+    assert sum(len(page.body) for page in page_files().values()) < 300_000
