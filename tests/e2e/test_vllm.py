@@ -13,12 +13,12 @@ from agent_process import AgentProcess
 from engine_process import ChildServer, free_port
 from load import mixed_requests, send
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1_800)]
 
 MODEL = "tiny-llama"
 REQUESTS = mixed_requests(24, seed=21)
 MODEL_SCRIPT = Path(__file__).parents[1] / "vllm_model_process.py"
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
