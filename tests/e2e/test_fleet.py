@@ -1,17 +1,17 @@
 """Fifty hosts in a real Prometheus and in real VictoriaMetrics: fleet rules against sums made by hand."""
 
-import subprocess
 import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import yaml
 
-from engine_process import free_port, loopback_session
+from engine_process import free_port
 from fleet_hosts import HOSTS, served_hosts
 from prometheus_process import PrometheusProcess, rules_evaluated_each
+from victoria_metrics import process, victoria_metrics, wait_for
 
 RULES = Path(__file__).parents[2] / "dashboards" / "prometheus" / "fleet.yaml"
 
@@ -20,72 +20,6 @@ STANDING_SECONDS = 8
 
 SETTLING_SECONDS = 15
 """Until rules of rules stand still: what vmalert records can be asked for only some evaluations later."""
-
-
-class VictoriaMetrics:
-    """A VictoriaMetrics that was started, and what it answers."""
-
-    def __init__(self, port):
-        self.url = f"http://127.0.0.1:{port}"
-        self.session = loopback_session()
-
-    def values(self, expression, *labels):
-        """Return what an expression gives now, by the values of some labels."""
-        answer = self.session.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=20).json()
-        assert answer["status"] == "success", answer
-        return {
-            tuple(series["metric"].get(label, "") for label in labels): float(series["value"][1])
-            for series in answer["data"]["result"]
-        }
-
-    def is_up(self):
-        try:
-            return self.session.get(f"{self.url}/health", timeout=5).status_code == 200
-        except OSError:
-            return False
-
-
-@contextmanager
-def process(folder, name, *command):
-    """Run a program with a log of its own; end it afterwards."""
-    with (folder / f"{name}.log").open("wb") as log:
-        running = subprocess.Popen([*command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        yield running
-    finally:
-        running.terminate()
-        try:
-            running.wait(30)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-
-
-@contextmanager
-def victoria_metrics(folder, name, *arguments):
-    """Run VictoriaMetrics, which shows at once what it has got."""
-    port = free_port()
-    command = (
-        "victoria-metrics",
-        f"-storageDataPath={folder / name}",
-        f"-httpListenAddr=127.0.0.1:{port}",
-        "-search.latencyOffset=0s",
-        "-search.disableCache",
-        "-memory.allowedBytes=134217728",
-        *arguments,
-    )
-    with process(folder, name, *command):
-        running = VictoriaMetrics(port)
-        wait_for(running.is_up, 30)
-        yield running
-
-
-def wait_for(condition, seconds):
-    """Wait for a condition."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
