@@ -26,7 +26,7 @@ const PROPERTIES = [
   'color', 'decimals', 'displayName', 'links', 'mappings', 'max', 'min', 'noValue', 'thresholds', 'unit',
 ].map((id) => ({ id }));
 const CUSTOM = [
-  'align', 'cellOptions', 'drawStyle', 'fillOpacity', 'lineInterpolation', 'lineStyle', 'lineWidth', 'pointSize',
+  'align', 'cellOptions', 'drawStyle', 'fillOpacity', 'lineInterpolation', 'lineStyle', 'lineWidth', 'minWidth', 'pointSize',
   'scaleDistribution', 'showPoints', 'spanNulls', 'stacking',
 ].map((id) => ({ id: `custom.${id}`, isCustom: true }));
 const properties = () => [...PROPERTIES, ...CUSTOM].map(({ id, isCustom }) => ({

@@ -159,7 +159,7 @@ _COMPARED = Section(
     height=9,
     panels=(
         (
-            12,
+            15,
             rows(
                 "API bill over own cost, over $window (money in $currency)",
                 "For each model and API: what its tokens cost there, the API's price for its mix, and the "
@@ -195,7 +195,7 @@ _COMPARED = Section(
             ),
         ),
         (
-            12,
+            9,
             dashed(
                 magnitudes(
                     "Cost per Mtok of each model ($currency), over $window",
