@@ -5,6 +5,7 @@ import subprocess
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "dashboards" / "prometheus"
 SHIPPED = (FOLDER / "alerts.yaml").read_text()
 ASKED = frozenset(re.findall(r"\bevenwatt_\w+", SHIPPED))
 SAMPLE = re.compile(r"^(evenwatt_\w+)(\{.*\})? (\S+)$", re.MULTILINE)
-BUDGET = 2_700.0
+BUDGET = 2_632.0
 LABELS = {
     "EvenwattBudgetPace": {"job": "e", "currency": "EUR"},
 }
@@ -64,14 +65,16 @@ def test_thresholds_are_the_same():
     }
 
 
+@pytest.mark.timeout(900)  # a week is 2,520 evaluations on each side
+@pytest.mark.parametrize("window", ["24h", "7d"])
 @settings(
-    max_examples=2,
+    max_examples=1,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.generate],
 )
-@given(seed=st.integers(0, 10_000), window=st.sampled_from(["24h", "7d"]))
-def test_the_agent_and_prometheus_agree_at_every_evaluation(tmp_path_factory, seed, window):
+@given(seed=st.integers(0, 10_000))
+def test_the_agent_and_prometheus_agree_at_every_evaluation(tmp_path_factory, window, seed):
     """Whatever a week brings, at each of its evaluations the same alerts fire on both sides."""
     folder = tmp_path_factory.mktemp("week")
     series, firing = judged_week(folder, seed, window)
