@@ -100,7 +100,7 @@ class ChildServer:
         try:
             self._wait_until_healthy(self._process)
         except BaseException:
-            self.kill()
+            self.stop()  # in order, as it may have started others
             raise
 
     def stop(self) -> None:
