@@ -57,6 +57,8 @@ def simulated(folder, *, models=None):
 def agent(tmp_path_factory):
     """The agent that most tests look at."""
     with simulated(tmp_path_factory.mktemp("agent")) as running:
+        # What is told of capacities in the first tick is in the history after the next.
+        running.wait_until_read_anew("sim-chat")
         yield running
 
 

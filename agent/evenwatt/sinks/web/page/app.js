@@ -7,6 +7,7 @@ import { redrawLive, showCurve, showDays, showFigures, showLive, showTaught, sho
 import { buildTabs, redrawTabs, refreshTabs } from "./tabs.js";
 
 const REPORT_SECONDS = 60;
+const SOON_SECONDS = 15; // while the curve cannot be drawn yet, as after a first start
 const STATUS_SECONDS = 30;
 const state = { window: "7d", reports: {}, status: null, live: null, zone: undefined, currency: "USD", whatif: null };
 
@@ -100,7 +101,11 @@ buildTabs(state);
 await refresh();
 refreshTabs(state, true);
 listen((event) => { if (state.status === null) refresh(); tick(event); }, connected);
-setInterval(() => { if (!document.hidden) refresh(); }, REPORT_SECONDS * 1000);
+const follow = () => {
+  const seconds = state.reports[state.window]?.curve ? REPORT_SECONDS : SOON_SECONDS;
+  setTimeout(() => { if (!document.hidden) refresh(); follow(); }, seconds * 1000);
+};
+follow();
 setInterval(() => { if (!document.hidden) takeStatus().then(() => refreshTabs(state)).catch(() => {}); }, STATUS_SECONDS * 1000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 const again = () => { redrawLive(state.zone); redrawTabs(state); };
