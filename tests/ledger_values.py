@@ -39,7 +39,9 @@ def at(seconds, *, boot="boot-1", uptime=None, stepped=0.0):
     )
 
 
-def counters(model="small", *, read=0, wrote=0, cached=None, completed=None, prefill=None, decode=None):
+def counters(
+    model="small", *, read=0, wrote=0, cached=None, completed=None, prefill=None, decode=None, step=1
+):
     """Return one model's counters: what it read, what it wrote."""
     return ModelCounters(
         model=model,
@@ -49,6 +51,7 @@ def counters(model="small", *, read=0, wrote=0, cached=None, completed=None, pre
         requests={} if completed is None else {"completed": completed},
         prefill_seconds=prefill,
         decode_seconds=decode,
+        step_tokens=step,
     )
 
 

@@ -197,6 +197,8 @@ class ModelCounters(_Recorded, frozen=True, kw_only=True):
             served side by side count side by side, so it may rise faster than the clock. None where the
             engine does not tell.
         decode_seconds: Likewise in decode.
+        step_tokens: In steps of how many the engine tells its tokens: so uncertain is each of these counters,
+            and what lies between two readings.
     """
 
     model: str
@@ -206,6 +208,7 @@ class ModelCounters(_Recorded, frozen=True, kw_only=True):
     requests: Mapping[str, int] = field(default_factory=dict)
     prefill_seconds: float | None = None
     decode_seconds: float | None = None
+    step_tokens: int = 1
 
 
 class ClientCounters(_Recorded, frozen=True, kw_only=True):

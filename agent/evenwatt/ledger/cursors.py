@@ -87,6 +87,7 @@ class CounterState(Struct, frozen=True, kw_only=True):
             a difference of two counters not read at one instant); to be made up for before more counts.
         prefill_seconds: None where the engine did not tell, or where nobody asked yet.
         decode_seconds: Likewise.
+        step_tokens: In steps of how many tokens that page told them.
     """
 
     input_tokens: int = 0
@@ -96,6 +97,7 @@ class CounterState(Struct, frozen=True, kw_only=True):
     input_excess_tokens: int = 0
     prefill_seconds: float | None = None
     decode_seconds: float | None = None
+    step_tokens: int = 1
 
     @property
     def logical_input_tokens(self) -> int:
@@ -294,6 +296,7 @@ def _stored_models(models: Mapping[str, CounterState]) -> dict[str, object]:
             "excess": state.input_excess_tokens,
             "prefill_seconds": state.prefill_seconds,
             "decode_seconds": state.decode_seconds,
+            "step_tokens": state.step_tokens,
         }
         for name, state in models.items()
     }
@@ -309,6 +312,7 @@ def _models(value: Mapping[str, Any]) -> dict[str, CounterState]:
             input_excess_tokens=state["excess"],
             prefill_seconds=state.get("prefill_seconds"),
             decode_seconds=state.get("decode_seconds"),
+            step_tokens=state.get("step_tokens", 1),
         )
         for name, state in value.items()
     }

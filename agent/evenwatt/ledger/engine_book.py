@@ -169,6 +169,8 @@ class EngineBook:
             journal.event(narration.engine_renamed(name, increase.renamed_from))
         if increase.folded:
             journal.event(narration.models_folded(name, increase.folded))
+        if increase.coarser_step_tokens is not None:
+            journal.event(narration.counters_in_steps(name, increase.coarser_step_tokens))
         if reading.parts is not None:
             increase = self._with_parts(
                 Watch(journal=journal, rules=self._rules, since=watching_since, engines=engines),

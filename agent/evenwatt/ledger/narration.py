@@ -11,6 +11,7 @@ from evenwatt.model import GpuReading, Moment
 __all__ = [
     "Told",
     "clock_stepped",
+    "counters_in_steps",
     "energy_counter_reset",
     "energy_disagreement",
     "energy_refused",
@@ -68,6 +69,15 @@ def gap(source: str, span: Span) -> Told:
         "meanwhile is spread evenly over that time and marked estimated"
     )
     return "gap", source, text
+
+
+def counters_in_steps(engine: str, step_tokens: int) -> Told:
+    """Tell how far the counters of an engine may be off between two readings."""
+    text = (
+        f"tells its tokens in steps of {step_tokens:,} from now on: totals stay right to a step, what "
+        "was counted between two readings is uncertain by one step, and a restart may lose up to one"
+    )
+    return "counters_in_steps", engine, text
 
 
 def models_folded(engine: str, names: Sequence[str]) -> Told:

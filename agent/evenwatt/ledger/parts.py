@@ -127,6 +127,8 @@ class PartBook:
         total.ran_before = total.ran_before or increase.ran_before
         if increase.folded:
             watch.journal.event(narration.models_folded(reading.engine, increase.folded))
+        if increase.coarser_step_tokens is not None:
+            watch.journal.event(narration.counters_in_steps(reading.engine, increase.coarser_step_tokens))
         if increase.span is None:
             watch.journal.event(narration.first_sight(reading.engine, increase.cursor))
             return

@@ -59,6 +59,8 @@ class EngineIncrease(Struct, frozen=True, kw_only=True):
         ran_before: Requests were running at the last reading.
         folded: Names that share `OTHER_MODEL` from now on, as there are more models than labels; told once.
         renamed_from: The name under which this process was counted until now.
+        coarser_step_tokens: In steps of how many tokens its counters move from now on, where they moved in
+            smaller ones until now.
     """
 
     span: Span | None
@@ -68,6 +70,7 @@ class EngineIncrease(Struct, frozen=True, kw_only=True):
     ran_before: bool
     folded: tuple[str, ...]
     renamed_from: str | None = None
+    coarser_step_tokens: int | None = None
 
     @property
     def moved(self) -> bool:
@@ -135,6 +138,7 @@ def engine_increase(
         listener_pid=reading.listener_pid,
         body=reading.body,
     )
+    step_tokens = _step(states)
     return EngineIncrease(
         span=basis.span,
         models={} if basis.span is None else _by_label(increases, after),
@@ -143,7 +147,13 @@ def engine_increase(
         ran_before=cursor is not None and cursor.was_running,
         folded=() if OTHER_MODEL in given else tuple(sorted(increases.keys() - after.labels)),
         renamed_from=basis.renamed_from,
+        coarser_step_tokens=step_tokens if step_tokens > _step(basis.counters) else None,
     )
+
+
+def _step(models: Mapping[str, CounterState]) -> int:
+    """Return the largest step in which counters of an engine move."""
+    return max((state.step_tokens for state in models.values()), default=1)
 
 
 def _basis(
@@ -224,6 +234,7 @@ def _increase(before: CounterState, now: ModelCounters) -> tuple[ModelIncrease, 
         input_excess_tokens=max(-moved, 0),
         prefill_seconds=now.prefill_seconds,
         decode_seconds=now.decode_seconds,
+        step_tokens=now.step_tokens,
     )
     increase = ModelIncrease(
         input_tokens=max(moved, 0),

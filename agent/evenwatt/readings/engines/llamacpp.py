@@ -2,7 +2,8 @@
 
 `llamacpp:prompt_tokens_total` leaves the reused part of a prompt out, which is what input means here. Output
 is added when a request ends. The page prints six digits: from a million tokens on a counter moves in steps of
-ten, from ten million on of a hundred; what is between two steps comes with a later reading.
+ten, from ten million on of a hundred; what is between two steps comes with a later reading. The step is told
+with the counters.
 
 Its phase times are those of its slots, each by the wall clock: with one slot they are time, with several they
 overlap.
@@ -31,6 +32,7 @@ _PREFILL_SECONDS = "llamacpp:prompt_seconds_total"
 _DECODE_SECONDS = "llamacpp:tokens_predicted_seconds_total"
 _RUNNING = "llamacpp:requests_processing"
 _WAITING = "llamacpp:requests_deferred"
+_PRINTED_DIGITS = 6
 _START_HEADER = "Process-Start-Time-Unix"
 
 
@@ -38,16 +40,25 @@ def _models(samples: Sequence[Sample], served_name: str) -> tuple[ModelCounters,
     tokens = tokens_of_both(token_sum(samples, _PROMPT), token_sum(samples, _PREDICTED))
     if tokens is None:
         return ()
+    cached = token_sum(samples, _PROMPT_CACHED)
     return (
         ModelCounters(
             model=served_name,
             input_tokens=tokens[0],
-            cached_input_tokens=token_sum(samples, _PROMPT_CACHED),
+            cached_input_tokens=cached,
             output_tokens=tokens[1],
             prefill_seconds=seconds_sum(samples, _PREFILL_SECONDS),
             decode_seconds=seconds_sum(samples, _DECODE_SECONDS),
+            step_tokens=max(_step(count) for count in (*tokens, cached or 0)),
         ),
     )
+
+
+def _step(count: int) -> int:
+    """Return in which steps a counter of this size is printed."""
+    step = 10 ** max(len(str(count)) - _PRINTED_DIGITS, 0)
+    # A build that printed more digits would show a count between two steps, and would have none.
+    return step if count % step == 0 else 1
 
 
 def _signals(_samples: Sequence[Sample], headers: Mapping[str, str]) -> dict[str, str]:

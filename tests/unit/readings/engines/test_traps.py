@@ -222,6 +222,28 @@ def test_llamacpp_counters_above_a_million_move_in_steps():
     assert one.input_tokens == 1_234_570
 
 
+@pytest.mark.parametrize(
+    ("printed", "step"),
+    [
+        (b"999999", 1),
+        (b"1e+06", 10),
+        (b"9.99999e+06", 10),
+        (b"1.23457e+07", 100),
+        (b"1.23457e+09", 10_000),
+        (b"1234567", 1),
+    ],
+)
+@pytest.mark.parametrize("page", ["prompt_tokens", "prompt_tokens_cached", "tokens_predicted"])
+def test_llamacpp_step_of_its_counters_is_told(page, printed, step):
+    """Whichever counter is the largest decides; a build that prints more digits has no step."""
+    names = ("prompt_tokens", "prompt_tokens_cached", "tokens_predicted")
+    lines = [b"llamacpp:%s_total %s\n" % (n.encode(), printed if n == page else b"7") for n in names]
+
+    (one,) = models("llamacpp", b"".join(lines))
+
+    assert one.step_tokens == step
+
+
 def test_llamacpp_start_header_is_no_time():
     """It is compared and never read: a clock of microseconds since boot."""
     header = {"Process-Start-Time-Unix": "12448197911"}

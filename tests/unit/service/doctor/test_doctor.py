@@ -42,6 +42,25 @@ engines:
     assert links["history"].health is Health.GOOD
 
 
+def test_step_of_counters_is_told(tmp_path):
+    """Whoever asks where llama.cpp's counters stand reads how exact that is."""
+    page = b"llamacpp:prompt_tokens_total 1.23457e+07\nllamacpp:tokens_predicted_total 30\n"
+    models = b'{"data": [{"id": "m"}]}'
+    with PageServer({"/metrics": (200, {}, page), "/v1/models": (200, {}, models)}) as server:
+        settings = parse_settings(
+            f"""
+server: {{listen: "127.0.0.1:9"}}
+history: {{path: {tmp_path}/history.db}}
+references: [{{name: flat, input: 1, output: 2}}]
+engines: [{{name: chat, url: "{server.url}"}}]
+""".encode(),
+            "config.yaml",
+        )
+        links = {finding.link: finding for finding in findings(settings, None)}
+
+    assert links["engine chat"].text.endswith("12,345,730 tokens, told in steps of 100")
+
+
 def test_command_tells_of_the_running_agent(tmp_path):
     """With an agent the chain is seen through its eyes; simulated readings are called so."""
     with AgentProcess(tmp_path, command="demo", arguments=()) as agent:
