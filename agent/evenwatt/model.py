@@ -86,7 +86,8 @@ class Epoch(_Recorded, frozen=True, kw_only=True):
 
     Attributes:
         signals: Evidence by name, best first known: `start_time` (the page's process_start_time_seconds),
-            `created` (a digest of the page's `_created` series), `header` (llama.cpp's start header),
+            `created` (a digest of the page's `_created` series), `header` (llama.cpp's start header), `store`
+            (a folder in which the counters outlive their process, and go on under the next one),
             `process` (boot id, PID and start tick of the listening process), `listener` (inode of the
             listening socket where its process cannot be read), `boot`. Empty: nothing is known, and only
             a falling value tells of a restart.

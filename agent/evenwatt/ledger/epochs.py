@@ -26,7 +26,7 @@ _OLDER_SECONDS = 1.0
 _OLDER_ELSEWHERE_SECONDS = 60.0
 """By how much a process must be older than the last reading to be no restart; clocks of hosts differ."""
 
-_PAGE_SIGNALS = ("start_time", "header", "created")
+_PAGE_SIGNALS = ("start_time", "header", "created", "store")
 _PROCESS_SIGNALS = ("start_time", "header", "process")
 _KERNEL_SIGNALS = ("process", "listener", "boot")
 

@@ -225,7 +225,12 @@ class EngineSource:
             adapter = self._adapter_for(page)
             samples = parse_samples(page, adapter.wanted)
         self._adapter = adapter
-        epoch = self._epoch(adapter.signals(samples, answer.headers), listener, moment)
+        signals = adapter.signals(samples, answer.headers)
+        # Only a page that is put together out of files has no word of its process.
+        keeper = None if signals else self._engine_body(None, listener)
+        epoch = self._epoch(signals, listener, moment)
+        if keeper is not None and keeper.store is not None:
+            epoch = Epoch(signals={**epoch.signals, "store": keeper.store})
         served_name = self._served_name(adapter, epoch.signals, ends_boot_seconds)
         with self._address_in_errors():
             translate = adapter.roles.get(self._role_of(listener) or "", adapter.models)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 
 from evenwatt.model import VisibleGpus
+from evenwatt.readings.exposition import bounded_text
 from evenwatt.readings.processes import ancestors, body
 
 __all__ = ["EngineBody", "engine_body", "role_of", "visible_gpus"]
@@ -20,6 +21,9 @@ _LAUNCHERS = frozenset({"text-generation-launcher", "mpirun", "mpiexec", "orteru
 """Programs that start the process that listens, and beside it those that compute."""
 _MOST_WORDS = 64
 _KV_ROLE = re.compile(rb"kv_role[\"':=\s\0]*kv_(producer|consumer)\b")
+_STORE_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_OWN_STORE = re.compile(r"tmp[a-z0-9_]{8}")
+"""How Python names a folder that an engine makes for one life, and tells its workers in this variable."""
 _ROLES = {b"producer": "prefill", b"consumer": "decode"}
 
 
@@ -30,11 +34,14 @@ class EngineBody(Struct, frozen=True, kw_only=True):
         pid: What computes for the engine is this process, or below it.
         body: The container or service that it runs in; None where in none.
         visible_gpus: What it was started with; None where its environment does not say, or may not be read.
+        store: The folder that somebody named for its counters: files of earlier processes are added in, so
+            that they go on where those left off. None where nobody did, or where that may not be read.
     """
 
     pid: int
     body: str | None
     visible_gpus: VisibleGpus | None
+    store: str | None
 
 
 def engine_body(listener_pid: int) -> EngineBody:
@@ -49,7 +56,10 @@ def engine_body(listener_pid: int) -> EngineBody:
     environments = map(_environment, (listener_pid, *above))
     told = next((environment for environment in environments if environment != {}), None)
     return EngineBody(
-        pid=pid, body=body(listener_pid), visible_gpus=None if told is None else visible_gpus(told)
+        pid=pid,
+        body=body(listener_pid),
+        visible_gpus=None if told is None else visible_gpus(told),
+        store=None if told is None else _store(told),
     )
 
 
@@ -82,6 +92,13 @@ def visible_gpus(environment: Mapping[str, str]) -> VisibleGpus | None:
         cuda=cuda,
         is_pci_order=environment.get("CUDA_DEVICE_ORDER", "").strip() == "PCI_BUS_ID",
     )
+
+
+def _store(environment: Mapping[str, str]) -> str | None:
+    """Return the folder in which counters outlive their process, as an environment names it."""
+    store = environment.get(_STORE_VARIABLE, "")
+    is_own = _OWN_STORE.fullmatch(PurePath(store).name) is not None
+    return bounded_text(store) if store and not is_own else None
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

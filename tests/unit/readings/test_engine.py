@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from evenwatt.model import ModelCounters
 from evenwatt.readings.engine import ENGINE_KINDS, EngineSource, _kernel_signals
 from evenwatt.readings.engines import ADAPTERS, fingerprint
 from evenwatt.readings.processes import Listener
+from ledger_values import Books
 from loopback_servers import PageServer, page_process
 
 pytest_plugins = ["llama_fixtures"]
@@ -109,6 +111,41 @@ def test_engine_without_a_start_time_is_known_by_its_process(source, tmp_path):
 
     assert set(reading.epoch.signals) == {"process"}
     assert boot_seconds() - 60 < reading.epoch.started_boot_seconds < reading.moment.boot_seconds
+
+
+@pytest.mark.parametrize("kind", ["vllm", "sglang"])
+def test_counters_in_a_folder_that_somebody_named_outlive_their_process(source, tmp_path, monkeypatch, kind):
+    """PROMETHEUS_MULTIPROC_DIR: files of dead runs are added in, and the next run counts on from there."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/var/lib/counters")
+    page = tmp_path / "page"
+    epochs, books = [], Books()
+    for wrote in (100, 130):
+        read, written = (f'{kind}:{name}_tokens_total{{model_name="m"}}' for name in ("prompt", "generation"))
+        page.write_text(f"{read} 7\n{written} {wrote}\n")
+        with page_process(page) as (_, port):
+            reading = source(f"http://127.0.0.1:{port}").read()
+        epochs.append(reading.epoch)
+        books.fold(reading.moment, reading)
+
+    assert [epoch.signals["store"] for epoch in epochs] == ["/var/lib/counters"] * 2
+    assert [epoch.started_boot_seconds for epoch in epochs] == [None, None]
+    assert epochs[0].signals["process"] != epochs[1].signals["process"]
+    assert books.tokens() == (0, 30)
+    assert not books.events("engine_restart")
+
+
+def test_folder_that_an_engine_made_for_one_life_is_no_sign(source, tmp_path, monkeypatch):
+    """API servers of vLLM and workers of SGLang are told of one in the same variable."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(dir=tmp_path))
+    page = tmp_path / "page"
+    page.write_text(
+        'vllm:prompt_tokens_total{model_name="m"} 7\nvllm:generation_tokens_total{model_name="m"} 3\n'
+    )
+    with page_process(page) as (_, port):
+        reading = source(f"http://127.0.0.1:{port}").read()
+
+    assert set(reading.epoch.signals) == {"process"}
+    assert reading.epoch.started_boot_seconds is not None
 
 
 @pytest.mark.parametrize(("age_seconds", "is_known"), [(100, True), (-100, False)])

@@ -267,6 +267,20 @@ def test_sglang_missing_series_are_zero_while_it_is_up():
     assert captured("sglang", file.name) == ()
 
 
+def test_sglang_aborts_that_many_tokenizer_workers_over_count_are_not_looked_at():
+    """Each worker counts the message; requests come from the counter that each request is in once."""
+    page = (
+        b'sglang:num_aborted_requests_total{model_name="m"} 9\nsglang:num_requests_total{model_name="m"} 4\n'
+    )
+    tokens = (
+        b'sglang:prompt_tokens_total{model_name="m"} 7\nsglang:generation_tokens_total{model_name="m"} 3\n'
+    )
+
+    (one,) = models("sglang", page + tokens)
+
+    assert sum(one.requests.values()) == 4
+
+
 def test_sglang_prefill_server_of_a_split_engine_is_left_out():
     """The prompt is on both sides; the decode side and unified engines count."""
     line = 'sglang:{}_tokens_total{{engine_type="{}",is_streaming="false",model_name="m"}} {}\n'
