@@ -21,7 +21,7 @@ from evenwatt.config.plan import Plan
 from evenwatt.config.proxy import Proxy
 from evenwatt.config.references import ApiPrices, CatalogueReference, Reference
 from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
-from evenwatt.config.section import Section
+from evenwatt.config.section import Section, WhereWritten
 from evenwatt.config.server import Server
 from evenwatt.config.urls import engine_place
 from evenwatt.config.values import (
@@ -127,32 +127,32 @@ class Settings(Section):
     usd_rate: UsdRate | None = Field(default=None, validate_default=True)
     timezone: Timezone = Field(default_factory=system_timezone)
     month_hours: MonthHours = 730
-    electricity: Electricity = Electricity()
-    hardware: Hardware = Hardware()
-    labour: Labour | None = None
-    setup: Setup | None = None
+    electricity: Annotated[Electricity, WhereWritten()] = Field(default_factory=Electricity.model_construct)
+    hardware: Annotated[Hardware, WhereWritten()] = Field(default_factory=Hardware.model_construct)
+    labour: Annotated[Labour, WhereWritten()] | None = None
+    setup: Annotated[Setup, WhereWritten()] | None = None
     other: tuple[OtherCost, ...] = ()
-    attribution: Attribution = Attribution()
-    host_power: HostPower = HostPower()
+    attribution: Annotated[Attribution, WhereWritten()] = Field(default_factory=Attribution.model_construct)
+    host_power: Annotated[HostPower, WhereWritten()] = Field(default_factory=HostPower.model_construct)
     engines: tuple[Engine, ...] | None = None
     references: tuple[Reference, ...] = (
         CatalogueReference(name="anthropic:claude-haiku-4-5"),
         CatalogueReference(name="openai:gpt-4o-mini"),
         CatalogueReference(name="google:gemini-2.5-flash"),
     )
-    prices: ApiPrices = ApiPrices()
+    prices: Annotated[ApiPrices, WhereWritten()] = Field(default_factory=ApiPrices.model_construct)
     models: Mapping[str, ModelRule] = Field(default_factory=dict)
     windows: tuple[WindowText, ...] = (
         Window(label="1h", seconds=SECONDS_PER_HOUR),
         Window(label="24h", seconds=24 * SECONDS_PER_HOUR),
         Window(label="7d", seconds=7 * SECONDS_PER_DAY),
     )
-    alerts: Alerts = Alerts()
-    server: Server = Server()
+    alerts: Annotated[Alerts, WhereWritten()] = Field(default_factory=Alerts.model_construct)
+    server: Annotated[Server, WhereWritten()] = Field(default_factory=Server.model_construct)
     history: History = Field(default_factory=History)
-    sampling: Sampling = Sampling()
-    plan: Plan = Plan()
-    proxy: tuple[Proxy, ...] = ()
+    sampling: Annotated[Sampling, WhereWritten()] = Field(default_factory=Sampling.model_construct)
+    plan: Annotated[Plan, WhereWritten()] = Field(default_factory=Plan.model_construct)
+    proxy: tuple[Annotated[Proxy, WhereWritten()], ...] = ()
 
     @field_validator("usd_rate")
     @classmethod

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
-__all__ = ["KeyPath", "Section", "section_at"]
+__all__ = ["KeyPath", "Section", "WhereWritten", "section_at"]
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys and list indexes from the top of the file."""
@@ -14,7 +15,7 @@ KeyPath = tuple[str | int, ...]
 class Section(BaseModel):
     """Keys that stand together in the file; it never changes, and it takes no key that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -24,6 +25,17 @@ class Section(BaseModel):
         return {
             key: value for key, value in values.items() if value is not None or key not in cls.model_fields
         }
+
+
+class WhereWritten:
+    """Marks a section whose validator is built when a file has it: most have few, and each takes time."""
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Section], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return a schema that asks the section for its own when it is given a value."""
+        del handler
+        return core_schema.no_info_plain_validator_function(source.model_validate)
 
 
 def section_at(top: type[Section], path: KeyPath) -> type[Section]:
