@@ -126,7 +126,8 @@ class AlertKeeper:
         head = letterhead(self._settings, snapshot)
         for desk in self._desks.values():
             self._serve(desk, ended, head, now)
-        self._keep()
+        if snapshot.history.up:  # else each try would hold up the tick, and the end of the agent
+            self._keep()
         return replace(
             snapshot,
             alerts=_views(case, observed, self._episodes),

@@ -203,9 +203,10 @@ class History(HistoryReader):
             HistoryError: They could not be; the days are those of the zone before.
         """
         days, name = LocalDays(zone), zone_name(zone)
-        with self._transaction():
+        with self._as_history_error("cannot be read"):
             held = self._connection.execute("SELECT value FROM setting WHERE name = 'timezone'").fetchone()
-            if held != (name,):
+        if held != (name,):  # else there is nothing to wait for a lock for
+            with self._transaction():
                 fill_local_days(self._connection, days)
                 self._connection.execute("INSERT OR REPLACE INTO setting VALUES ('timezone', ?)", (name,))
         self._local_days = days
