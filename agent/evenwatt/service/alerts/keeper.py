@@ -79,6 +79,7 @@ class AlertKeeper:
         """
         kept = kept_from(stored)
         self._history = history
+        self._can_keep = True
         self._tell = tell
         self._last_utc_seconds = last_utc_seconds
         self._resumes: tuple[Episode, ...] | None = kept.episodes
@@ -126,8 +127,8 @@ class AlertKeeper:
         head = letterhead(self._settings, snapshot)
         for desk in self._desks.values():
             self._serve(desk, ended, head, now)
-        if snapshot.history.up:  # else each try would hold up the tick, and the end of the agent
-            self._keep()
+        self._can_keep = snapshot.history.up  # else each try would hold up the tick, and the end of the agent
+        self._keep()
         return replace(
             snapshot,
             alerts=_views(case, observed, self._episodes),
@@ -191,7 +192,7 @@ class AlertKeeper:
             tuple((name, tuple(book.told.items()), len(book.ended)) for name, book in books.items()),
             tuple(self._gaps.steps),
         )
-        if mark == self._mark:
+        if mark == self._mark or not self._can_keep:
             return
         with suppress(HistoryError):
             self._history.keep_cursor(self.CURSOR, kept_document(self._episodes, books, self._gaps.steps))
