@@ -9,12 +9,28 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("evenwatt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("evenwatt")
 
+LONG = (
+    "/properties/test_alerts_agree",
+    "/service/test_history_",
+    "/service/test_year_of_",
+    "/e2e/",
+    "/browser/",
+)
+"""Files that take long: begun first, so that the last core to be done is not the only one that works."""
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser):
     """Add --update: write golden files anew instead of comparing with them; look at the difference then."""
     parser.addoption("--update", action="store_true", help="write the golden files anew")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put the long files first; all others stay in the order that they were shuffled into."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: min((r for n, r in ranks.items() if n in str(item.path)), default=len(LONG)))
 
 
 @pytest.fixture
