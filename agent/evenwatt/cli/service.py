@@ -41,11 +41,7 @@ def status_of_units() -> None:
             print(f"{unit}: not installed")
             continue
         print(f"{unit}: {state['ActiveState']} ({state['SubState']}), {state['UnitFileState']}")
-        for name, words in (
-            ("ActiveEnterTimestamp", "since"),
-            ("StatusText", "says"),
-            ("NRestarts", "restarts"),
-        ):
+        for name, words in _WORDS.items():
             if state.get(name):
                 print(f"  {words}: {state[name]}")
     if states[UNITS[0]].get("ActiveState") != "active":

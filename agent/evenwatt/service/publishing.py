@@ -1,6 +1,7 @@
 """From a snapshot to all finished pages of the port."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from evenwatt.sinks.metrics import CONTENT_TYPE, render_metrics
 from evenwatt.sinks.status import render_status
@@ -65,18 +66,14 @@ def pages(
     )
 
 
-_FILES: dict[bool, Mapping[str, Page]] = {}
-
-
+@cache
 def _files(*, is_simulated: bool) -> Mapping[str, Page]:
     """Return the page's files by path; the same objects each time, so that they are compressed once."""
-    if is_simulated not in _FILES:
-        files = page_files()
-        html = files[INDEX].body
-        shown = html.replace(_MARK, _MARK.replace(b" hidden", b"")) if is_simulated else html
-        _FILES[is_simulated] = {
-            **{f"/page/{name}": page for name, page in files.items() if name not in {INDEX, "openapi.json"}},
-            "/": Page(body=shown, content_type=_HTML),
-            "/api/v1/openapi.json": files["openapi.json"],
-        }
-    return _FILES[is_simulated]
+    files = page_files()
+    html = files[INDEX].body
+    shown = html.replace(_MARK, _MARK.replace(b" hidden", b"")) if is_simulated else html
+    return {
+        **{f"/page/{name}": page for name, page in files.items() if name not in {INDEX, "openapi.json"}},
+        "/": Page(body=shown, content_type=_HTML),
+        "/api/v1/openapi.json": files["openapi.json"],
+    }

@@ -7,7 +7,9 @@ What only questions need is imported when the first one comes: an agent whose pa
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec import to_builtins
 
 from evenwatt import clock
 from evenwatt.config import Settings
@@ -121,16 +123,7 @@ class PageQuestions:
     def _events(self, reader: "HistoryReader", asked: dict[str, str]) -> Page:
         limit = _whole(asked, "limit", _LIMIT, 100)
         _refuse_unknown(asked)
-        return json_page({"events": [_event(event) for event in reader.events(limit=limit)]})
-
-
-def _event(event: Any) -> dict[str, Any]:
-    return {
-        "utc_seconds": event.utc_seconds,
-        "kind": event.kind,
-        "subject": event.subject,
-        "text": event.text,
-    }
+        return json_page({"events": [to_builtins(event) for event in reader.events(limit=limit)]})
 
 
 def _window(asked: dict[str, str]) -> str:
