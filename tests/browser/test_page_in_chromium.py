@@ -240,6 +240,24 @@ def test_the_theme_is_chosen_and_kept(browser, agent):
         assert page.evaluate(paper) == dark
 
 
+def test_a_gpu_whose_limit_is_not_known_has_no_bar_for_its_power(browser, agent):
+    """An empty or a full bar would say something; the watts stand there alone."""
+
+    def without_limits(route):
+        status = route.fetch().json()
+        for gpu in status["gpus"]:
+            gpu["power_limit_watts"] = None
+        route.fulfill(json=status)
+
+    with shown(browser, f"{agent.url}#gpus") as page:
+        page.route("**/api/v1/status", without_limits)
+        page.reload()
+        page.wait_for_selector("#panel .meter")
+        bars = page.locator("#panel .card").first.locator("meter")
+
+        assert [bar.get_attribute("aria-label") for bar in bars.all()] == ["memory", "kernels running"]
+
+
 @pytest.mark.parametrize("tab", TABS)
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser, agent, tab):
     """390 pixels: the page is as wide as its window on every tab, and no text of a picture leaves it."""

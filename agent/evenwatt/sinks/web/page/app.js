@@ -99,7 +99,6 @@ const connected = (kind) => {
 
 buildTabs(state);
 await refresh();
-refreshTabs(state, true);
 listen((event) => { if (state.status === null) refresh(); tick(event); }, connected);
 const follow = () => {
   const seconds = state.reports[state.window]?.curve ? REPORT_SECONDS : SOON_SECONDS;

@@ -1,8 +1,8 @@
 // Pictures of a few marks, as SVG: the signature curve, money per day, the week.
 
-import { clean, el, name, shortened, svg } from "./dom.js";
+import { clean, el, shortened, svg } from "./dom.js";
 import { costPerMtokAtLoad } from "./economics.js";
-import { day, money, number, perMtok, percent, weekdays } from "./format.js";
+import { day, money, perMtok, percent, weekdays } from "./format.js";
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -79,13 +79,13 @@ export const curveChart = (width, { line, observed, prices, currency, before = n
   picture.append(svg("line", { class: "base", x1: left, x2: width - right, y1: bottom, y2: bottom }),
     svg("text", { class: "end", x: width - right, y: bottom + 36 }, "token load"));
   const places = apart(prices.map((item) => y(item.price) - 6), 15, bottom - 4);
-  prices.forEach((item, index) => {
+  prices.forEach((item) => {
     picture.append(svg("line", { class: `price api-${item.number % 5}`, x1: left, x2: width - right, y1: y(item.price), y2: y(item.price) }));
   });
   if (before) picture.append(svg("path", { class: "own-line before", d: path(before) }));
   picture.append(svg("path", { class: "own-line", d: path(line) }));
   prices.forEach((item, index) => {
-    const text = `${shortened(item.name, small ? 22 : 40)} ${perMtok(item.price, currency)}${item.even === "never" || item.even === Infinity ? " · never even" : ""}`;
+    const text = `${shortened(item.name, small ? 22 : 40)} ${perMtok(item.price, currency)}${item.even === Infinity ? " · never even" : ""}`;
     picture.append(svg("text", { class: `halo end api-${item.number % 5}`, x: width - right, y: places[index] }, text));
     if (finite(item.even) && item.even <= mostLoad) {
       picture.append(svg("circle", { class: `mark api-${item.number % 5}`, cx: x(item.even), cy: y(item.price), r: 5 },

@@ -3,7 +3,7 @@
 import { COMPONENTS, COMPONENT_NAMES, curveChart, daysChart, daysLegend } from "./charts.js";
 import { behind, byId, clean, code, drawInto, el, name, p, show, table, teach } from "./dom.js";
 import { breakEvenLoad } from "./economics.js";
-import { WINDOWS, compact, day, duration, money, moment, number, perMtok, percent, significant, watts } from "./format.js";
+import { WINDOWS, compact, day, duration, money, moment, never, number, perMtok, percent, significant, watts } from "./format.js";
 import { linesChart } from "./lines.js";
 
 const CHOSEN = "evenwatt-reference";
@@ -151,8 +151,8 @@ export const showCurve = (report) => {
   behind("curve-table", "The numbers behind the curve", [
     table("Against each API", [{ title: "API", text: true }, { title: `per Mtok` }, { title: "without its cache" }, { title: "even from load" }, { title: "even from Mtok a month" }, { title: "bill" }, { title: "saved" }],
       report.comparisons.map((item) => [name(item.reference, 60), perMtok(item.price_per_mtok, currency), perMtok(item.price_per_mtok_no_cache, currency),
-        item.break_even_load_ratio === "never" ? "never" : percent(item.break_even_load_ratio, 1),
-        item.break_even_mtok_per_month === "never" ? "never" : significant(item.break_even_mtok_per_month, 4),
+        never(item.break_even_load_ratio, (value) => percent(value, 1)),
+        never(item.break_even_mtok_per_month, (value) => significant(value, 4)),
         money(item.api_cost, currency), money(item.saved, currency)])),
     table("Own cost by load", [{ title: "load" }, { title: "per Mtok" }],
       [curve.observed, ...curve.points.filter((_, index) => (index + 1) % 10 === 0 || index === 0 || index === 4)]

@@ -1,6 +1,6 @@
 // What lies behind tabs: each is drawn when it is looked at, from what the agent was asked last.
 
-import { COMPONENTS, COMPONENT_NAMES, curveChart, weekChart } from "./charts.js";
+import { COMPONENTS, curveChart, weekChart } from "./charts.js";
 import { ask } from "./data.js";
 import { behind, byId, clean, code, drawInto, el, name, p, show, table, teach } from "./dom.js";
 import { changedLine, whatIf } from "./economics.js";
@@ -27,18 +27,18 @@ const models = async (state) => {
   if (!bills.length) {
     found.push(...heading("Clients"), teach("No client is known", p("Who asked is only known where tokens are counted by client: ", el("code", {}, "evenwatt proxy"), " with keys for its clients, or LiteLLM.")));
   } else {
-    const full = (costs) => COMPONENTS.every((part) => costs[part] !== null) ? COMPONENTS.reduce((sum, part) => sum + costs[part], 0) : null;
     found.push(...heading("Clients", "Each one's part of its model's cost, by tokens."),
       table("Cost by client", [{ title: "client", text: true }, { title: "engine", text: true }, { title: "model", text: true }, { title: "share" }, { title: "cost" }],
-        bills.map((bill) => [name(bill.client), name(bill.engine, 24), name(bill.model), percent(bill.share, 1), money(full(bill.costs), currency)])));
+        bills.map((bill) => [name(bill.client), name(bill.engine, 24), name(bill.model), percent(bill.share, 1), money(bill.costs.full, currency)])));
   }
   return found;
 };
 
 // --- GPUs -----------------------------------------------------------------------------------------------------
 
+// Without a bar where one of the two is not known: an empty or a full one would say something.
 const meter = (label, value, most, text) => el("div", { class: "meter" }, el("span", {}, label),
-  el("meter", { min: 0, max: most || 1, value: value ?? 0, "aria-label": label }), el("span", { class: "number" }, text));
+  value === null || most === null ? el("span") : el("meter", { min: 0, max: most, value, "aria-label": label }), el("span", { class: "number" }, text));
 
 const gpus = async (state) => {
   const { gpus: cards, host } = state.status;
@@ -250,10 +250,8 @@ const whatif = async (state, panel) => {
   if (!priced.some((item) => item.reference === chosen.reference)) chosen.reference = priced[0].reference;
   const chart = el("div", { class: "chart tall" });
   const outcome = el("dl", { class: "figures three", "aria-live": "polite" });
-  const outputs = {};
   const slider = (key, label, least, most, step, words) => {
     const id = `what-if-${key}`;
-    outputs[key] = () => words(chosen[key]);
     const output = el("output", { for: id }, words(chosen[key]));
     const input = el("input", { id, type: "range", min: least, max: most, step, value: chosen[key],
       "aria-valuetext": words(chosen[key]), oninput: (event) => {
@@ -350,9 +348,9 @@ export const buildTabs = (state) => {
 };
 
 // News: what only shows is drawn again, what somebody works with is left alone unless it could not be drawn yet.
-export const refreshTabs = (state, force = false) => {
+export const refreshTabs = (state) => {
   if (current === null) return;
   const panel = byId("panel");
-  if (force || panel.querySelector(".teach") || panel.textContent === "…" || (FOLLOWING.has(current) && !panel.contains(document.activeElement))) open(state, current);
+  if (panel.querySelector(".teach") || panel.textContent === "…" || (FOLLOWING.has(current) && !panel.contains(document.activeElement))) open(state, current);
 };
 export const redrawTabs = (state) => state.redraw?.();
