@@ -94,9 +94,9 @@ class Installation(Struct, frozen=True, kw_only=True):
         for path in (self.program, self.interpreter):
             if any(path.is_relative_to(hidden) for hidden in _HIDDEN):
                 raise InstallationRefused(
-                    f"{path} is where a service does not look. Install evenwatt for all users, such as with "
-                    "`sudo python3 -m venv /opt/evenwatt && sudo /opt/evenwatt/bin/pip install evenwatt`, "
-                    "and type `sudo /opt/evenwatt/bin/evenwatt service install`"
+                    f"{path} is where a service does not look. Install the wheel for all users, such as with "
+                    "`sudo python3 -m venv /opt/evenwatt && sudo /opt/evenwatt/bin/pip install "
+                    "evenwatt-*.whl`, and type `sudo /opt/evenwatt/bin/evenwatt service install`"
                 )
 
     def install(self) -> Iterator[str]:
