@@ -9,6 +9,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from typing import Final, Protocol, cast
 
 import httptools
@@ -29,14 +30,7 @@ _MOST_WAITING_REQUESTS = 16
 _LINGERING_SECONDS = 10.0
 """How long the rest of a request is taken and thrown away that the engine answered before it was whole."""
 
-_BAD_REQUEST, _EXPECTATION_FAILED, _INTERNAL_ERROR = 400, 417, 500
-_REASONS: Final = {
-    _BAD_REQUEST: "Bad Request",
-    _EXPECTATION_FAILED: "Expectation Failed",
-    _INTERNAL_ERROR: "Internal Server Error",
-    502: "Bad Gateway",
-    504: "Gateway Timeout",
-}
+_EXPECTATION_FAILED, _INTERNAL_ERROR = 417, 500
 _BODILESS: Final = frozenset({204, 304})
 _FIRST_FINAL_STATUS: Final = 200
 
@@ -96,13 +90,14 @@ class ClientConnection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._is_chunked = False
         self._has_begun = False
-        self._parsed_anew()
+        self._begin_parsing()
 
-    def _parsed_anew(self) -> None:
+    def _begin_parsing(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._reading: ClientRequest | None = None
-        self._target, self._headers = b"", []  # type: tuple[bytes, list[tuple[bytes, bytes]]]
-        self._head_bytes = 0
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes: int | None = None  # of a head that has begun and not ended
 
     # --- for the one who answers ---------------------------------------------------------------------------
 
@@ -165,7 +160,7 @@ class ClientConnection(asyncio.Protocol):
         headers = CIMultiDict(
             {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
         )
-        self.begin(request, status, _REASONS[status], headers)
+        self.begin(request, status, HTTPStatus(status).phrase, headers)
         await self.end(b"" if request.method == "HEAD" else body)
 
     def send(self, data: bytes) -> None:
@@ -215,7 +210,7 @@ class ClientConnection(asyncio.Protocol):
     def end_when_idle(self) -> None:
         """Close it with the end of the answer that runs, at once where none does."""
         self._is_ending = True
-        if not self._is_busy:
+        if not self._is_busy and not self._requests:
             self.close()
 
     # --- one request after another -------------------------------------------------------------------------
@@ -265,7 +260,9 @@ class ClientConnection(asyncio.Protocol):
             request.is_last = True
             if self._has_begun:
                 raise ConnectionResetError("the answer has no end") from None
-            await self.answer(request, _INTERNAL_ERROR, "failed; its log tells more")
+            await self.answer(
+                request, _INTERNAL_ERROR, "the request failed here, and the log of the proxy says why"
+            )
 
     async def _rest_taken(self, request: ClientRequest) -> bool:
         """Take what is left of an answered request; return whether it ended."""
@@ -298,30 +295,34 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        if self._tunnel is not None:
-            self._tunnel.feed_data(data)
-        elif self._has_asked_for_tunnel:
-            self._before_tunnel += data
-            self.pause()
-        elif not self._is_broken:
-            self._read(data)
+        # After a request for another protocol the parser stops. Where it is not passed on, requests go on.
+        while data:
+            if self._tunnel is not None:
+                self._tunnel.feed_data(data)
+                return
+            if self._has_asked_for_tunnel:
+                self._before_tunnel += data
+                self.pause()
+                return
+            if self._is_broken:
+                return
+            data = self._parsed(data)
 
-    def _read(self, data: bytes) -> None:
+    def _parsed(self, data: bytes) -> bytes:
+        """Let the parser read; return what it has left behind a request for another protocol."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._parsed_anew()
-            rest = data[upgrade.args[0] :]
-            if rest:  # where the other protocol is not passed on, requests go on
-                self.data_received(rest)
-            return
+            self._begin_parsing()
+            return data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self._break()
-            return
-        if self._reading is None:
+            return b""
+        if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > _MOST_HEAD_BYTES:
                 self._break()
+        return b""
 
     def _break(self) -> None:
         """Read no more: what came is no request."""
@@ -383,6 +384,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request out."""
+        self._head_bytes = None
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

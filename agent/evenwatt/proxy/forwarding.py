@@ -63,6 +63,7 @@ class Forwarder:
             try:
                 await tunnelled(request, target, self._upstream, self._headers(request))
             except EngineUnreachable as error:
+                request.is_last = True  # what the client says behind it is no HTTP
                 await self._unreached(request, error)
             return
         api = api_of(request.method, target.partition("?")[0])

@@ -1,10 +1,12 @@
 """What clients do on one connection, and what comes back on it."""
 
 import asyncio
+import socket
 import time
 
 import pytest
 
+from evenwatt.proxy.client_connection import ClientConnection
 from evenwatt.proxy.server import RunningProxy
 from evenwatt.proxy.settings import ProxySettings
 from raw_engine import RawEngine
@@ -15,33 +17,38 @@ GET, LAST = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n", b"GET /y HTTP/1.1\r\nHost: h\
 POST = b"POST /x HTTP/1.1\r\nHost: h\r\n"
 
 
+def proxy_before(tmp_path, url, **more):
+    """Return a proxy before an engine, to be entered."""
+    return RunningProxy(
+        ProxySettings(
+            name="p",
+            upstream=url,
+            listen=("127.0.0.1", 0),
+            metrics_listen=("127.0.0.1", 0),
+            state=tmp_path / "state",
+            engine="other",
+            **more,
+        )
+    )
+
+
 def talked(tmp_path, engine, said, *, pause_seconds=0.0, **more):
     """Return what comes back for pieces that a client says one after another."""
 
     async def run():
-        async with engine as url:
-            settings = ProxySettings(
-                name="p",
-                upstream=url,
-                listen=("127.0.0.1", 0),
-                metrics_listen=("127.0.0.1", 0),
-                state=tmp_path / "state",
-                engine="other",
-                **more,
-            )
-            async with RunningProxy(settings) as proxy:
-                reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-                for piece in said:
-                    if writer.is_closing():
-                        break
-                    writer.write(piece)
-                    await asyncio.sleep(pause_seconds)
-                try:
-                    return await asyncio.wait_for(reader.read(), 20)
-                except ConnectionError:
-                    return b""
-                finally:
-                    writer.close()
+        async with engine as url, proxy_before(tmp_path, url, **more) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            for piece in said:
+                if writer.is_closing():
+                    break
+                writer.write(piece)
+                await asyncio.sleep(pause_seconds)
+            try:
+                return await asyncio.wait_for(reader.read(), 20)
+            except ConnectionError:
+                return b""
+            finally:
+                writer.close()
 
     return asyncio.run(run())
 
@@ -143,3 +150,60 @@ def test_an_old_client_keeps_its_connection_where_it_asks_to(tmp_path):
 
     assert received.count(b"HTTP/1.0 200 OK") == 2
     assert received.count(b"Connection: keep-alive") == 1
+
+
+def test_thousands_of_upgrades_in_one_go_are_plain_requests(tmp_path, caplog):
+    """None of them is passed on as an upgrade, and their number breaks nothing."""
+    upgrade = b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    received = talked(tmp_path, RawEngine(SIZED), [upgrade * 3_000 + LAST])
+
+    assert received.count(b"HTTP/1.1 200 OK") == 3_001
+    assert not caplog.records
+
+
+def test_a_websocket_to_an_engine_that_is_not_there_ends_the_connection(tmp_path):
+    """With the reason: what comes behind the request would be no HTTP."""
+    asked = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+    async def run():
+        async with RawEngine(SIZED) as url:
+            pass  # gone again
+        async with proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(asked + b"no HTTP")
+            received = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return received
+
+    received = asyncio.run(run())
+
+    assert received.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
+    assert b"Connection: close" in received
+    assert b"Is it running?" in received
+
+
+def test_an_end_in_order_answers_what_has_been_asked():
+    """A request that has come in whole is answered, though nobody has begun with it."""
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        client, proxy = socket.socketpair()
+
+        async def answered(request):
+            await request.connection.answer(request, 502, "as asked")
+
+        connection = ClientConnection(answered, 10.0, lambda _: None, lambda _: None)
+        await loop.create_connection(lambda: connection, sock=proxy)
+        await asyncio.sleep(0)
+        connection.data_received(GET)
+        connection.end_when_idle()
+        reader, writer = await asyncio.open_connection(sock=client)
+        received = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return received
+
+    received = asyncio.run(run())
+
+    assert received.startswith(b"HTTP/1.1 502 ")
+    assert b"as asked" in received
