@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["render_html"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_PALETTE = Path(__file__).parents[1] / "palette.css"
 _CURVE_LABELS = 5.4
 """The least distance of two labels of the curve: a line of text, in percent of its height."""
 _MOST_NAME = 28
@@ -56,7 +57,7 @@ def render_html(report: Report) -> str:
     """
     from markupsafe import Markup  # noqa: PLC0415 -- with the template engine, see _environment
 
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    style = "".join(path.read_text(encoding="utf-8") for path in (_PALETTE, _TEMPLATES / "report.css"))
     return (
         _environment()
         .get_template("report.html")

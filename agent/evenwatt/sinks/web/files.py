@@ -13,6 +13,8 @@ from evenwatt.sinks.web.answers import Page
 __all__ = ["INDEX", "page_files"]
 
 _FOLDER: Final = Path(__file__).parent / "page"
+_PALETTE: Final = Path(__file__).parents[1] / "palette.css"
+"""What the page shares with the report."""
 INDEX: Final = "index.html"
 _CONTENT_TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
@@ -27,10 +29,9 @@ _CONTENT_TYPES: Final[Mapping[str, str]] = {
 @cache
 def page_files() -> Mapping[str, Page]:
     """Return every file of the page by its path below `page/`."""
+    own = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*"))}
     return {
-        path.relative_to(_FOLDER).as_posix(): Page(
-            body=path.read_bytes(), content_type=_CONTENT_TYPES[path.suffix]
-        )
-        for path in sorted(_FOLDER.rglob("*"))
+        name: Page(body=path.read_bytes(), content_type=_CONTENT_TYPES[path.suffix])
+        for name, path in (own | {_PALETTE.name: _PALETTE}).items()
         if path.suffix in _CONTENT_TYPES
     }
