@@ -350,7 +350,7 @@ class ClientConnection(asyncio.Protocol):
             self._tunnel.feed_eof()
         self._may_write.set()
         if self._reading is not None:
-            self._reading.wake()
+            self._reading.pieces.wake()
         if self._serving is not None:
             self._serving.cancel()
 
@@ -397,14 +397,17 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body out, and let the client wait where too much of it waits."""
-        if self._reading is not None and self._reading.fed(body):
-            self.pause()
+        if self._reading is not None:
+            self._reading.pieces.put(body)
+            self._reading.pieces.wake()
+            if self._reading.pieces.are_too_many:
+                self.pause()
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
         if self._reading is not None:
             self._reading.is_whole = True
-            self._reading.wake()
+            self._reading.pieces.wake()
         self._reading = None
 
     def _wake(self) -> None:

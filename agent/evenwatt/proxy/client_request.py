@@ -1,7 +1,5 @@
 """What a client asks: a head that is whole, and a body that is read as it comes."""
 
-import asyncio
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,14 +7,12 @@ import httptools
 from multidict import CIMultiDict
 
 from evenwatt.proxy.headers import is_websocket
+from evenwatt.proxy.pieces import Pieces
 
 if TYPE_CHECKING:
     from evenwatt.proxy.client_connection import ClientConnection
 
 __all__ = ["ClientRequest"]
-
-_MOST_WAITING_BYTES = 1 << 17
-_FEW_WAITING_BYTES = 1 << 15
 
 
 class ClientRequest:
@@ -32,6 +28,7 @@ class ClientRequest:
         content_length: Of the body, where it was announced.
         has_body: Whether there is one.
         is_websocket: Whether it asks for the connection to go on as a WebSocket.
+        pieces: Of the body, that have come and are not read.
         is_whole: Whether all of the body has come.
         is_last: Whether the client wants the connection to end with the answer.
     """
@@ -55,15 +52,13 @@ class ClientRequest:
         self.has_body = "Transfer-Encoding" in self.headers or bool(self.content_length)
         self.is_websocket = is_websocket(self.headers)
         self.is_whole = False
-        self._pieces: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self.pieces = Pieces()
         self._awaits_continue = self.headers.get("Expect", "").lower() == "100-continue"
 
     @property
     def has_more(self) -> bool:
         """Whether `piece` would return at once."""
-        return bool(self._pieces) or self.is_whole
+        return bool(self.pieces) or self.is_whole
 
     async def piece(self) -> bytes:
         """Return the next piece of the body as it came; nothing at its end.
@@ -71,7 +66,7 @@ class ClientRequest:
         Raises:
             ConnectionResetError: The client has gone before the end.
         """
-        while not self._pieces:
+        while not self.pieces:
             if self.is_whole:
                 return b""
             if self.connection.is_closed:
@@ -79,28 +74,11 @@ class ClientRequest:
             if self._awaits_continue and self.version == "1.1":
                 self._awaits_continue = False
                 self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        piece = self._pieces.popleft()
-        self._waiting_bytes -= len(piece)
-        if self._waiting_bytes < _FEW_WAITING_BYTES:
+            await self.pieces.changed()
+        piece = self.pieces.take()
+        if self.pieces.are_few:
             self.connection.resume()
         return piece
-
-    def fed(self, piece: bytes) -> bool:
-        """Take a piece; return whether enough of them wait."""
-        self._pieces.append(piece)
-        self._waiting_bytes += len(piece)
-        self.wake()
-        return self._waiting_bytes > _MOST_WAITING_BYTES
-
-    def wake(self) -> None:
-        """Tell whoever waits for a piece that something has changed."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def _text(raw: bytes) -> str:

@@ -5,7 +5,6 @@ the first token of an answer waits for.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
@@ -13,11 +12,10 @@ import httptools
 from multidict import CIMultiDict
 
 from evenwatt.errors import EngineBroke
+from evenwatt.proxy.pieces import Pieces
 
 __all__ = ["EngineAnswer", "EngineConnection"]
 
-_MOST_WAITING_BYTES = 1 << 17
-_FEW_WAITING_BYTES = 1 << 15
 _MOST_HEAD_BYTES = 1 << 18
 _FIRST_FINAL_STATUS: Final = 200
 
@@ -87,9 +85,7 @@ class EngineConnection(asyncio.Protocol):
         self._reason = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        self._pieces: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._pieces = Pieces()
         self._is_complete = False
         self._may_be_kept = False
         self._ends_with_connection = False
@@ -152,14 +148,9 @@ class EngineConnection(asyncio.Protocol):
                 return b""
             if self._fault is not None:
                 raise self._fault
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        piece = self._pieces.popleft()
-        self._waiting_bytes -= len(piece)
-        if self._is_paused and self._waiting_bytes < _FEW_WAITING_BYTES and self._transport is not None:
+            await self._pieces.changed()
+        piece = self._pieces.take()
+        if self._is_paused and self._pieces.are_few and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
         return piece
@@ -196,7 +187,7 @@ class EngineConnection(asyncio.Protocol):
             if not self._is_complete:
                 self._break(f"answered something that is no HTTP: {error}")
             self.abort()
-        self._wake()
+        self._pieces.wake()
 
     def eof_received(self) -> bool:
         """Take the end: of the answer where it has no other, else of our patience."""
@@ -210,7 +201,7 @@ class EngineConnection(asyncio.Protocol):
             self._is_complete = True
         if not self._is_complete:
             self._break(str(exc or "closed the connection"))
-        self._wake()
+        self._pieces.wake()
 
     def pause_writing(self) -> None:
         """Hold the request's body back."""
@@ -258,9 +249,8 @@ class EngineConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Queue a piece, and let the engine wait where too much is queued."""
-        self._pieces.append(body)
-        self._waiting_bytes += len(body)
-        if self._waiting_bytes > _MOST_WAITING_BYTES and not self._is_paused and self._transport is not None:
+        self._pieces.put(body)
+        if self._pieces.are_too_many and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -274,10 +264,6 @@ class EngineConnection(asyncio.Protocol):
         self._fault = EngineBroke(f"{self._address} {why}")
         if self._head is not None and not self._head.done():
             self._head.set_exception(self._fault)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 def _text(raw: bytes) -> str:
