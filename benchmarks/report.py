@@ -2,7 +2,6 @@
 
 import math
 import random
-import sqlite3
 import tempfile
 import time
 from contextlib import closing
@@ -18,11 +17,9 @@ from evenwatt.ledger import GpuUse, HostUse, Posting, Usage
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.billing import priced
 from evenwatt.sinks.history import History
-from evenwatt.sinks.history.machine_hours import add_up_machine_hours
-from evenwatt.sinks.history.schema import LEVELS, TABLES
-from evenwatt.sinks.history.statements import adding, at_level, rows_of
+from written_hours import write_hours
 
-HOUR, MINUTES = 3_600, 60
+HOUR, DAY, MINUTES = 3_600, 86_400, 60
 HOURS = 365 * 24
 HOURS_OF_MINUTES = 30 * 24
 ENGINES = {"chat": ("large", "small"), "code": ("coder",), "search": ("embedder",)}
@@ -88,19 +85,15 @@ def write_year(path):
         pass
     end = int(time.time()) // HOUR * HOUR
     chance = random.Random(1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute("BEGIN")
-        for first in range(end - HOURS * HOUR, end, 24 * HOUR):
-            posting = _posting(range(first, min(first + 24 * HOUR, end), HOUR), chance)
-            for table, rows in rows_of(priced(posting, BOOK)).items():
-                for level, seconds in LEVELS[1:]:
-                    database.executemany(adding(level, table), at_level(rows, table, seconds))
-        add_up_machine_hours(database, end - HOURS * HOUR, end)
-        for table in TABLES:
-            database.execute(_minutes_of(database, table), (end - HOURS_OF_MINUTES * HOUR,))
-        database.execute("COMMIT")
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    start = end - HOURS * HOUR
+    hours = (_posting(range(day, min(day + DAY, end), HOUR), chance) for day in range(start, end, DAY))
+    write_hours(
+        path,
+        (priced(posting, BOOK) for posting in hours),
+        start,
+        end,
+        minutes_from=end - HOURS_OF_MINUTES * HOUR,
+    )
 
 
 def _posting(hours, chance):
@@ -134,18 +127,4 @@ def _usage(hour, engine, share, chance):
         active_seconds=busy * share * HOUR,
         idle_loaded_seconds=(1 - busy) * share * HOUR,
         down_seconds=0.0,
-    )
-
-
-def _minutes_of(database, table):
-    """Return the statement that cuts hours into minutes that add up to them."""
-    columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info(hour_{table})")]
-    kept = {"hour", *TABLES[table][0], "estimated", "restarted"}
-    values = [f"{name} / {MINUTES}" if name not in kept else name for name in columns]
-    values[columns.index("hour")] = "hour + 60 * number"
-    names = [name if name != "hour" else "minute" for name in columns]
-    return (
-        f"WITH RECURSIVE n(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM n WHERE number < 59)"
-        f" INSERT INTO minute_{table} ({', '.join(names)})"
-        f" SELECT {', '.join(values)} FROM hour_{table}, n WHERE hour >= ?"
     )

@@ -48,44 +48,25 @@ def disagreements(path: Path, zone=None) -> list[str]:
             since = {"hour": minutes_from, "day": hours_from}
             for level, key, source in pairs:
                 found += _differences(database, table, level, key, source, since.get(level, 0))
-        found += _machine_differences(database)
     return found
 
 
-def _machine_differences(database):
-    """Hours of the machine as one are the sums over the rows of its hours."""
-    whole = "SELECT hour, {}, sum(energy_cost), sum(hardware_cost), {}, {} FROM {} GROUP BY hour"
-    summed = database.execute(
-        whole.format(
-            "sum(input_tokens) + sum(output_tokens)",
-            "total(active_joules) + total(idle_loaded_joules) + total(idle_empty_joules)",
-            "total(idle_loaded_cost) + total(idle_empty_cost)",
-            "hour_usage",
-        )
-    ).fetchall()
-    kept = database.execute(
-        whole.format(
-            "sum(input_tokens) + sum(output_tokens)", "total(joules)", "total(idle_cost)", "machine_hour"
-        )
-    ).fetchall()
-    if len(summed) != len(kept):
-        yield f"machine_hour: {len(kept)} hours beside {len(summed)}"
-    for one, other in zip(kept, summed, strict=False):
-        if not all(map(_is_same, one, other)):
-            yield f"machine_hour {one} beside {other}"
-
-
 def _machine_hours(database):
-    columns = ("input_tokens", "output_tokens", "hardware_cost", "energy_cost", "unpriced_joules")
-    sums = ", ".join(f"sum({name})" for name in columns)
-    added = {
-        hour: values
-        for hour, *values in database.execute(f"SELECT hour, {sums} FROM hour_usage GROUP BY hour")
+    """Hours of the machine as one are the sums over the rows of its hours."""
+    plain = ("input_tokens", "cached_input_tokens", "output_tokens", "hardware_cost", "energy_cost")
+    more = ("labour_cost", "other_cost", "unpriced_seconds", "unpriced_joules")
+    sums = {
+        **{name: f"sum({name})" for name in (*plain, *more)},
+        "joules": "total(active_joules) + total(idle_loaded_joules) + total(idle_empty_joules)",
+        "idle_cost": "total(idle_loaded_cost) + total(idle_empty_cost)",
     }
-    kept = {
-        hour: values
-        for hour, *values in database.execute(f"SELECT hour, {', '.join(columns)} FROM machine_hour")
-    }
+    added, kept = (
+        {hour: values for hour, *values in database.execute(query)}
+        for query in (
+            f"SELECT hour, {', '.join(sums.values())} FROM hour_usage GROUP BY hour",
+            f"SELECT hour, {', '.join(sums)} FROM machine_hour",
+        )
+    )
     for hour in sorted(added.keys() | kept.keys()):
         mine, theirs = kept.get(hour), added.get(hour)
         if mine is None or theirs is None or not all(map(_is_same, mine, theirs)):

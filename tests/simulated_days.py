@@ -2,7 +2,6 @@
 
 import math
 import random
-import sqlite3
 import time
 from contextlib import closing
 
@@ -14,9 +13,7 @@ from evenwatt.ledger import GpuUse, HostUse, MeterUse, Posting, Usage
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.billing import priced
 from evenwatt.sinks.history import History
-from evenwatt.sinks.history.machine_hours import add_up_machine_hours
-from evenwatt.sinks.history.schema import LEVELS, TABLES
-from evenwatt.sinks.history.statements import adding, at_level, rows_of
+from written_hours import write_hours
 
 __all__ = ["REFERENCES", "SETTINGS", "write_days"]
 
@@ -74,18 +71,15 @@ def write_days(path, days, *, models=None, days_of_minutes=3):
     end = int(time.time()) // HOUR * HOUR
     chance = random.Random(8)
     names = {engine: (models or {}).get(engine, model) for engine, (model, *_) in _ENGINES.items()}
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute("BEGIN")
-        for first in range(end - days * DAY, end, DAY):
-            posting = _posting(range(first, min(first + DAY, end), HOUR), names, chance)
-            for table, rows in rows_of(priced(posting, _BOOK)).items():
-                for level, seconds in LEVELS[1:]:
-                    database.executemany(adding(level, table), at_level(rows, table, seconds))
-        add_up_machine_hours(database, end - days * DAY, end)
-        for table in TABLES:
-            database.execute(_minutes_of(database, table), (end - days_of_minutes * DAY,))
-        database.execute("COMMIT")
+    start = end - days * DAY
+    hours = (_posting(range(day, min(day + DAY, end), HOUR), names, chance) for day in range(start, end, DAY))
+    write_hours(
+        path,
+        (priced(posting, _BOOK) for posting in hours),
+        start,
+        end,
+        minutes_from=end - days_of_minutes * DAY,
+    )
 
 
 def _posting(hours, names, chance):
@@ -125,18 +119,4 @@ def _usage(busy, tokens, number):
         idle_loaded_seconds=(1 - busy) * HOUR / 2,
         down_seconds=0.0,
         **told,
-    )
-
-
-def _minutes_of(database, table):
-    """Return the statement that cuts hours into minutes that add up to them."""
-    columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info(hour_{table})")]
-    kept = {"hour", *TABLES[table][0], "estimated", "restarted"}
-    values = [f"{name} / {MINUTES}" if name not in kept else name for name in columns]
-    values[columns.index("hour")] = "hour + 60 * number"
-    names = [name if name != "hour" else "minute" for name in columns]
-    return (
-        f"WITH RECURSIVE n(number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM n WHERE number < 59)"
-        f" INSERT INTO minute_{table} ({', '.join(names)})"
-        f" SELECT {', '.join(values)} FROM hour_{table}, n WHERE hour >= ?"
     )
