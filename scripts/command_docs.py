@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from evenwatt import __version__
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "commands.md"
 

@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 import typer
 
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 from evenwatt.config import parse_settings
 from evenwatt.proxy.page import PROXY_METRICS
 from evenwatt.sinks.metrics import METRICS

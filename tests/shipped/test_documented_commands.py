@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))

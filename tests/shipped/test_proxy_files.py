@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from config_fixtures import settings_of
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 from evenwatt.proxy.exchange import Books
 from evenwatt.proxy.facts import UNKNOWN_ENGINE
 from evenwatt.proxy.observations import Observations

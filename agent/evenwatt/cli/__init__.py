@@ -1,32 +1,42 @@
 """The commands for people: arguments, exit codes, and errors in their words.
 
-What a command needs is imported when it runs: `check-config` must not wait for a web server.
+What a command needs is imported when it runs: `check-config` must not wait for a web server, and no command
+for what the others can be asked. `evenwatt.cli.whole` has them all.
 """
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
 
-from evenwatt.cli import (  # isort: skip -- the order in which commands stand in --help
-    agent,  # noqa: F401 -- each adds its commands to `app`
-    status,  # noqa: F401
-    report,  # noqa: F401
-    reprice,  # noqa: F401
-    exchange,  # noqa: F401
-    init,  # noqa: F401
-    doctor,  # noqa: F401
-    alerts,  # noqa: F401
-    config,  # noqa: F401
-    plan,  # noqa: F401
-    prices,  # noqa: F401
-    calibrate,  # noqa: F401
-    gpu,  # noqa: F401
-    meters,  # noqa: F401
-    proxy,  # noqa: F401
-    service,  # noqa: F401
-)
 from evenwatt.cli.app import app
 from evenwatt.errors import ConfigError, EvenwattError, OptionError
 
-__all__ = ["app", "main"]
+__all__ = ["MODULES", "main"]
+
+MODULES: Final[Mapping[str, str]] = {
+    "run": "agent",
+    "demo": "agent",
+    "status": "status",
+    "report": "report",
+    "reprice": "reprice",
+    "what-if": "reprice",
+    "export": "exchange",
+    "import": "exchange",
+    "backup": "exchange",
+    "init": "init",
+    "doctor": "doctor",
+    "check-config": "config",
+    "plan": "plan",
+    "calibrate": "calibrate",
+    "proxy": "proxy",
+    "alerts": "alerts",
+    "prices": "prices",
+    "gpu": "gpu",
+    "meter": "meters",
+    "service": "service",
+}
+"""Where each command is defined, in the order of --help. Where none is asked for, all are needed."""
 
 EXIT_FAILED = 1
 EXIT_WRONGLY_ASKED = 2
@@ -35,6 +45,8 @@ EXIT_WRONGLY_ASKED = 2
 
 def main() -> None:
     """Run a command; a fault that the user can mend is told in one sentence, without a traceback."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    import_module(f"evenwatt.cli.{MODULES.get(asked, 'whole')}")
     try:
         app()
     except ConfigError as error:

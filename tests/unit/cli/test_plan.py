@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 from evenwatt.errors import ConfigError
 
 FLAT = ("--reference", "flat=0.80")

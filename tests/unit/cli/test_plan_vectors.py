@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner
 
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 
 TOLERANCE = 5e-3
 

@@ -459,7 +459,7 @@ def test_another_database_is_no_history(tmp_path, new):
 
 PEAK = """
 import resource, sys
-from evenwatt.cli import app
+from evenwatt.cli.whole import app
 for arguments in (["export", "-f", "jsonl", "-o", "all"], ["import", "all", "--history", "new.db"]):
     app([*arguments, "-c", "config.yaml"], standalone_mode=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
