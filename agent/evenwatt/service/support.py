@@ -27,8 +27,10 @@ __all__ = ["redacted", "write_bundle"]
 
 _HIDDEN = "<secret>"
 _SECRET_LINE = re.compile(
-    r"""(?P<key>["']?\b(?:api_key|token|password|secret)["']?\s*:\s*)(?!credential:|["']credential:|["']?\$\{)"""
-    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,}\]#]+)"""
+    r"""(?P<key>["']?\b(?:api_key|token|password|secret"""
+    r"""|(?:apprise|webhook|alertmanager)(?=["']?\s*:\s*["']?[\w+.-]+://))["']?\s*:\s*)"""
+    r"""(?!["']?credential:|["']?\$\{)"""
+    r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|\S+?(?=[,}\]]*(?:\s|$)))"""
 )
 _HASH = re.compile(r"\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}")
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")

@@ -38,16 +38,35 @@ def test_the_bundle_holds_what_helps_and_no_secret(tmp_path):
         assert not [hidden for hidden in (SECRET, HASH, "an-older-one") if hidden in text]
 
 
+def test_a_secret_is_known_again_within_json(tmp_path):
+    """Where findings quote it, its quotation mark stands behind a backslash."""
+    bundle = tmp_path / "support.tar.gz"
+    settings = settings_of("""engines: [{name: chat, url: "http://127.0.0.1:9", api_key: 'a"b'}]""")
+    write_bundle(bundle, settings, None, [Finding(link="engine", health=Health.BROKEN, text='refused a"b')])
+    with tarfile.open(bundle) as archive:
+        told = archive.extractfile("evenwatt-support/doctor.json").read().decode()
+
+    assert "refused <secret>" in told
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("api_key: abc", "api_key: <secret>"),
         ("{token: 'a b', x: 1}", "{token: <secret>, x: 1}"),
         ('"password": "p#q"', '"password": <secret>'),
+        (r'"password": "p\"q"', '"password": <secret>'),
+        ("password: 'p''q'", "password: <secret>"),
+        ("# password: p#q,r # old", "# password: <secret> # old"),
+        ("[{token: p}, {token: q}]", "[{token: <secret>}, {token: <secret>}]"),
+        ("# webhook: https://hooks/a/b", "# webhook: <secret>"),
+        ("- {name: a, apprise: tgram://1:b/2}", "- {name: a, apprise: <secret>}"),
+        ("alertmanager: http://10.0.0.1:9093", "alertmanager: <secret>"),
         ("api_key: credential:chat-key", "api_key: credential:chat-key"),
         ("password: ${PLUG}", "password: ${PLUG}"),
         ("http://me:pw@plug/a", "http://<secret>@plug/a"),
         ("tokens: 5", "tokens: 5"),
+        ("webhook: is down", "webhook: is down"),
     ],
 )
 def test_what_stands_at_a_key_of_a_secret_is_taken_out(text, shown):
