@@ -10,11 +10,11 @@ from evenwatt.errors import InstallationRefused
 from evenwatt.service.installation import Installation
 
 
-def installation(root, program="/opt/evenwatt/bin/evenwatt", version=252):
+def installation(root, program="/opt/evenwatt/bin/evenwatt", version=252, interpreter="/usr/bin/python3.11"):
     """Return one of a program below a root."""
     return Installation(
         program=Path(program),
-        interpreter=Path("/usr/bin/python3.11"),
+        interpreter=Path(interpreter),
         root=Path(root),
         systemd_version=version,
     )
@@ -46,3 +46,9 @@ def test_a_program_that_a_service_cannot_see_is_refused(program):
     """The sentence says where to install it instead."""
     with pytest.raises(InstallationRefused, match="/opt/evenwatt/bin/evenwatt service install"):
         installation("/", program=program).refuse_what_cannot_run()
+
+
+def test_a_python_that_a_service_cannot_see_is_refused():
+    """An environment for all users may still run on a Python of one of them."""
+    with pytest.raises(InstallationRefused, match=r"/home/a/\.pyenv/bin/python3 is where"):
+        installation("/", interpreter="/home/a/.pyenv/bin/python3").refuse_what_cannot_run()

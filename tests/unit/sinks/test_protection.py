@@ -84,6 +84,14 @@ def test_a_wrong_password_is_slow_and_logged_without_a_word_of_it(serve, caplog,
     assert line == "refused GET a wrong user or password from 127.0.0.1 (1 refused so far)"
 
 
+def test_many_wrong_passwords_are_one_line(serve, caplog):
+    """Whoever tries many does not fill the log."""
+    server = serve(Protection(users=USERS))
+
+    assert [ask(server, "prometheus", "wrong") for _ in range(2)] == [401, 401]
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
 def test_a_right_password_stays_right_only_as_a_whole(serve):
     """What is known of it fits neither a part of it nor another user."""
     server = serve(Protection(users={**USERS, "other": USERS["prometheus"][:-1] + "x"}))

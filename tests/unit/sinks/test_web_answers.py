@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from engine_process import loopback_session
-from evenwatt.sinks.web import Page, Pages, Question, WebServer, json_page
+from evenwatt.sinks.web import Page, Pages, Question, WebServer, desk, json_page
 from evenwatt.sinks.web.files import page_files
 
 LONG = Page(body=b"evenwatt " * 1_000, content_type="text/plain; charset=utf-8")
@@ -148,6 +148,34 @@ def test_a_fault_of_ours_is_no_traceback(server, caplog):
     assert json.loads(answer.wire) == {"error": "internal fault; the agent's log has it"}
     assert "internal fault at /fault" in caplog.text
     assert ask(server, "/looked-up").status_code == 200
+
+
+def test_a_refusal_is_not_kept(server, library):
+    """What could not be answered is looked up anew for whoever asks next."""
+    assert [ask(server, "/fault").status_code for _ in range(2)] == [500, 500]
+    assert len(library.asked) == 2
+
+
+def test_what_is_kept_is_given_while_a_newer_answer_is_worked_out(server, library, monkeypatch):
+    """A page that stays open does not wait for a disk that hangs."""
+    monkeypatch.setattr(desk, "_FRESH_SECONDS", 0.0)
+    first = ask(server, "/looked-up").wire
+    library.may_answer.clear()
+    began = time.monotonic()
+    again = ask(server, "/looked-up").wire
+    took_seconds = time.monotonic() - began
+    library.may_answer.set()
+
+    assert (again, took_seconds < 2) == (first, True)
+
+
+def test_only_the_latest_answers_are_kept(server, library):
+    """Many questions cost a bounded memory: the oldest answer goes."""
+    for number in (*range(13), 12, 0):
+        ask(server, f"/looked-up?n={number}")
+
+    assert len(library.asked) == 14
+    assert library.asked[-1].parameters == (("n", "0"),)
 
 
 def test_a_query_has_a_bound(server, library):
