@@ -104,12 +104,13 @@ def test_nonsense_is_refused_in_words(agent, described, path):
 
 
 def test_a_stretch_adds_up_to_what_the_history_holds(agent):
-    """Down-sampled points are sums: over the last whole day they give the day's tokens and joules."""
+    """Down-sampled points are sums: over the last whole day they give the day's tokens, joules and money."""
     with closing(sqlite3.connect(agent.folder / "days.db")) as database:
         ((day,),) = database.execute("SELECT max(day) - 86400 FROM day_host").fetchall()
-        ((tokens, joules),) = database.execute(
-            "SELECT sum(output_tokens), total(active_joules) + total(idle_loaded_joules)"
-            " + total(idle_empty_joules) FROM day_usage WHERE day = ?",
+        ((tokens, hardware, energy, joules),) = database.execute(
+            "SELECT sum(output_tokens), sum(hardware_cost), sum(energy_cost),"
+            " total(active_joules) + total(idle_loaded_joules) + total(idle_empty_joules)"
+            " FROM day_usage WHERE day = ?",
             (day,),
         ).fetchall()
     for points in (20, 150, 1_500):
@@ -119,6 +120,9 @@ def test_a_stretch_adds_up_to_what_the_history_holds(agent):
         assert len(found["utc_seconds"]) == 86_400 / width <= points
         assert sum(found["output_tokens_per_second"]) * width == pytest.approx(tokens, rel=1e-9)
         assert sum(found["power_watts"]) * width == pytest.approx(joules, rel=1e-9)
+        hours = width / 3_600
+        assert sum(found["hardware_cost_per_hour"]) * hours == pytest.approx(hardware, rel=1e-9)
+        assert sum(found["energy_cost_per_hour"]) * hours == pytest.approx(energy, rel=1e-9)
 
 
 def test_the_stream_has_the_ticks_of_the_file(agent, described):

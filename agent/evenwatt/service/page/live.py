@@ -43,16 +43,18 @@ class LiveLog:
         point = _point(snapshot)
         while self._points and not self._is_recent(point, self._points[0]):
             self._points.popleft()
-        if len(self._points) < 2 or point.boot_seconds - self._points[-2].boot_seconds >= self._least_step:  # noqa: PLR2004 -- two points
+        if self._is_last_far_enough():
             self._points.append(point)
         else:
             self._points[-1] = point
         event = self._event(snapshot, point)
         return _json(event), _json({**event, "points": self._history()})
 
-    @property
-    def _least_step(self) -> float:
-        return _KEPT_SECONDS / _MOST_KEPT
+    def _is_last_far_enough(self) -> bool:
+        """Return whether the last point stays: one too near to that before it gives way to the next."""
+        if len(self._points) < 2:  # noqa: PLR2004 -- two points
+            return True
+        return self._points[-1].boot_seconds - self._points[-2].boot_seconds >= _KEPT_SECONDS / _MOST_KEPT
 
     def _is_recent(self, point: _Point, kept: _Point) -> bool:
         return 0 <= point.boot_seconds - kept.boot_seconds <= _KEPT_SECONDS
