@@ -48,10 +48,7 @@ class Installation(Struct, frozen=True, kw_only=True):
         Raises:
             InstallationRefused: There is no systemd.
         """
-        if not _BOOTED.is_dir():
-            raise InstallationRefused(
-                "this machine was not booted by systemd; start `evenwatt run` by what starts its services"
-            )
+        _refuse_without_systemd()
         told = re.match(r"systemd (\d+)", _said(["systemctl", "--version"]))
         return cls(
             program=Path(sys.argv[0]).absolute(),
@@ -146,6 +143,7 @@ def unit_states() -> Mapping[str, Mapping[str, str]]:
     Raises:
         InstallationRefused: There is no systemd that answers.
     """
+    _refuse_without_systemd()
     states = {}
     for unit in UNITS:
         said = _said(["systemctl", "show", f"--property={','.join(('LoadState', *_SHOWN))}", unit])
@@ -163,6 +161,13 @@ def _shipped() -> Path:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+def _refuse_without_systemd() -> None:
+    if not _BOOTED.is_dir():
+        raise InstallationRefused(
+            "this machine was not booted by systemd; start `evenwatt run` by what starts its services"
+        )
 
 
 def _refuse_without_root() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evenwatt.errors import InstallationRefused
+from evenwatt.service import installation as service
 from evenwatt.service.installation import Installation
 
 
@@ -52,3 +53,11 @@ def test_a_python_that_a_service_cannot_see_is_refused():
     """An environment for all users may still run on a Python of one of them."""
     with pytest.raises(InstallationRefused, match=r"/home/a/\.pyenv/bin/python3 is where"):
         installation("/", interpreter="/home/a/.pyenv/bin/python3").refuse_what_cannot_run()
+
+
+@pytest.mark.parametrize("asked", [Installation.of_this_machine, service.unit_states])
+def test_a_machine_without_systemd_is_told_so(asked, monkeypatch, tmp_path):
+    """In a sentence of ours, not in one of systemctl's."""
+    monkeypatch.setattr(service, "_BOOTED", tmp_path / "none")
+    with pytest.raises(InstallationRefused, match="not booted by systemd"):
+        asked()
