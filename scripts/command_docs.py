@@ -3,14 +3,13 @@
 With --check the document is only compared.
 """
 
-import argparse
-import difflib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+from generated import parser, write_or_check
 
 from evenwatt import __version__
 from evenwatt.cli.whole import app
@@ -33,23 +32,13 @@ FILES = (
 
 def main() -> int:
     """Write or check; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference")
-    parser.add_argument("--man", action="store_true", help="write the manual page to stdout")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--man", action="store_true", help="write the manual page to stdout")
+    arguments = options.parse_args()
     if arguments.man:
         sys.stdout.write(manual_page())
         return 0
-    wanted = document()
-    if not arguments.check:
-        DOCUMENT.write_text(wanted, encoding="utf-8")
-        return 0
-    present = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
-    lines = [text.splitlines(keepends=True) for text in (present, wanted)]
-    sys.stdout.writelines(difflib.unified_diff(*lines, "docs/commands.md", "what the code says"))
-    if present != wanted:
-        print("docs/commands.md differs from the code; write it anew with: make docs")
-    return int(present != wanted)
+    return write_or_check(DOCUMENT, document, check=arguments.check)
 
 
 def commands() -> Iterator[tuple[str, Any]]:

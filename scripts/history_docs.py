@@ -1,13 +1,13 @@
 """Writes docs/history-tables.md from the history as the code creates it; with --check, only compares."""
 
-import argparse
-import difflib
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from generated import parser, write_or_check
 
 from evenwatt.sinks.history import History
 
@@ -36,19 +36,7 @@ BOOKKEEPING = ("sqlite_", "_")
 
 def main() -> int:
     """Write or check the document; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference")
-    arguments = parser.parse_args()
-    wanted = document()
-    if not arguments.check:
-        DOCUMENT.write_text(wanted, encoding="utf-8")
-        return 0
-    present = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
-    lines = [text.splitlines(keepends=True) for text in (present, wanted)]
-    sys.stdout.writelines(difflib.unified_diff(*lines, "docs/history-tables.md", "what the code says"))
-    if present != wanted:
-        print("docs/history-tables.md differs from the code; write it anew with: make docs")
-    return int(present != wanted)
+    return write_or_check(DOCUMENT, document, check=parser(__doc__).parse_args().check)
 
 
 def document() -> str:

@@ -1,10 +1,10 @@
 """Writes docs/metrics.md from the metrics as the code declares them; with --check, only compares."""
 
-import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from generated import parser, write_or_check
 
 from evenwatt.sinks.metrics import METRICS, MetricSpec
 
@@ -92,24 +92,7 @@ LABELS: Mapping[str, str] = {
 
 def main() -> int:
     """Write or check the document; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference")
-    arguments = parser.parse_args()
-    wanted = document()
-    if not arguments.check:
-        DOCUMENT.write_text(wanted, encoding="utf-8")
-        return 0
-    present = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
-    difference = difflib.unified_diff(
-        present.splitlines(keepends=True),
-        wanted.splitlines(keepends=True),
-        "docs/metrics.md",
-        "what the code says",
-    )
-    sys.stdout.writelines(difference)
-    if present != wanted:
-        print("docs/metrics.md differs from the code; write it anew with: make docs")
-    return int(present != wanted)
+    return write_or_check(DOCUMENT, document, check=parser(__doc__).parse_args().check)
 
 
 def document() -> str:

@@ -3,7 +3,6 @@
 Shapes and their descriptions are those of the code, so that neither can say what the other does not.
 """
 
-import argparse
 import json
 import re
 import sys
@@ -16,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from generated import parser, write_or_check
 from msgspec import Struct
 
 from evenwatt.economics.capacity import Capacity
@@ -346,16 +346,14 @@ def _path(summary: str, schema: Mapping[str, Any], *parameters: Mapping[str, Any
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": answers}}
 
 
-def main() -> None:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    text = json.dumps(document(), indent=1) + "\n"
-    if not parser.parse_args().check:
-        TARGET.write_text(text, encoding="utf-8")
-    elif TARGET.read_text(encoding="utf-8") != text:
-        sys.exit("the API's OpenAPI file is not that of the code; run `make docs`")
+def main() -> int:
+    """Write or check the file; return the exit status."""
+    return write_or_check(TARGET, _text, check=parser(__doc__).parse_args().check)
+
+
+def _text() -> str:
+    return json.dumps(document(), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -54,9 +54,9 @@ def metrics_docs(root, *arguments):
 
 @pytest.fixture
 def project(tmp_path):
-    """A project of its script and the shipped document alone, which a test may spoil."""
-    for file in ("scripts/metrics_docs.py", "docs/metrics.md"):
-        (tmp_path / file).parent.mkdir()
+    """A project of its scripts and the shipped document alone, which a test may spoil."""
+    for file in ("scripts/metrics_docs.py", "scripts/generated.py", "docs/metrics.md"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
