@@ -46,49 +46,63 @@ def commands_of(group, name="evenwatt"):
             yield f"{name} {word}"
 
 
-def metrics_docs(root, *arguments):
-    """Run the script that writes docs/metrics.md as it lies in a copy of the project."""
-    command = [sys.executable, str(root / "scripts" / "metrics_docs.py"), *arguments]
+WRITTEN = {
+    "metrics": ("Energy drawn by a GPU.", "Energy of a GPU."),
+    "history-tables": ("`output_tokens` INTEGER", "`output_words` INTEGER"),
+}
+"""Documents that are made from the code, with words that each has and others that it has not."""
+
+SCRIPTS = {"metrics": "metrics_docs.py", "history-tables": "history_docs.py"}
+
+
+def run_script(root, name, *arguments):
+    """Run the script that writes a document as it lies in a copy of the project."""
+    command = [sys.executable, str(root / "scripts" / SCRIPTS[name]), *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A project of its scripts and the shipped document alone, which a test may spoil."""
-    for file in ("scripts/metrics_docs.py", "scripts/generated.py", "docs/metrics.md"):
+    """A project of its scripts and the shipped documents alone, which a test may spoil."""
+    scripts = [f"scripts/{script}" for script in (*SCRIPTS.values(), "generated.py")]
+    for file in (*scripts, *(f"docs/{name}.md" for name in WRITTEN)):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
 
-def test_the_metrics_document_says_what_the_code_says():
-    """docs/metrics.md is what its script makes of the metrics in the code."""
-    check = metrics_docs(ROOT, "--check")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_written_document_says_what_the_code_says(name):
+    """A document is what its script makes of the code."""
+    check = run_script(ROOT, name, "--check")
 
     assert check.returncode == 0, check.stdout + check.stderr
 
 
-def test_the_metrics_check_shows_where_the_document_differs(project):
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_check_of_a_document_shows_where_it_differs(project, name):
     """A document with another word in it fails the check, which shows the line and changes nothing."""
-    document = project / "docs" / "metrics.md"
-    spoilt = document.read_text().replace("Energy drawn by a GPU.", "Energy of a GPU.")
+    document = project / "docs" / f"{name}.md"
+    right, wrong = WRITTEN[name]
+    spoilt = document.read_text().replace(right, wrong)
     document.write_text(spoilt)
 
-    check = metrics_docs(project, "--check")
+    check = run_script(project, name, "--check")
 
     assert check.returncode == 1
-    assert "Energy of a GPU." in check.stdout
+    assert wrong in check.stdout
     assert "make docs" in check.stdout
     assert document.read_text() == spoilt
 
 
-def test_the_metrics_document_is_written_where_it_is_missing(project):
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_document_is_written_where_it_is_missing(project, name):
     """Without --check the script writes the document as it is shipped."""
-    document = project / "docs" / "metrics.md"
+    document = project / "docs" / f"{name}.md"
     document.unlink()
 
-    assert metrics_docs(project).returncode == 0
-    assert document.read_text() == (ROOT / "docs" / "metrics.md").read_text()
+    assert run_script(project, name).returncode == 0
+    assert document.read_text() == (ROOT / "docs" / f"{name}.md").read_text()
 
 
 @pytest.mark.parametrize("command", list(commands_of(typer.main.get_command(app))))
