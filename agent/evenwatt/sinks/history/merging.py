@@ -23,7 +23,7 @@ from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import kept
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, Row, adding
+from evenwatt.sinks.history.statements import Row, adding, sums_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["DayRows", "Merged", "MergingHistory", "is_begun", "merging_history"]
@@ -150,11 +150,10 @@ class MergingHistory(HistoryReader):
 def _adding_up(level: str, table: str, finest: str) -> str:
     """Return the statement that adds what came in, from a moment on, to the rows of a level."""
     owner, columns = TABLES[table]
-    sums = (f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns)
     key = [_key_of(level, finest)] if level != "total" else [] if owner else ["1"]
     group = ", ".join((*(key if level != "total" else []), *owner))
     source = (
-        f"SELECT {', '.join((*key, *owner, *sums))} FROM incoming WHERE {_BEGIN} >= ?"  # noqa: S608 -- our own names only
+        f"SELECT {', '.join((*key, *owner, *sums_of(columns)))} FROM incoming WHERE {_BEGIN} >= ?"  # noqa: S608 -- our own names only
         f" {f'GROUP BY {group}' if group else 'HAVING count(*)'}"
     )
     return adding(level, table, source)

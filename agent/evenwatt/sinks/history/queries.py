@@ -15,7 +15,7 @@ from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.machine_hours import MACHINE_VALUES
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, Row
+from evenwatt.sinks.history.statements import Row, sums_of
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
 from evenwatt.snapshot.report.localtime import LocalTime
@@ -278,10 +278,9 @@ class HistorySpan:
         """Yield each owner in a table with the sums of its columns."""
         owner, columns = TABLES[table]
         source, bounds = self._source(table)
-        values = [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
         group = f" GROUP BY {', '.join(owner)}" if owner else ""
         for row in self._read(
-            f"SELECT {', '.join((*owner, *values))} FROM {source}{group}",  # noqa: S608 -- our own names only
+            f"SELECT {', '.join((*owner, *sums_of(columns)))} FROM {source}{group}",  # noqa: S608 -- our own names only
             bounds,
         ):
             yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))

@@ -26,7 +26,7 @@ from evenwatt.sinks.history.prices import (
     stored_prices,
 )
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS, SERVED_MINUTES, Row
+from evenwatt.sinks.history.statements import SERVED_MINUTES, Row, sums_of
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
@@ -316,10 +316,9 @@ class HistoryReader:
     ) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Yield each owner in a table with the sums of its columns."""
         owner, columns = TABLES[table]
-        values = [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
         group = f" GROUP BY {', '.join(owner)}" if owner else ""
         rows = self._read(
-            f"SELECT {', '.join((*owner, *values))} FROM {source.format(table)}{group}",  # noqa: S608 -- our own names only
+            f"SELECT {', '.join((*owner, *sums_of(columns)))} FROM {source.format(table)}{group}",  # noqa: S608 -- our own names only
             bounds,
         )
         for row in rows:

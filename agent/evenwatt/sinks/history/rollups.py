@@ -14,7 +14,7 @@ from msgspec import Struct
 from evenwatt.sinks.history.local_days import LocalDays
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.schema import LOCAL_DAY, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS
+from evenwatt.sinks.history.statements import sums_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = [
@@ -88,7 +88,7 @@ def add_up_totals(connection: sqlite3.Connection, tables: Iterable[str]) -> None
         connection.execute(f"DELETE FROM total_{table}")  # noqa: S608 -- our own names only
         connection.execute(
             f"INSERT INTO total_{table} ({', '.join((*owner, *columns))})"  # noqa: S608 -- our own names only
-            f" SELECT {', '.join((*owner, *_sums(columns)))} FROM day_{table} GROUP BY {', '.join(owner)}"
+            f" SELECT {', '.join((*owner, *sums_of(columns)))} FROM day_{table} GROUP BY {', '.join(owner)}"
         )
 
 
@@ -144,10 +144,6 @@ def _add_up(
         connection.execute(f"DELETE FROM {level}_{table} WHERE {level} = ?", (key,))  # noqa: S608 -- our own names only
         connection.execute(
             f"INSERT INTO {level}_{table} ({level}, {names})"  # noqa: S608 -- our own names only
-            f" SELECT ?, {', '.join((*owner, *_sums(columns)))} FROM ({source}) {group}",
+            f" SELECT ?, {', '.join((*owner, *sums_of(columns)))} FROM ({source}) {group}",
             (key, *(bound for part in parts for bound in (part.start, part.end))),
         )
-
-
-def _sums(columns: Iterable[str]) -> list[str]:
-    return [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]

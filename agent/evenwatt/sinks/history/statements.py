@@ -23,6 +23,7 @@ __all__ = [
     "by_local_day",
     "pricing_back",
     "rows_of",
+    "sums_of",
     "token_prices",
 ]
 
@@ -74,6 +75,11 @@ def by_local_day(rows: Iterable[Row], day_of: Callable[[int], int]) -> Iterator[
     """Yield rows with the day of the site's calendar in place of the minute."""
     for minute, *values in rows:
         yield (day_of(minute), *values)
+
+
+def sums_of(columns: Iterable[str]) -> list[str]:
+    """Return what several rows are as one, column by column, as SQL."""
+    return [f"{'max' if column in LARGER_WINS else 'sum'}({column})" for column in columns]
 
 
 def _key(level: str, table: str) -> tuple[str, ...]:
@@ -200,10 +206,9 @@ def adding_up_total_bills() -> str:
 
 
 def _adding_up_bills(time: str, source: str, level: str) -> str:
-    sums = ", ".join(f"sum({column})" for column in API_COLUMNS)
     return (
         f"INSERT OR REPLACE INTO {level}_api ({', '.join((*_key(level, 'api'), *API_COLUMNS))})"  # noqa: S608 -- our own names only
-        f" SELECT {time} engine, model, reference, {sums} FROM ({source})"
+        f" SELECT {time} engine, model, reference, {', '.join(sums_of(API_COLUMNS))} FROM ({source})"
         " WHERE (engine, model, reference) = (:engine, :model, :reference)"
         f" GROUP BY {time} engine, model, reference"
     )
