@@ -14,7 +14,7 @@ from evenwatt.readings.adapter import json_of
 from evenwatt.readings.engine import PartAddress
 from evenwatt.readings.exposition import bounded_text
 from evenwatt.readings.http import HttpClient, shown_url
-from evenwatt.readings.networks import NetworkHost
+from evenwatt.readings.networks import NetworkHost, is_in_other_network
 from evenwatt.readings.parts import LivePart
 from evenwatt.readings.processes import ListenerLookup, ProcessIdentity, is_loopback
 from evenwatt.readings.sleep import ServerFacts
@@ -262,11 +262,7 @@ def _host_below(lookup: ListenerLookup) -> str | None:
 
 def _host_of(process: ProcessIdentity) -> str:
     """Return the host that means the loopback of a process, which may be in a container."""
-    try:
-        own, other = (Path(f"/proc/{pid}/ns/net").stat().st_ino for pid in ("self", process.pid))
-    except OSError:
-        return "127.0.0.1"
-    if own == other:
+    if not is_in_other_network(process.pid):
         return "127.0.0.1"
     return NetworkHost(pid=process.pid, start_ticks=process.start_ticks).name
 

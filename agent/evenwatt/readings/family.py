@@ -123,10 +123,7 @@ class FamilySource:
         kind = self._engine.kind
         with suppress(SourceError):
             if kind in {"llamacpp", _UNKNOWN} and self._engine.is_router(ends_boot_seconds):
-                kind, lister = (
-                    "llamacpp",
-                    LlamaRouter(self._client, url),
-                )
+                kind, lister = "llamacpp", LlamaRouter(self._client, url)
             elif kind in {"ollama", _UNKNOWN} and is_ollama(self._client, url, ends_boot_seconds):
                 kind, lister = "ollama", OllamaRunners(self._client, url)
             elif kind == "llama_swap":

@@ -23,6 +23,7 @@ from evenwatt.readings.sockets import Address, ListeningSocket, listening_socket
 __all__ = [
     "Network",
     "NetworkHost",
+    "is_in_other_network",
     "named_network",
     "network_with",
     "other_networks",
@@ -124,12 +125,18 @@ def named_network(host: str) -> NetworkHost | None:
     return None if named is None else NetworkHost(pid=int(named[1]), start_ticks=int(named[2]))
 
 
+def is_in_other_network(pid: int) -> bool:
+    """Return whether a process is seen to be in another network than the agent's own."""
+    inode = _inode_of(_PROC / str(pid) / "ns" / "net")
+    return inode is not None and inode != _own_inode()
+
+
 def other_networks() -> tuple[Network, ...]:
     """Return the networks of processes that may be looked at, but for the agent's own.
 
     Another user's processes may only be looked at by root, or with CAP_SYS_PTRACE.
     """
-    own = _inode_of(_PROC / "thread-self" / "ns" / "net")
+    own = _own_inode()
     pids: dict[int, list[int]] = {}
     for pid in psutil.pids():
         inode = _inode_of(_PROC / str(pid) / "ns" / "net")
@@ -153,6 +160,10 @@ def _names() -> Iterator[tuple[int, str]]:
             inode = _inode_of(file)
             if inode is not None:
                 yield inode, file.name
+
+
+def _own_inode() -> int | None:
+    return _inode_of(_PROC / "thread-self" / "ns" / "net")
 
 
 def _inode_of(file: Path) -> int | None:
