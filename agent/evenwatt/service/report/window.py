@@ -57,7 +57,7 @@ def report_window(
     """
     now = int(now_utc_seconds // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
     label, start, end = _span(asked, now, zone, extent)
-    if asked.window == "all" and start >= now:
+    if end >= now and extent[0] >= now:
         raise ReportError("the history has no whole minute yet; ask again in a minute")
     if start >= now:
         raise ReportError(f"{label} has not begun yet; it is {_moment(now, zone)}")

@@ -115,3 +115,10 @@ def test_a_window_after_the_history_ended():
 def test_labels_in_words(label, words):
     """A label stands in a sentence as a person would say it."""
     assert in_words(label) == words
+
+
+@pytest.mark.parametrize("asked", [{"window": "24h"}, {"month": "2026-11"}, {"window": "all"}])
+def test_history_begun_this_minute(asked):
+    """In the first minute of a history every span up to now is told to wait, as there is no whole minute."""
+    with pytest.raises(ReportError, match="no whole minute yet; ask again in a minute"):
+        window(extent=(NOW, NOW + 60), **asked)
