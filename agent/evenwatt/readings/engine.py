@@ -138,7 +138,7 @@ class EngineSource:
         raise SourceUnavailable(f"{self.address} was restarted while being read; it is read again next time")
 
     def reading_of_parts(
-        self, kind: str, parts: tuple[EnginePart, ...], *, running: int, waiting: int
+        self, kind: str, parts: tuple[EnginePart, ...], *, running: int | None, waiting: int | None
     ) -> EngineReading:
         """Return the reading of an engine that counts nothing itself; its processes do."""
         moment, listener = now(), self._lookup.listener()

@@ -4,7 +4,7 @@ Who is there is asked again each second, and a server that has been at work is r
 soon as its request is answered, and takes what it counted with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -102,14 +102,18 @@ class PartsReader:
         return (*ended, *map(_told, parts))
 
     @property
-    def running(self) -> int:
-        """How many requests run in all of them, as last read."""
-        return sum(part.last.requests_running or 0 for part in self._parts.values() if part.last)
+    def running(self) -> int | None:
+        """How many requests run in all of them, as last read; None where one does not tell."""
+        return _whole(
+            None if part.last is None else part.last.requests_running for part in self._parts.values()
+        )
 
     @property
-    def waiting(self) -> int:
-        """How many requests wait in all of them, as last read."""
-        return sum(part.last.requests_waiting or 0 for part in self._parts.values() if part.last)
+    def waiting(self) -> int | None:
+        """How many requests wait in all of them, as last read; None where one does not tell."""
+        return _whole(
+            None if part.last is None else part.last.requests_waiting for part in self._parts.values()
+        )
 
     def close(self) -> None:
         """Let go of all of them."""
@@ -144,6 +148,13 @@ class PartsReader:
         self._ended.append(
             replace(_told(part, even_if_unread=True), has_ended=True, is_cut_short=not was_idle)
         )
+
+
+def _whole(counts: Iterable[int | None]) -> int | None:
+    """Return the sum; None where a part of it is not known."""
+    found = tuple(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _told(part: _Part, *, even_if_unread: bool = False) -> EnginePart:

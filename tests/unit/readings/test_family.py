@@ -232,3 +232,23 @@ def test_no_more_than_two_hundred_servers_are_followed():
         reader.parts()
     assert len(reader._parts) == 200
     reader.close()
+
+
+def test_requests_of_a_model_that_cannot_be_read_are_not_none():
+    """How many run in all is known only where each model tells; without one there are none."""
+    gauges = b"vllm:num_requests_running 2\nvllm:num_requests_waiting 1\n"
+    live = []
+    reader = PartsReader(lambda _: tuple(live), deadline_seconds=1.0, api_key=None)
+    reader.look(soon())
+    assert (reader.running, reader.waiting) == (0, 0)
+
+    with PageServer({"/metrics": (200, {}, VLLM_LIKE + gauges)}) as engine:
+        address = PartAddress(model="big")
+        live.append(LivePart(name="big", kind="vllm", url=engine.url, address=address))
+        reader.look(soon())
+        assert (reader.running, reader.waiting) == (2, 1)
+
+        live.append(LivePart(name="gone", kind="vllm", url="http://127.0.0.1:1", address=address))
+        reader.look(soon())
+        assert (reader.running, reader.waiting) == (None, None)
+    reader.close()
