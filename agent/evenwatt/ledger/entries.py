@@ -4,7 +4,7 @@ Absent is None and stays None when rows are added: None + None is None, None + 3
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from evenwatt.model import Event, State
 
 __all__ = [
+    "LARGER_WINS",
     "ClientKey",
     "ClientUse",
     "EngineKey",
@@ -177,7 +178,9 @@ class SourceTotals(Struct, kw_only=True):
 Row = TypeVar("Row", Usage, ClientUse, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
 Key = TypeVar("Key")
 
-_LARGER_WINS = frozenset({"estimated", "restarted"})
+LARGER_WINS: Final = frozenset({"estimated", "restarted"})
+"""Flags: of several rows the larger one stands. All other columns add up."""
+
 _COLUMNS: Mapping[type, tuple[str, ...]] = {
     kind: kind.__struct_fields__
     for kind in (Usage, ClientUse, GpuUse, EngineUse, MeterUse, HostUse, SourceTotals)
@@ -190,7 +193,7 @@ def add_rows(into: Row, other: Row) -> None:
         mine, theirs = getattr(into, name), getattr(other, name)
         if theirs is None:
             continue
-        if name in _LARGER_WINS:
+        if name in LARGER_WINS:
             setattr(into, name, max(mine, theirs))
         else:
             setattr(into, name, theirs if mine is None else mine + theirs)

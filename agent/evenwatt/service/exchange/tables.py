@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from evenwatt import __version__
+from evenwatt.ledger.entries import LARGER_WINS
 from evenwatt.service.exchange.span import Span
 from evenwatt.sinks.exchange.lines import Head, Layout, write_lines
 from evenwatt.sinks.exchange.sheets import Column, Kind, Sheet
@@ -11,7 +12,6 @@ from evenwatt.sinks.history import HistoryReader
 from evenwatt.sinks.history.extract import Piece, days_of, pieces_of, rows_beside, rows_of_piece
 from evenwatt.sinks.history.queries import history_settings
 from evenwatt.sinks.history.schema import BESIDE, BESIDE_OPTIONAL, LEVEL_SECONDS, TABLES
-from evenwatt.sinks.history.statements import LARGER_WINS
 
 __all__ = ["LAYOUT", "Advance", "export_lines", "table_sheet"]
 

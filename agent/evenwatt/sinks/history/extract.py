@@ -14,15 +14,12 @@ from msgspec import Struct
 from evenwatt.sinks.history.queries import history_extent
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import BESIDE, LEVEL_SECONDS, TABLES
-from evenwatt.sinks.history.statements import Row
+from evenwatt.sinks.history.statements import LEAST_SECONDS, Row
 from evenwatt.units import SECONDS_PER_DAY
 
 __all__ = ["Piece", "days_of", "kept_extent", "pieces_of", "rows_beside", "rows_of_piece", "values_by_owner"]
 
 _OF_A_TIME: Final = frozenset({"event", "calibration", "electricity_price"})
-
-_LEAST_SECONDS: Final = 1e-3
-"""What rounding may leave of a row when its finer ones are taken off."""
 
 
 class Piece(Struct, frozen=True):
@@ -124,7 +121,7 @@ def _kept_from(reader: HistoryReader, level: str, coarser: str) -> int | None:
         f"  SELECT total(seconds) FROM {level}_host"
         f"  WHERE {level} >= whole.{coarser} AND {level} < whole.{coarser} + ?"
         " ) > ?",
-        (seconds, _LEAST_SECONDS),
+        (seconds, LEAST_SECONDS),
     )
     begin = int(first) // seconds * seconds
     return begin if last_without is None else max(begin, int(last_without) + seconds)

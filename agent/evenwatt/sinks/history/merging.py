@@ -23,7 +23,7 @@ from evenwatt.sinks.history.machine_hours import add_up_machine_hours
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import kept
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES
-from evenwatt.sinks.history.statements import Row, adding, sums_of
+from evenwatt.sinks.history.statements import LEAST_SECONDS, Row, adding, sums_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["DayRows", "Merged", "MergingHistory", "is_begun", "merging_history"]
@@ -32,7 +32,6 @@ DayRows = Mapping[tuple[str, str], Sequence[Row]]
 """By (level, table): rows led by when they begin. A time is in the rows of one level alone."""
 
 _BEGIN: Final = "begins"
-_LEAST_SECONDS: Final = 1e-3
 _LONGEST_STEP: Final = SECONDS_PER_HOUR
 """What was not watched for long is booked in steps, each within the minute that it begins with."""
 
@@ -254,7 +253,7 @@ def _known_minutes(connection: sqlite3.Connection, day: int) -> set[int]:
             f"SELECT {coarse} FROM {coarse}_host AS whole WHERE {coarse} >= ? AND {coarse} < ?"  # noqa: S608 -- our own names only
             f" AND coalesce(seconds, 0) - (SELECT total(seconds) FROM {fine}_host"
             f"  WHERE {fine} >= whole.{coarse} AND {fine} < whole.{coarse} + ?) > ?",
-            (*bounds, length, _LEAST_SECONDS),
+            (*bounds, length, LEAST_SECONDS),
         ):
             known.update(_minutes(begin, length))
     return known
@@ -270,7 +269,7 @@ _SECONDS: Final = 1 + TABLES["host"][1].index("seconds")
 
 def _step_seconds(row: Sequence[Any]) -> int:
     """Return how far the step of a host row reaches, in whole minutes; 0 where all of it was watched."""
-    return -(-int((row[_ESTIMATED] or 0.0) - _LEAST_SECONDS) // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
+    return -(-int((row[_ESTIMATED] or 0.0) - LEAST_SECONDS) // SECONDS_PER_MINUTE) * SECONDS_PER_MINUTE
 
 
 def _total_seconds(rows: Iterable[Row]) -> float:

@@ -15,7 +15,7 @@ from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
 from evenwatt.sinks.history.machine_hours import MACHINE_VALUES
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import Row, sums_of
+from evenwatt.sinks.history.statements import LEAST_SECONDS, Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
 from evenwatt.snapshot.report.localtime import LocalTime
@@ -39,8 +39,6 @@ _LEVELS: Final[Mapping[str, tuple[str | None, int]]] = {
 }
 """The level that is finer than each, and the seconds of its rows."""
 
-_LEAST_SECONDS: Final = 1e-3
-"""What rounding may leave of an hour when its minutes are taken off."""
 
 _HOURS: Final = f"""
     SELECT hour, seconds, down_seconds, estimated_seconds, {", ".join(MACHINE_VALUES)}
@@ -108,7 +106,7 @@ class HistorySpan:
         Raises:
             HistoryError: The history cannot be read.
         """
-        self._read = reader.read
+        self._reader, self._read = reader, reader.read
         self._minutes_from = self._first_whole_minute()
         self.start, self.end = (self._kept(moment) for moment in (start, end))
         self.is_snapped = (self.start, self.end) != (start, end)
@@ -210,7 +208,7 @@ class HistorySpan:
             " (SELECT total(seconds) FROM minute_host WHERE minute >= ?1 AND minute < ?1 + 3600)",
             (hour,),
         )
-        return bool(by_hour - by_minute < _LEAST_SECONDS)
+        return bool(by_hour - by_minute < LEAST_SECONDS)
 
     def _parts(self, start: int, end: int, level: str = "hour") -> Iterator[_Part]:
         """Yield the rows of a span: those of a level in its middle, of the finer ones towards its ends."""
@@ -276,14 +274,7 @@ class HistorySpan:
 
     def _grouped(self, table: str) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Yield each owner in a table with the sums of its columns."""
-        owner, columns = TABLES[table]
-        source, bounds = self._source(table)
-        group = f" GROUP BY {', '.join(owner)}" if owner else ""
-        for row in self._read(
-            f"SELECT {', '.join((*owner, *sums_of(columns)))} FROM {source}{group}",  # noqa: S608 -- our own names only
-            bounds,
-        ):
-            yield row[: len(owner)], dict(zip(columns, row[len(owner) :], strict=True))
+        return self._reader.grouped(table, *self._source(table))
 
 
 def _joined(one: HourRow, other: HourRow) -> HourRow:

@@ -292,10 +292,10 @@ class HistoryReader:
 
     def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
         usage, money = {}, {}
-        for (engine, model), row in self._grouped("usage", source, bounds):
+        for (engine, model), row in self.grouped("usage", source, bounds):
             costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
             usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
-        ((_, host),) = self._grouped("host", source, bounds)
+        ((_, host),) = self.grouped("host", source, bounds)
         return Sums(
             usage=usage,
             money=money,
@@ -303,18 +303,18 @@ class HistoryReader:
                 (engine, model, reference): ApiBill(
                     **{column.removesuffix("_cost"): value for column, value in row.items()}
                 )
-                for (engine, model, reference), row in self._grouped("api", source, bounds)
+                for (engine, model, reference), row in self.grouped("api", source, bounds)
             },
-            gpus={uuid: GpuUse(**row) for (uuid,), row in self._grouped("gpu", source, bounds)},
-            engines={engine: EngineUse(**row) for (engine,), row in self._grouped("engine", source, bounds)},
-            meters={name: MeterUse(**row) for (name,), row in self._grouped("meter", source, bounds)},
+            gpus={uuid: GpuUse(**row) for (uuid,), row in self.grouped("gpu", source, bounds)},
+            engines={engine: EngineUse(**row) for (engine,), row in self.grouped("engine", source, bounds)},
+            meters={name: MeterUse(**row) for (name,), row in self.grouped("meter", source, bounds)},
             host=HostUse(**host),
         )
 
-    def _grouped(
+    def grouped(
         self, table: str, source: str, bounds: tuple[int, ...]
     ) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """Yield each owner in a table with the sums of its columns."""
+        """Yield each owner in a table with the sums of its columns, over rows of a source within bounds."""
         owner, columns = TABLES[table]
         group = f" GROUP BY {', '.join(owner)}" if owner else ""
         rows = self._read(

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from evenwatt.economics.api import ReferencePrice, computed_input_per_mtok
 from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, Usage
+from evenwatt.ledger.entries import LARGER_WINS
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LEVELS, LOCAL_DAY, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
 from evenwatt.units import SECONDS_PER_DAY, TOKENS_PER_MTOK
 
 __all__ = [
-    "LARGER_WINS",
+    "LEAST_SECONDS",
     "SERVED_MINUTES",
     "Row",
     "adding",
@@ -27,8 +28,8 @@ __all__ = [
     "token_prices",
 ]
 
-LARGER_WINS: Final = frozenset({"estimated", "restarted"})
-"""Flags: of several rows the larger one stands. All other columns add up."""
+LEAST_SECONDS: Final = 1e-3
+"""What rounding may leave of a row when its finer ones are taken off."""
 
 _NOON_SECONDS: Final = SECONDS_PER_DAY // 2
 
