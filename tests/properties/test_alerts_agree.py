@@ -9,12 +9,15 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from evenwatt.config import Settings
+from evenwatt.service.alerts.keeper import thresholds_of
 from evenwatt.sinks.metrics import render_metrics
 from evenwatt.snapshot.alerts.episodes import advanced, firing_keys
 from evenwatt.snapshot.alerts.gaps import RecentGaps
 from evenwatt.snapshot.alerts.rules import RULES, Case, observations
-from evenwatt.snapshot.alerts.values import ALERTS, Thresholds
+from evenwatt.snapshot.alerts.values import ALERTS
 from simulated_week import BEGIN, STEP_SECONDS, simulated_week
 
 FOLDER = Path(__file__).parents[2] / "dashboards" / "prometheus"
@@ -31,7 +34,7 @@ LABELS = {
 def test_every_alert_has_its_twin():
     """The agent and the shipped rules know the same alerts, of the same severity and with the same holds."""
     rules = [rule for group in yaml.safe_load(SHIPPED)["groups"] for rule in group["rules"]]
-    usual = Thresholds()
+    usual = thresholds_of(Settings())
     shipped = {
         rule["alert"]: (
             rule["labels"]["severity"],
@@ -53,7 +56,7 @@ def test_thresholds_are_the_same():
     """What nobody has set is the same number in the shipped thresholds and in the agent."""
     rules = yaml.safe_load((FOLDER / "thresholds.yaml").read_text())["groups"][0]["rules"]
     shipped = {rule["record"].rpartition(":")[2]: float(rule["expr"][len("vector(") : -1]) for rule in rules}
-    usual = Thresholds()
+    usual = thresholds_of(Settings())
 
     assert shipped == {
         "coverage_ratio": usual.minimum_coverage_ratio,
@@ -88,7 +91,7 @@ def test_the_agent_and_prometheus_agree_at_every_evaluation(tmp_path_factory, wi
 
 def judged_week(folder, seed, window):
     """Return each series as Prometheus scrapes it, and the alerts that the agent has firing, step by step."""
-    thresholds = Thresholds(window=window, budget_per_month=BUDGET)
+    thresholds = replace(thresholds_of(Settings()), window=window, budget_per_month=BUDGET)
     series, firing, episodes, gaps = defaultdict(dict), [], {}, None
     for number, seen in enumerate(simulated_week(folder, seed)):
         gaps = gaps or RecentGaps(seen.source_totals)

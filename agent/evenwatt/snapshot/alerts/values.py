@@ -61,7 +61,7 @@ class Severity(StrEnum):
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
-    """What rules compare with; the same numbers as in dashboards/prometheus/thresholds.yaml.
+    """What rules compare with. Unset, it is what dashboards/prometheus/thresholds.yaml says (tested).
 
     Attributes:
         window: By which break-even, jumps and the budget are judged, as the configuration names it.
@@ -78,18 +78,18 @@ class Thresholds(Struct, frozen=True, kw_only=True):
         disabled: Names of alerts that are not judged.
     """
 
-    window: str = "7d"
-    hold_seconds: float = 3_600.0
-    resolve_after_seconds: float = 900.0
-    minimum_coverage_ratio: float = 0.8
-    hysteresis_ratio: float = 0.05
-    idle_cost_per_day: float = 1.0
-    cost_jump_ratio: float = 1.5
-    budget_per_month: float | None = None
-    month_hours: float = 730.0
-    gap_seconds: float = 120.0
-    energy_disagreement_ratio: float = 0.1
-    disabled: frozenset[str] = frozenset()
+    window: str
+    hold_seconds: float
+    resolve_after_seconds: float
+    minimum_coverage_ratio: float
+    hysteresis_ratio: float
+    idle_cost_per_day: float
+    cost_jump_ratio: float
+    budget_per_month: float | None
+    month_hours: float
+    gap_seconds: float
+    energy_disagreement_ratio: float
+    disabled: frozenset[str]
 
 
 class Observation(Struct, frozen=True, kw_only=True):

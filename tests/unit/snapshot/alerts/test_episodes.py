@@ -1,10 +1,14 @@
 """What happens to an alert over time: it is pending, fires, and ends; absence counts for neither."""
 
+from msgspec.structs import replace
+
+from evenwatt.config import Settings
+from evenwatt.service.alerts.keeper import thresholds_of
 from evenwatt.snapshot.alerts.episodes import advanced, firing_keys, resumed
-from evenwatt.snapshot.alerts.values import Observation, Thresholds
+from evenwatt.snapshot.alerts.values import Observation
 
 ALERT = "EvenwattBelowBreakEven"
-THRESHOLDS = Thresholds(hold_seconds=60.0, resolve_after_seconds=30.0)
+THRESHOLDS = replace(thresholds_of(Settings()), hold_seconds=60.0, resolve_after_seconds=30.0)
 
 
 def seen(holds, value=0.5):
