@@ -4,35 +4,18 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
 import typer
 
+from documents import PAGES, ROOT
 from evenwatt.cli.whole import app
-from evenwatt.config import parse_settings
 from evenwatt.proxy.page import PROXY_METRICS
 from evenwatt.sinks.metrics import METRICS
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
 
 PROXY_HISTOGRAMS = {"evenwatt_proxy_time_to_first_token_seconds", "evenwatt_proxy_request_duration_seconds"}
-YAML = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-"""A piece of YAML in a page, also within a list."""
-
-OTHERS = ("scrape_configs:", "rule_files:", "groups:", "- alert:")
-"""How pieces begin that are for Prometheus, not for the agent."""
-
-SNIPPETS = [
-    pytest.param(dedent(snippet), id=f"{page.relative_to(ROOT)}-{number}")
-    for page in PAGES
-    for number, snippet in enumerate(YAML.findall(page.read_text()), 1)
-    if not dedent(snippet).startswith(OTHERS)
-]
-
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 """The file that a link of a page leads to."""
 
@@ -117,18 +100,6 @@ def test_the_example_configuration_passes_its_check():
     check = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
 
     assert check.returncode == 0, check.stdout + check.stderr
-
-
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_configuration_in_documents_can_be_taken_as_it_stands(snippet, tmp_path, monkeypatch):
-    """Each piece of configuration in a page passes by itself the check that a file does."""
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    for name in re.findall(r"credential:([\w-]+)", snippet):
-        (tmp_path / name).write_text("secret")
-
-    settings = parse_settings(snippet.encode(), "config.yaml")
-
-    assert settings.model_fields_set
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

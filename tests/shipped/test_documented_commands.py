@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from documents import PAGES, ROOT, commands_of, pieces
 from evenwatt.cli.whole import app
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
-
-BLOCK = re.compile(r"^ *```(?:console|sh|bash)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`((?:sudo )?evenwatt [^`\n]+)`")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|\.\.\.|…")
 """What stands for something else: a line with such words is checked up to its command and options."""
@@ -20,12 +17,17 @@ PLACEHOLDER = re.compile(r"[A-Z]{2,}|\.\.\.|…")
 
 def command_lines():
     """Yield each command line that begins with our program, by the page it is in."""
-    for page in PAGES:
-        text = page.read_text()
-        lines = [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-        found = {line.strip().removeprefix("$ ").partition("  #")[0] for line in lines}
-        found |= set(INLINE.findall(text))
-        for line in sorted(found):
+    typed = {
+        page: {
+            command.typed.partition("  #")[0]
+            for piece in pieces()
+            if (piece.page, piece.language) == (str(page.relative_to(ROOT)), "console")
+            for command in commands_of(piece.text)
+        }
+        for page in PAGES
+    }
+    for page, commands in typed.items():
+        for line in sorted(commands | set(INLINE.findall(page.read_text()))):
             for part in re.split(r"\s(?:&&|\||;|>)\s", line):
                 words = part.split()
                 if "evenwatt" in {Path(word).name for word in words[:2]} and "@" not in part:
