@@ -272,6 +272,8 @@ class EngineReading(_Recorded, frozen=True, kw_only=True):
         parts: All of its processes that count on their own and live, and those that ended since the last
             reading; None: it has no such processes.
         is_gateway: It passes requests on to engines that count the same tokens.
+        is_unloaded: It says that no model is in memory: all of them sleep, or none is loaded. False: one is, or
+            it does not say.
         requests_running: At the moment of reading; None where not told.
     """
 
@@ -283,11 +285,17 @@ class EngineReading(_Recorded, frozen=True, kw_only=True):
     clients: tuple[ClientCounters, ...] | None = None
     parts: tuple[EnginePart, ...] | None = None
     is_gateway: bool = False
+    is_unloaded: bool = False
     requests_running: int | None = None
     requests_waiting: int | None = None
     listener_pid: int | None = None
     body: str | None = None
     visible_gpus: VisibleGpus | None = None
+
+    @property
+    def step_tokens(self) -> int:
+        """The largest step in which any of its counters is told."""
+        return max((model.step_tokens for model in self.all_models), default=1)
 
     @property
     def all_models(self) -> tuple[ModelCounters, ...]:

@@ -79,6 +79,7 @@ def test_a_thousand_scrapes_load_no_model_and_wake_none(router):
 
         assert router.states() == {"one": "sleeping", "two": "unloaded"}
         (model,) = reading.all_models
+        assert reading.is_unloaded
         assert (model.input_tokens, model.cached_input_tokens, model.output_tokens) == told
     finally:
         source.close()
@@ -88,7 +89,8 @@ def test_a_router_of_which_only_the_address_is_known_is_asked_without_loading(ro
     """Where the ports of its servers cannot be reached they are asked through it, and never loaded."""
     told = router.chat("one")
     client = HttpClient()
-    lister = LlamaRouter(client, router.url, is_here=False)
+    # An address that leads here, and is written so that nobody can tell it does.
+    lister = LlamaRouter(client, router.url.replace("127.0.0.1", "127.1"))
     reader = PartsReader(lister, deadline_seconds=5.0, api_key=None)
     until = time.monotonic() + 30
     while router.states()["one"] != "sleeping":
@@ -122,6 +124,7 @@ def test_a_single_server_that_sleeps_is_left_asleep(llama_model, tmp_path):
         source.close()
 
         assert server.is_sleeping()
+        assert (first.is_unloaded, reading.is_unloaded) == (False, True)
         assert reading.models == first.models
         assert reading.requests_running == 0
 

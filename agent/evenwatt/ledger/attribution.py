@@ -251,7 +251,7 @@ def _state(part: GpuPart, activity: Activity, use: _Use, *, is_there: bool | Non
     if activity.was_active:
         return State.ACTIVE
     if activity.is_up:
-        return State.IDLE_EMPTY if is_there is False else State.IDLE_LOADED
+        return State.IDLE_EMPTY if activity.is_unloaded or is_there is False else State.IDLE_LOADED
     if use.sm_utilization_ratio is not None:
         return State.ACTIVE if _is_busy(use) else State.IDLE_LOADED
     if is_only:
@@ -270,4 +270,4 @@ def _state_unheard(processes: Processes, utilization_ratio: float | None) -> Sta
 def _state_without_gpu(activity: Activity) -> State:
     if activity.was_active:
         return State.ACTIVE
-    return State.IDLE_LOADED if activity.is_up else State.IDLE_EMPTY
+    return State.IDLE_LOADED if activity.is_up and not activity.is_unloaded else State.IDLE_EMPTY

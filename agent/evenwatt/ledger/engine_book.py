@@ -262,6 +262,7 @@ class EngineBook:
                 self._rules.weights.weight(model.input_tokens, model.output_tokens)
                 for model in increase.models.values()
             ),
+            is_unloaded=reading.is_unloaded,
             listener_pid=reading.listener_pid,
             body=reading.body,
             environment_gpus=environment_gpus(reading.visible_gpus, gpus),

@@ -27,6 +27,7 @@ class Activity(Struct, frozen=True, kw_only=True):
     Attributes:
         was_active: Requests ran or tokens were counted; None where it was not read.
         weight: Of the tokens counted.
+        is_unloaded: It says that no model of it is in memory.
         listener_pid: The process to which GPU processes are traced back; of an engine that is silent now, the
             last one known.
         body: The container or unit of that process.
@@ -36,6 +37,7 @@ class Activity(Struct, frozen=True, kw_only=True):
 
     was_active: bool | None
     weight: float = 0.0
+    is_unloaded: bool = False
     listener_pid: int | None = None
     body: str | None = None
     environment_gpus: frozenset[str] = frozenset()

@@ -88,6 +88,7 @@ class Adapter(Struct, frozen=True, kw_only=True):
             its samples are translated, so that each prompt and each answer counts once over both.
         is_gateway: It passes requests on to engines that count the same tokens.
         may_sleep: Its model may sleep, and some versions wake it to answer for their page.
+        is_unloaded: Whether the page says that no model is in memory; for engines whose page tells sleep.
     """
 
     kind: str
@@ -112,6 +113,7 @@ class Adapter(Struct, frozen=True, kw_only=True):
     )
     is_gateway: bool = False
     may_sleep: bool = False
+    is_unloaded: Callable[[Sequence[Sample]], bool] = field(default=lambda _samples: False)
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:

@@ -138,7 +138,13 @@ class EngineSource:
         raise SourceUnavailable(f"{self.address} was restarted while being read; it is read again next time")
 
     def reading_of_parts(
-        self, kind: str, parts: tuple[EnginePart, ...], *, running: int | None, waiting: int | None
+        self,
+        kind: str,
+        parts: tuple[EnginePart, ...],
+        *,
+        is_unloaded: bool,
+        running: int | None,
+        waiting: int | None,
     ) -> EngineReading:
         """Return the reading of an engine that counts nothing itself; its processes do."""
         moment, listener = now(), self._lookup.listener()
@@ -150,6 +156,7 @@ class EngineSource:
             epoch=self._epoch({}, listener, moment),
             models=(),
             parts=parts,
+            is_unloaded=is_unloaded,
             requests_running=running,
             requests_waiting=waiting,
             listener_pid=None if own is None else own.pid,
@@ -212,6 +219,7 @@ class EngineSource:
         return replace(
             last,
             moment=now(),
+            is_unloaded=self._guard.is_asleep,
             requests_running=None if last.requests_running is None else 0,
             requests_waiting=None if last.requests_waiting is None else 0,
         )
@@ -245,6 +253,7 @@ class EngineSource:
             models=models,
             clients=adapter.clients(samples),
             is_gateway=adapter.is_gateway,
+            is_unloaded=self._guard.is_asleep or adapter.is_unloaded(samples),
             requests_running=None if adapter.running is None else adapter.running.gauge(samples),
             requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
             listener_pid=None if own is None else own.pid,

@@ -85,17 +85,10 @@ class LlamaRouter:
     `autoload=false`: without it a question for the page of a model loads it.
     """
 
-    def __init__(self, client: HttpClient, base_url: str, *, is_here: bool = True) -> None:
-        """Begin.
-
-        Args:
-            client: With the router's key.
-            base_url: Of the router.
-            is_here: Whether its servers may be asked themselves where its process is seen on this machine.
-        """
+    def __init__(self, client: HttpClient, base_url: str) -> None:
         self._client = client
         self._base_url = base_url
-        self._lookup = _lookup(base_url) if is_here else None
+        self._lookup = _lookup(base_url)
 
     def __call__(self, ends_boot_seconds: float) -> tuple[LivePart, ...]:
         """Return the models that are loaded, asleep or not.
@@ -106,7 +99,7 @@ class LlamaRouter:
         answer = self._client.get(f"{self._base_url}/models", ends_boot_seconds - boot_seconds())
         match json_of(answer.ok_body()):
             case {"data": [*models]}:
-                host = None if self._lookup is None else _host_below(self._lookup)
+                host = _host_below(self._lookup)
                 parts = (self._part(listed, host) for listed in models)
                 return tuple(part for part in parts if part is not None)
         raise SourceContractError(

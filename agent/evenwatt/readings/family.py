@@ -103,7 +103,13 @@ class FamilySource:
             self._let_go()
             raise
         told = parts.parts()
-        return self._engine.reading_of_parts(kind, told, running=parts.running, waiting=parts.waiting)
+        return self._engine.reading_of_parts(
+            kind,
+            told,
+            is_unloaded=parts.is_unloaded,
+            running=parts.running,
+            waiting=parts.waiting,
+        )
 
     def close(self) -> None:
         """Let go of all that is held open."""

@@ -102,6 +102,11 @@ class PartsReader:
         return (*ended, *map(_told, parts))
 
     @property
+    def is_unloaded(self) -> bool:
+        """Whether no model is in memory, as last read: there is no server, or all of them sleep."""
+        return all(part.last is not None and part.last.is_unloaded for part in self._parts.values())
+
+    @property
     def running(self) -> int | None:
         """How many requests run in all of them, as last read; None where one does not tell."""
         return _whole(

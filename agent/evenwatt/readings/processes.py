@@ -102,6 +102,7 @@ class ListenerLookup:
     where no holder could be read, for as long as the sockets are the same ones.
 
     Docker's forwarder says in its command line where in which container it leads: who listens there is found.
+    While nobody does, only the sockets of that container's network are looked at again.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -109,6 +110,7 @@ class ListenerLookup:
         self._port = port
         self._inodes: frozenset[int] = frozenset()
         self._held: frozenset[int] = frozenset()
+        self._target: tuple[Address, int] | None = None
         self._listener: Listener | None = None
         self._descriptor: str | None = None
         self._asked_boot_seconds = -math.inf
@@ -120,7 +122,7 @@ class ListenerLookup:
         """
         if not self._is_held():
             inodes = self._listening_inodes()
-            if self._descriptor is not None or inodes != self._inodes:
+            if self._descriptor is not None or inodes != self._inodes or self._has_changed_behind():
                 self._look_up(inodes)
         return self._listener
 
@@ -149,17 +151,19 @@ class ListenerLookup:
             and _socket_inode(self._descriptor) in self._held
         )
 
+    def _has_changed_behind(self) -> bool:
+        """Return whether other sockets listen now where a forwarder leads."""
+        return self._target is not None and _inodes_elsewhere(*self._target) != self._held
+
     def _look_up(self, inodes: frozenset[int]) -> None:
         holders = list(_holders(inodes)) if inodes else []
-        self._held = inodes
-        target = next(filter(None, (forwarded_to(holder.process.pid) for holder in holders)), None)
-        if target is not None:
-            self._held = _inodes_elsewhere(*target)
+        self._inodes = self._held = inodes
+        self._target = next(filter(None, (forwarded_to(holder.process.pid) for holder in holders)), None)
+        if self._target is not None:
+            self._held = _inodes_elsewhere(*self._target)
             holders = [*holders, *(_holders(self._held) if self._held else ())]
         engines = [holder for holder in holders if holder.name not in FORWARDERS]
         oldest = min(engines, key=lambda holder: holder.process.start_ticks, default=None)
-        # What is forwarded to may begin to listen at any time, on the same port here: it is looked for again.
-        self._inodes = inodes if target is None or oldest is not None else frozenset()
         self._descriptor = None if oldest is None else oldest.descriptor
         self._listener = None
         if inodes and (oldest is not None or not holders):

@@ -8,11 +8,13 @@ and stand still meanwhile, so that nothing is lost by that.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
+from evenwatt.errors import SourceError
 from evenwatt.readings.adapter import json_of
 from evenwatt.readings.threadwork import ThreadWork
 
@@ -22,6 +24,8 @@ _PROC = Path("/proc")
 _HARMLESS_SINCE_BUILD = 11_434
 _FIRST_PATIENCE_SECONDS = 10.0
 _MOST_PATIENCE_SECONDS = 3_600.0
+_SLEEP_LOOK_SECONDS = 5.0
+"""How seldom a server that is looked at often is asked whether it sleeps, while it does nothing."""
 _OPTION = b"--sleep-idle-seconds"
 
 
@@ -60,6 +64,9 @@ class SleepGuard:
         facts: Returns what the server says of itself, by a deadline on the boot clock; raises a SourceError
             where it does not answer.
         is_looked_at_often: So often that it is only asked after work even if it never sleeps.
+
+    Attributes:
+        is_asleep: As it last said.
     """
 
     def __init__(
@@ -68,10 +75,13 @@ class SleepGuard:
         self._facts = facts
         self._is_looked_at_often = is_looked_at_often
         self._process: object = None
-        self._may_sleep: bool | None = None
+        self._can_sleep: bool | None = None
+        self._is_disturbed = False
+        self.is_asleep = False
         self._is_at_work = True
         self._work = ThreadWork()
         self._asked_boot_seconds = 0.0
+        self._looked_boot_seconds = 0.0
         self._patience_seconds = _FIRST_PATIENCE_SECONDS
 
     def may_ask(self, process: object, pid: int | None, ends_boot_seconds: float) -> bool:
@@ -82,19 +92,19 @@ class SleepGuard:
             pid: Of the server, where it can be told.
             ends_boot_seconds: By when to answer.
         """
-        if self._may_sleep is None or process != self._process:
+        if self._can_sleep is None or process != self._process:
             facts = self._facts(ends_boot_seconds)
             self._process, self._is_at_work = process, True
-            self._may_sleep = _may_sleep(facts, pid)
-        elif not self._may_sleep:
-            if self._is_looked_at_often and not self._is_at_work and self._work.has_worked(pid) is False:
-                return False
-            facts = None
+            self._can_sleep = _can_sleep(facts, pid)
+            self._is_disturbed = self._can_sleep and not _answers_from_a_copy(facts)
         elif not self._is_worth_asking(pid):
+            self._look_for_sleep(ends_boot_seconds)
             return False
         else:
-            facts = self._facts(ends_boot_seconds)
-        if self._may_sleep and facts is not None and facts.is_sleeping:
+            is_in_doubt = self._can_sleep and (self._is_disturbed or not self._is_at_work)
+            facts = self._facts(ends_boot_seconds) if is_in_doubt else None
+        self.is_asleep = facts is not None and facts.is_sleeping is True
+        if self.is_asleep and self._is_disturbed:
             return False
         self._work.mark(pid)  # before the page: what is counted right after it is work to come
         return True
@@ -108,23 +118,36 @@ class SleepGuard:
         self._asked_boot_seconds = boot_seconds()
 
     def _is_worth_asking(self, pid: int | None) -> bool:
-        """Return whether the page may say something new: the server worked, or may have."""
-        if self._is_at_work:
+        """Return whether the page may say something new, and asking disturbs nobody who did no work."""
+        if self._is_at_work or not (self._is_disturbed or self._is_looked_at_often):
             return True
         worked = self._work.has_worked(pid)
         if worked is None:
             # Nobody tells. Ever longer waits leave any idle time the room to run out.
-            return boot_seconds() - self._asked_boot_seconds >= self._patience_seconds
+            waited_seconds = boot_seconds() - self._asked_boot_seconds
+            return not self._is_disturbed or waited_seconds >= self._patience_seconds
         return worked
 
+    def _look_for_sleep(self, ends_boot_seconds: float) -> None:
+        """Ask a server that does nothing whether it sleeps by now; one that does not answer is as it was."""
+        is_due = boot_seconds() - self._looked_boot_seconds >= _SLEEP_LOOK_SECONDS
+        if self._can_sleep and (is_due or not self._is_looked_at_often):
+            self._looked_boot_seconds = boot_seconds()
+            with suppress(SourceError):
+                facts = self._facts(ends_boot_seconds)
+                self.is_asleep = facts is not None and facts.is_sleeping is True
 
-def _may_sleep(facts: ServerFacts | None, pid: int | None) -> bool:
-    """Return whether the page of a server may disturb its sleep."""
+
+def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool:
+    """Return whether a server may fall asleep, as far as can be told."""
     if facts is None or facts.is_sleeping is None:
         return False
-    if facts.build is not None and facts.build >= _HARMLESS_SINCE_BUILD:
-        return False
     return facts.is_sleeping or pid is None or _is_told_to_sleep(pid) is not False
+
+
+def _answers_from_a_copy(facts: ServerFacts | None) -> bool:
+    """Return whether this build's page disturbs no sleep."""
+    return facts is not None and facts.build is not None and facts.build >= _HARMLESS_SINCE_BUILD
 
 
 def _is_told_to_sleep(pid: int) -> bool | None:

@@ -255,6 +255,9 @@ def test_a_gpu_that_was_lost_from_the_beginning_is_nobody_s():
         ({"processes": (process(7),), "utilization_ratio": 1.0}, {"pid": 7}, "idle_loaded"),
         ({"processes": ()}, {"pid": 7}, "idle_empty"),
         ({"processes": ()}, {}, "idle_loaded"),
+        ({}, {"is_unloaded": True}, "idle_empty"),
+        ({"processes": (process(7),)}, {"pid": 7, "is_unloaded": True}, "idle_empty"),
+        ({"processes": (process(7),)}, {"pid": 7, "is_unloaded": True, "running": 1}, "active"),
         ({"processes": (process(8),), "utilization_ratio": 1.0}, None, "active"),
         ({"processes": (process(8),)}, None, "idle_loaded"),
         ({"processes": ()}, None, "idle_empty"),
@@ -611,6 +614,16 @@ def test_without_gpus_engines_share_the_time_by_tokens():
     server.fold(chat=wrote(1), embed=wrote(3))
 
     assert (server.seconds("chat"), server.seconds("embed")) == (7.5, 12.5)
+
+
+@pytest.mark.parametrize(("is_unloaded", "state"), [(False, "idle_loaded"), (True, "idle_empty")])
+def test_without_gpus_an_engine_says_itself_whether_a_model_is_in_memory(is_unloaded, state):
+    """One that sleeps, or has loaded none, is empty."""
+    server = Server()
+    for _ in range(2):
+        server.fold(chat={"is_unloaded": is_unloaded})
+
+    assert server.books.total(f"{state}_seconds", engine="chat") == 10
 
 
 # --- models ------------------------------------------------------------------------------------------------

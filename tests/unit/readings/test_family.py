@@ -75,6 +75,14 @@ def test_llama_swap_is_read_where_its_models_answer(source, llama_server, page, 
     assert (model.model, model.output_tokens) == ("coder", counters.output_tokens)
 
 
+def test_an_engine_without_a_running_server_has_no_model_in_memory(source, llama_server):
+    """llama-swap that runs nothing holds nothing; with a server that is awake it does."""
+    listed = {"model": "coder", "state": "ready", "proxy": llama_server.url}
+    for models, is_unloaded in (((), True), ((listed,), False)):
+        with PageServer({"/metrics": (200, {}, SWAP_PAGE), "/running": running(*models)}) as swap:
+            assert source(swap.url).read().is_unloaded is is_unloaded
+
+
 def test_llama_swap_may_stand_before_other_engines(source):
     """What a running model is shows its page; its name is llama-swap's."""
     with PageServer({"/metrics": (200, {}, VLLM_LIKE)}) as engine:
@@ -150,7 +158,7 @@ def test_a_blob_is_named_by_its_manifest(tmp_path, path, name):
 def test_a_router_that_answers_nonsense_is_an_error(body):
     """Whatever comes, there is no crash, and no empty list that would look like an idle engine."""
     with PageServer({"/models": (200, {}, body)}) as server, pytest.raises(SourceContractError):
-        LlamaRouter(HttpClient(), server.url, is_here=True)(soon())
+        LlamaRouter(HttpClient(), server.url)(soon())
 
 
 @pytest.mark.parametrize("listed", [5, {}, {"id": 5}, {"id": "m"}, {"id": "m", "status": "loaded"}])
@@ -158,7 +166,7 @@ def test_a_model_that_a_router_lists_wrongly_is_not_loaded(listed):
     """Only a model that is said to be loaded or asleep is looked at."""
     body = json.dumps({"data": [listed]}).encode()
     with PageServer({"/models": (200, {}, body)}) as server:
-        assert LlamaRouter(HttpClient(), server.url, is_here=True)(soon()) == ()
+        assert LlamaRouter(HttpClient(), server.url)(soon()) == ()
 
 
 def live(url):

@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from captured import CAPTURES
 from engine_process import free_port
 from evenwatt.errors import SourceUnavailable
+from evenwatt.readings import processes
 from evenwatt.readings.discovery import EngineSearch
 from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.networks import NetworkHost, named_network, other_networks
@@ -246,10 +248,17 @@ def test_a_container_s_address_is_traced_to_its_process(container):
     assert ListenerLookup("198.51.100.8", port).listener() is None
 
 
-def test_what_is_forwarded_to_may_begin_later():
-    """A forwarder that leads nowhere yet is looked at again."""
-    with docker_proxy("198.51.100.9", free_port()) as port:
+def test_what_is_forwarded_to_may_begin_later(vllm, monkeypatch):
+    """A forwarder that leads nowhere yet is looked at again, and no process's files for as long."""
+    walk = Mock(wraps=processes._holders)
+    monkeypatch.setattr(processes, "_holders", walk)
+    inside = free_port()
+    with docker_proxy("198.51.100.9", inside) as port:
         lookup = ListenerLookup("127.0.0.1", port)
+        for _ in range(3):
+            assert lookup.listener() is None
+        assert walk.call_count == 1
 
-        assert lookup.listener() is None
-        assert lookup.listener() is None
+        with vllm(inside, address="0.0.0.0") as (process, _):
+            in_network_of(process, "ip", "address", "add", "198.51.100.9/32", "dev", "lo")
+            assert lookup.listener().process.pid == process.pid

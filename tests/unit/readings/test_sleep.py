@@ -6,6 +6,7 @@ import time
 import pytest
 
 from evenwatt.clock import boot_seconds
+from evenwatt.errors import SourceUnavailable
 from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
 from evenwatt.readings.threadwork import ThreadWork
 from load import mixed_requests, send
@@ -63,6 +64,41 @@ def test_a_server_that_sleeps_is_not_asked_until_it_is_awake():
     assert not asks(one)
     facts.append(OLD)
     assert asks(one)
+
+
+@pytest.mark.parametrize("build", [None, 11_434])
+def test_a_server_that_falls_asleep_is_known_to_sleep(build):
+    """Also where its page is not asked for because it does nothing, and where asking disturbs nobody."""
+    facts = [ServerFacts(is_sleeping=False, build=build)]
+    one = guard(facts)
+    assert (asks(one), one.is_asleep) == (True, False)
+    one.note(is_at_work=False)
+
+    facts.append(ServerFacts(is_sleeping=True, build=build))
+    assert (asks(one), one.is_asleep) == (build is not None, True)
+    facts.append(ServerFacts(is_sleeping=False, build=build))
+    assert (asks(one), one.is_asleep) == (build is not None, False)
+
+
+def test_a_server_that_does_not_say_whether_it_sleeps_is_as_it_was():
+    """It does nothing, and nothing of its page is lost by that."""
+    answers = [ServerFacts(is_sleeping=True)]
+
+    def facts(_):
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return answers[-1]
+
+    one = SleepGuard(facts)
+    answers.append(OLD)
+    assert asks(one)
+    one.note(is_at_work=False)
+    answers.append(ServerFacts(is_sleeping=True))
+    assert not asks(one)
+    answers.append(SourceUnavailable("hangs"))
+
+    assert not asks(one)
+    assert one.is_asleep
 
 
 def test_a_server_of_which_nobody_tells_is_asked_ever_more_seldom():

@@ -42,6 +42,8 @@ _COUNTERS = frozenset(
 
 _RUNNING = "vllm:num_requests_running"
 _WAITING = "vllm:num_requests_waiting"
+_SLEEP_STATE = "vllm:engine_sleep_state"
+_UNLOADED = frozenset({"weights_offloaded", "discard_all"})
 
 _START_TIME = "process_start_time_seconds"
 _CREATED = frozenset({"vllm:prompt_tokens_created", "vllm:generation_tokens_created"})
@@ -140,10 +142,24 @@ def _times(samples: Sequence[Sample], names: Collection[str]) -> list[float]:
     return [sample.value for sample in samples if sample.name in names and 0 < sample.value < math.inf]
 
 
+def _is_unloaded(samples: Sequence[Sample]) -> bool:
+    """Return whether every engine of the page has given its weights up.
+
+    One that is put to sleep at level 0 only stops to take requests; it is not awake and keeps its weights.
+    """
+    unloaded: dict[tuple[str, str], bool] = {}
+    for sample in samples:
+        if sample.name == _SLEEP_STATE:
+            engine = (sample.labels.get("model_name", ""), sample.labels.get("engine", ""))
+            is_in_state = sample.value == 1 and sample.labels.get("sleep_state") in _UNLOADED
+            unloaded[engine] = unloaded.get(engine, False) or is_in_state
+    return bool(unloaded) and all(unloaded.values())
+
+
 VLLM = Adapter(
     kind="vllm",
     prefixes=("vllm:",),
-    wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME},
+    wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME, _SLEEP_STATE},
     running=Series(_RUNNING),
     waiting=Series(_WAITING),
     models=_models,
@@ -154,5 +170,6 @@ VLLM = Adapter(
     ),
     roles={"prefill": _prefill_models, "decode": _decode_models},
     counted="input, cached input too, at the first output token of a request, output at each step",
+    is_unloaded=_is_unloaded,
 )
 """vLLM from V0 on, with one or several API processes, and with its Rust frontend."""

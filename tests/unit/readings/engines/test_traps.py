@@ -162,6 +162,44 @@ def test_vllm_with_log_stats_off_is_up_but_unmetered():
     assert "--disable-log-stats" in VLLM.unmetered
 
 
+def sleeping(page, engine, state):
+    """Return a captured page as vLLM writes it when an engine sleeps (`record_sleep_state`)."""
+    for name in ("awake", "weights_offloaded", "discard_all"):
+        line = f'vllm:engine_sleep_state{{engine="{engine}",model_name="tiny-llama",sleep_state="{name}"}}'
+        assert f"{line} {float(name == 'awake')}\n" in page
+        page = page.replace(f"{line} {float(name == 'awake')}\n", f"{line} {float(name == state)}\n")
+    return page
+
+
+@pytest.mark.parametrize(
+    ("states", "is_unloaded"),
+    [
+        (("awake", "awake"), False),
+        (("weights_offloaded", "awake"), False),
+        (("weights_offloaded", "weights_offloaded"), True),
+        (("weights_offloaded", "discard_all"), True),
+        (("paused", "paused"), False),
+    ],
+)
+def test_vllm_asleep_has_no_model_in_memory_and_its_counters_stand(states, is_unloaded):
+    """All its engines must have given up their weights; paused at level 0, none has."""
+    awake = (CAPTURES / "vllm" / "dp2-02-mixed.prom.txt").read_text()
+    page = awake
+    for engine, state in enumerate(states):
+        page = sleeping(page, engine, state)
+    samples = parse_samples(checked_page(page.encode()), VLLM.wanted)
+
+    assert VLLM.is_unloaded(samples) is is_unloaded
+    assert models("vllm", page.encode()) == models("vllm", awake.encode())
+
+
+def test_vllm_of_a_version_that_tells_no_sleep_is_not_taken_for_asleep():
+    """A page without the gauge says nothing."""
+    samples = parse_samples(checked_page(b'vllm:prompt_tokens_total{model_name="m"} 1\n'), VLLM.wanted)
+
+    assert not VLLM.is_unloaded(samples)
+
+
 def test_vllm_histogram_named_like_a_counter_is_no_output():
     """vllm:iteration_tokens_total is a histogram: its sum is input and output mixed."""
     (model,) = models(
