@@ -61,6 +61,9 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
     _print_table(console, _HOST_COLUMNS, _host_rows(document))
     _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
+    for engine in document["engines"]:
+        if (engine.get("counter_step_tokens") or 1) > 1:
+            console.print(clean(_step_words(engine)))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     has_outlook = False
     for title, window in _different_windows(document["windows"]):
@@ -199,6 +202,13 @@ def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         applied = "counted" if calibration["is_applied"] else "not counted"
         text = f"of {day}, ±{calibration['standard_error']:.3f}, r² {calibration['r_squared']:.3f}; {applied}"
         yield f"GPU sensors x {calibration['factor']:.3f}", "", "", "", text
+
+
+def _step_words(engine: Mapping[str, Any]) -> str:
+    return (
+        f"{engine['engine']} tells its tokens in steps of {engine['counter_step_tokens']:,}: "
+        "what lies between two steps comes with a later reading"
+    )
 
 
 def _engine_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:

@@ -190,6 +190,14 @@ def test_a_capacity_of_somebody_is_not_marked(shown_lines):
     assert "notknown:neverbusyyet" in unknown
 
 
+@pytest.mark.parametrize(("step", "is_told"), [(100, True), (1, False), (None, False)])
+def test_counters_that_are_told_in_steps_say_so(shown_lines, step, is_told):
+    """Of an engine that tells its tokens exactly, or tells nothing, there is no word."""
+    text = text_of(shown_lines(snapshot(engines=(engine_view(counter_step_tokens=step),))))
+
+    assert ("chattellsitstokensinstepsof100:" in text) is is_told
+
+
 def test_what_an_owner_asks_has_a_table(shown_lines):
     """Volume, payback and keep-or-switch of each comparison, never as a word; without any no table."""
     bought = replace(BOOK, hardware=Owned(purchase_price=1_000, lifetime_years=3))

@@ -105,6 +105,5 @@ def broken_engine(name: str, error: str) -> Finding:
 def _counted(reading: EngineReading) -> str:
     tokens = sum(m.input_tokens + (m.cached_input_tokens or 0) + m.output_tokens for m in reading.all_models)
     models = ", ".join(model.model for model in reading.all_models) or "no model yet"
-    step = max((model.step_tokens for model in reading.all_models), default=1)
-    steps = "" if step == 1 else f", told in steps of {step:,}"
+    steps = "" if reading.step_tokens == 1 else f", told in steps of {reading.step_tokens:,}"
     return f"{reading.kind} answers, {models}: its counters stand at {tokens:,} tokens{steps}"

@@ -114,6 +114,11 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec("engine_up", "Whether an engine answered at the last tick.", "engine", "kind"),
         _spec("engine_requests_running", "Requests running at the last tick.", "engine"),
         _spec("engine_requests_waiting", "Requests waiting at the last tick.", "engine"),
+        _spec(
+            "engine_counter_step_tokens",
+            "In steps of how many the engine tells its tokens: so uncertain is an increase. 1: exactly.",
+            "engine",
+        ),
         _spec("electricity_price_per_kwh", "Electricity price now, fees included and PUE not."),
         _spec(
             "electricity_price_stale",
