@@ -20,8 +20,8 @@ class EngineView(Struct, frozen=True, kw_only=True):
     """An engine as it was last read.
 
     Attributes:
-        counter_step_tokens: In steps of how many it tells its tokens: as uncertain is what it counted between two
-            readings. 1: exactly; None: it was not read.
+        counter_step_tokens: In steps of how many it tells its tokens: as uncertain is what it counted between
+            two readings. 1: exactly; None: it was not read.
         capacity: What it can sustain, and who says so; None where that is unknown.
     """
 
