@@ -61,9 +61,8 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
     _print_table(console, _HOST_COLUMNS, _host_rows(document))
     _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
-    for engine in document["engines"]:
-        if (engine.get("counter_step_tokens") or 1) > 1:
-            console.print(clean(_step_words(engine)))
+    for words in _step_words(document):
+        console.print(clean(words))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     has_outlook = False
     for title, window in _different_windows(document["windows"]):
@@ -204,11 +203,14 @@ def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         yield f"GPU sensors x {calibration['factor']:.3f}", "", "", "", text
 
 
-def _step_words(engine: Mapping[str, Any]) -> str:
-    return (
-        f"{engine['engine']} tells its tokens in steps of {engine['counter_step_tokens']:,}: "
-        "what lies between two steps comes with a later reading"
-    )
+def _step_words(document: Mapping[str, Any]) -> Iterable[str]:
+    for engine in document["engines"]:
+        step_tokens = engine["counter_step_tokens"]
+        if step_tokens is not None and step_tokens > 1:
+            yield (
+                f"{engine['engine']} tells its tokens in steps of {step_tokens:,}: what lies between two steps "
+                "comes with a later reading"
+            )
 
 
 def _engine_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
