@@ -208,8 +208,8 @@ def _step_words(document: Mapping[str, Any]) -> Iterable[str]:
         step_tokens = engine["counter_step_tokens"]
         if step_tokens is not None and step_tokens > 1:
             yield (
-                f"{engine['engine']} tells its tokens in steps of {step_tokens:,}: what lies between two steps "
-                "comes with a later reading"
+                f"{engine['engine']} tells its tokens in steps of {step_tokens:,}: "
+                "what lies between two steps comes with a later reading"
             )
 
 
