@@ -36,6 +36,10 @@ def proxy(
     metrics_listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where /metrics is, with --upstream.")
     ] = "127.0.0.1:9788",
+    metrics_open_to_all: Annotated[
+        bool,
+        typer.Option("--metrics-open-to-all", help="Other machines may read /metrics, with --upstream."),
+    ] = False,
     state: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the totals are kept, with --upstream.")
     ] = None,
@@ -61,6 +65,7 @@ def proxy(
                 "upstream": upstream,
                 "listen": listen,
                 "metrics_listen": metrics_listen,
+                "metrics_open_to_all": str(metrics_open_to_all),
                 "state": None if state is None else str(state.absolute()),
                 "engine": engine,
                 "ask_for_usage": str(ask_for_usage),

@@ -1,7 +1,8 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -10,6 +11,7 @@ from evenwatt.config.faults import Fault
 from evenwatt.config.options import Override, lay_over, rendered_faults
 from evenwatt.config.places import find_config
 from evenwatt.config.proxy import Proxy
+from evenwatt.config.refusals import REFUSED
 from evenwatt.config.schema import Settings
 from evenwatt.config.validation import faults_of
 from evenwatt.errors import ConfigError
@@ -63,11 +65,21 @@ def parse_proxy(options: Mapping[str, str | None]) -> Proxy:
         return Proxy.model_validate({key: value for key, value in options.items() if value is not None})
     except ValidationError as error:
         faults = tuple(
-            f"--{str(details['loc'][0]).replace('_', '-')}: got {options.get(str(details['loc'][0]))}, "
-            f"expected {details.get('ctx', {}).get('expected', 'something else')}"
+            f"--{key.replace('_', '-')}: {text}"
             for details in error.errors(include_url=False, include_input=False)
+            for key, text in _option_faults(details, options)
         )
     raise ConfigError(faults)
+
+
+def _option_faults(details: Any, options: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    context = details.get("ctx", {})
+    if details["type"] == REFUSED:
+        for path, text in context["faults"].items():
+            yield str(path[0]), text
+    else:
+        key = str(details["loc"][0])
+        yield key, f"got {options.get(key)}, expected {context.get('expected', 'something else')}"
 
 
 def _settings_and_faults(

@@ -85,6 +85,7 @@ class Proxy(Section):
         state: The folder of its totals; None: one of that name below the history's folder.
         engine: What is behind it; auto: asked.
         ask_for_usage: Ask a stream for its usage where the client did not, and hide it again.
+        metrics_open_to_all: Whether other machines may read its totals, for which nobody is asked a password.
         keep_host: Hand the client's Host header on; otherwise the engine sees its own.
     """
 
@@ -92,6 +93,7 @@ class Proxy(Section):
     upstream: Annotated[str, PlainValidator(_parse_upstream)]
     listen: ListenAddress = Address(host="127.0.0.1", port=11434)
     metrics_listen: ListenAddress = Address(host="127.0.0.1", port=9788)
+    metrics_open_to_all: Flag = False
     state: AbsolutePath | None = None
     engine: Annotated[_ProxyEngine, one_of(*get_args(_ProxyEngine))] = "auto"
     ask_for_usage: Flag = True
@@ -99,6 +101,16 @@ class Proxy(Section):
     ca_file: AbsolutePath | None = None
     drain_seconds: Annotated[float, number(at_least=0, at_most=3_600)] = 30.0
     clients: tuple[ProxyClient, ...] = Field(default=(), max_length=_MOST_CLIENTS)
+
+    @model_validator(mode="after")
+    def _shows_its_totals_only_when_told_so(self) -> Self:
+        if not self.metrics_open_to_all and not self.metrics_listen.is_loopback:
+            text = (
+                f"got {self.metrics_listen}, where other machines can read who asked for how much; listen on "
+                "127.0.0.1, or write metrics_open_to_all: true if that is meant"
+            )
+            raise refused({("metrics_listen",): text})
+        return self
 
 
 def default_proxy_state(name: str) -> Path:

@@ -5,7 +5,6 @@ The keys are those of the web configuration that Prometheus' own exporters have.
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import PlainValidator, model_validator
@@ -73,17 +72,10 @@ class Server(Section):
     @model_validator(mode="after")
     def _is_open_only_when_told_so(self) -> Self:
         is_protected = self.tls_server_config is not None or self.basic_auth_users
-        if not is_protected and not self.open_to_all and not _is_loopback(self.listen.host):
+        if not is_protected and not self.open_to_all and not self.listen.is_loopback:
             text = (
                 f"got {self.listen}, which other machines can read; write basic_auth_users or "
                 "tls_server_config with it, listen on 127.0.0.1, or write open_to_all: true if that is meant"
             )
             raise refused({("listen",): text})
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -5,7 +5,7 @@ What only one section has is defined beside it.
 
 import re
 from datetime import date, tzinfo
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
@@ -57,6 +57,14 @@ class Address(Struct, frozen=True, kw_only=True):
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone reaches it; a name that is not `localhost` may be anybody's."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
 
     def __str__(self) -> str:
         """Return `host:port`, as it is written in the file and in a URL."""

@@ -89,6 +89,25 @@ def test_options_of_the_command_are_judged_like_the_file():
     assert [fault.partition(":")[0] for fault in error.value.faults] == ["--upstream", "--listen"]
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "10.0.0.1", "myhost"])
+def test_totals_are_not_shown_to_other_machines_unasked(host):
+    """Who asked for how much is nobody else's business, and no password is asked; told so, it may be open."""
+    address = f'metrics_listen: "{host}:9788"'
+    (fault,) = faults_in(f"proxy: [{{name: a, upstream: http://x, {address}}}]")
+    assert "proxy[0].metrics_listen: got " in fault
+    assert "where other machines can read who asked for how much" in fault
+    assert "metrics_open_to_all: true" in fault
+    with pytest.raises(ConfigError) as error:
+        parse_proxy({"name": "a", "upstream": "http://x", "metrics_listen": f"{host}:9788"})
+    assert error.value.faults[0].startswith("--metrics-listen: got ")
+
+    (told,) = settings_of(
+        f"proxy: [{{name: a, upstream: http://x, {address}, metrics_open_to_all: true}}]"
+    ).proxy
+
+    assert not told.metrics_listen.is_loopback
+
+
 def test_totals_lie_beside_the_history(monkeypatch, tmp_path):
     """In systemd's state folder where there is one, each proxy's in a folder of its own."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
