@@ -47,6 +47,7 @@ bench: $(VENV)/test.stamp ## Print the figures of design budgets side by side
 docs: $(VENV)/test.stamp ## Write the generated documents and the Grafana dashboards anew from the code
 	@$(BIN)/python scripts/metrics_docs.py
 	@$(BIN)/python scripts/command_docs.py
+	@$(BIN)/python scripts/config_docs.py
 	@$(BIN)/python scripts/history_docs.py
 	@$(BIN)/python -m scripts.dashboards
 	@$(BIN)/python scripts/openapi.py

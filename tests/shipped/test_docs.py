@@ -31,11 +31,16 @@ def commands_of(group, name="evenwatt"):
 
 WRITTEN = {
     "metrics": ("Energy drawn by a GPU.", "Energy of a GPU."),
+    "configuration-keys": ("What one USD is worth", "What one dollar is worth"),
     "history-tables": ("`output_tokens` INTEGER", "`output_words` INTEGER"),
 }
 """Documents that are made from the code, with words that each has and others that it has not."""
 
-SCRIPTS = {"metrics": "metrics_docs.py", "history-tables": "history_docs.py"}
+SCRIPTS = {
+    "metrics": "metrics_docs.py",
+    "configuration-keys": "config_docs.py",
+    "history-tables": "history_docs.py",
+}
 
 
 def run_script(root, name, *arguments):
@@ -48,7 +53,7 @@ def run_script(root, name, *arguments):
 def project(tmp_path):
     """A project of its scripts and the shipped documents alone, which a test may spoil."""
     scripts = [f"scripts/{script}" for script in (*SCRIPTS.values(), "generated.py")]
-    for file in (*scripts, *(f"docs/{name}.md" for name in WRITTEN)):
+    for file in (*scripts, "config.example.yaml", *(f"docs/{name}.md" for name in WRITTEN)):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path

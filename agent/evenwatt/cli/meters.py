@@ -32,7 +32,7 @@ def meter_read(config: ConfigOption = None) -> None:
         print(
             "None works: energy is that of the GPUs alone. A smart plug, or a figure of your own, is written"
         )
-        print("under host_power: docs/how-to.md, docs/configuration.md")
+        print("under host_power: docs/how-to.md, docs/configuration-keys.md")
 
 
 @meter_app.command("calibrate")

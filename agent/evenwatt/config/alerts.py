@@ -78,12 +78,15 @@ class Notifier(Section):
     """Somebody who is told, in one of three ways.
 
     Attributes:
-        apprise: Any address that apprise knows: ntfy, Slack, e-mail, Discord, ...
-        webhook: Where a JSON document is sent to.
-        alertmanager: The base address of an Alertmanager.
-        token: Sent as a bearer token, to a webhook or an Alertmanager.
-        at_least: Alerts below this are not told; None: `info` for an Alertmanager, which routes them itself,
-            else `warning`.
+        name: Of somebody who is told, each its own: up to 64 of `a-z`, `0-9`, `_`, `.`, `-`.
+        apprise (secret address): Any address of [apprise](https://github.com/caronc/apprise): ntfy, Slack,
+            e-mail, Discord, ...
+        webhook (secret address): Where a JSON document is sent, in the form of Alertmanager's webhooks with
+            `title` and `text`.
+        alertmanager (secret address): Of an Alertmanager; it groups, reminds and keeps quiet by itself.
+        token (secret): Sent as a bearer token, to a webhook or an Alertmanager.
+        at_least: Alerts below this are not told: `info`, `warning`, `critical`. None: info for an
+            Alertmanager, else warning.
     """
 
     name: NotifierName
@@ -126,8 +129,8 @@ class QuietHours(Section):
     """When messages wait, but for critical ones; by the clock of the site.
 
     Attributes:
-        start: When they begin.
-        end: When they end; at or before the start: on the next day.
+        start (time of day): From when messages wait, unless some of it is critical; in `timezone`.
+        end (time of day): Until when; at or before the start: on the next day.
     """
 
     start: ClockTime
@@ -138,19 +141,23 @@ class Alerts(Section):
     """What the agent's own alerts compare with, and who is told.
 
     Attributes:
-        window: By which cost is judged; None: 7d, else the longest of `windows`.
-        hold: Seconds for which a verdict on cost has to hold before it is told.
-        resolve_after: Seconds for which it has to hold no longer before that is told.
-        minimum_coverage: Share of the window that has to have been watched.
-        hysteresis: How far beyond its threshold a figure has to be before an alert that fires ends.
-        idle_cost_per_day: That a loaded model may cost while nobody asks it anything.
-        cost_jump_ratio: How many times the window's cost per Mtok that of the last 24 hours may be.
-        budget_per_month: None: there is none.
-        gap_seconds: That may go unwatched within an hour.
-        energy_disagreement: How far an energy counter may be from integrated power.
-        disabled: Alerts that are not judged.
-        group_wait: Seconds for which changes are collected into one message.
-        remind_every: Seconds after which what still fires is told again; None: never.
+        window (h, d, month): By which cost is judged; one of `windows`. None: 7d, else the longest of
+            `windows`.
+        hold (time): For which below break-even, or a jump of the cost, has to hold before it is told.
+        resolve_after (time): For which it has to hold no longer before its end is told.
+        minimum_coverage (ratio): Of the window that has to have been watched before cost is judged by it, 0
+            to 1.
+        hysteresis (ratio): By which a threshold gives way while its alert fires, 0 to 0.5.
+        idle_cost_per_day (currency per day): That a loaded model may cost while nobody asks it anything.
+        cost_jump_ratio (ratio): How many times the window's cost per Mtok that of the last 24 hours may be,
+            from 1.
+        budget_per_month (currency per month): Above which the pace of the window is told. None: no budget.
+        gap_seconds (seconds): Of an hour that may go unwatched, 0 to 3600.
+        energy_disagreement (ratio): How far the energy counter of a GPU may be from its integrated power,
+            0.01 to 10.
+        disabled (names): Alerts that are not judged.
+        group_wait (time): For which changes are collected into one message.
+        remind_every (time): After which what still fires is told again, from `1m`; or `never`.
     """
 
     window: WindowText | None = None

@@ -21,7 +21,13 @@ _RENTS = frozenset({"rent_per_hour", "rent_per_month"})
 
 
 class UsdRate(Section):
-    """What one USD was worth in the currency of the configuration, and when."""
+    """What one USD was worth in the currency of the configuration, and when.
+
+    Attributes:
+        rate (currency per USD): What one USD is worth; `usd_rate` is required unless `currency` is `USD`,
+            and can then only be 1.
+        date (date): The day of that rate.
+    """
 
     rate: Annotated[float, number(above=0, at_most=10**9)]
     date: Day
@@ -31,8 +37,15 @@ class HardwarePart(Section):
     """A part of the machine that was bought by itself.
 
     Attributes:
-        maintenance_per_year: Share of the purchase price per year.
-        purchased: First day of the lifetime; None: the lifetime never ends.
+        name: A part that was bought by itself; `parts` stand in place of the price and the dates of the
+            whole.
+        purchase_price (currency): Its price.
+        residual_value (currency): What it is worth at the end of its lifetime, at most its price.
+        lifetime_years (years): Over which its price is written off, above 0 and at most 50; assumed where it
+            is not written.
+        maintenance_per_year (share of the price): Maintenance per year, 0 to 1.
+        purchased (date): First day of its lifetime, after which it costs 0; without it the lifetime never
+            ends.
     """
 
     name: Label
@@ -53,12 +66,20 @@ class Hardware(Section):
     """What the machine itself costs.
 
     Attributes:
-        mode: `owned` writes the purchase off; `rented_always_on` pays every hour; `rented_active` pays the
-            hours in which the machine was up; `sunk` is 0, the view of keep or switch.
-        purchase_price: Of the whole machine; None: a preset by the GPUs' names.
-        maintenance_per_year: Share of the purchase price per year.
-        purchased: First day of the lifetime; None: the lifetime never ends.
+        mode: `owned` writes the price off; `rented_always_on` pays every hour; `rented_active` pays the
+            hours in which the machine was up; `sunk` counts 0, for "keep it or switch?".
+        purchase_price (currency): Price of the whole machine; not for rented modes. None: by the GPUs'
+            names (assumed).
+        residual_value (currency): What it is worth at the end of its lifetime, at most the purchase price.
+        lifetime_years (years): Over which the price is written off, above 0 and at most 50; assumed where it
+            is not written.
+        maintenance_per_year (share of the price): Maintenance per year, 0 to 1.
+        purchased (date): First day of the lifetime, after which the hardware costs 0; without it the
+            lifetime never ends.
         parts: In place of the price and the dates of the whole: parts with their own.
+        rent_per_hour (currency per hour): Rented modes take this or `rent_per_month`; no other mode takes
+            either.
+        rent_per_month (currency per month): See `rent_per_hour`.
     """
 
     mode: HardwareMode = "owned"
@@ -112,7 +133,13 @@ def _more_than_the_price(bought: Hardware | HardwarePart) -> str:
 
 
 class Setup(Section):
-    """What it took to set the machine up once, spread over a time from a day on; counted as labour."""
+    """What it took to set the machine up once, spread over a time from a day on; counted as labour.
+
+    Attributes:
+        cost (currency): What it took to set the machine up; counted as labour.
+        spread_months (months): Over which it is spread, months of `month_hours`, above 0 and at most 600.
+        begins (date): First day of that time; before and after it costs 0.
+    """
 
     cost: Money
     spread_months: Annotated[float, number(above=0, at_most=600)]
@@ -123,8 +150,10 @@ class Labour(Section):
     """What people's work on the machine costs: a share of a salary, or hours at a rate.
 
     Attributes:
-        fte: Full-time equivalents, shares of one person's year.
-        salary_per_year: Of one person, with what the employer pays on top.
+        fte (full-time equivalents): People's work as a share of a salary; with `salary_per_year`.
+        salary_per_year (currency per year): Of one full-time equivalent.
+        hours_per_month (hours per month): The other way to say it; with `rate_per_hour`.
+        rate_per_hour (currency per hour): Of one of those hours.
     """
 
     fte: Annotated[float, number(at_least=0, at_most=1_000)] | None = None
@@ -145,7 +174,10 @@ class OtherCost(Section):
     """Another cost of the machine: a fixed one such as colocation, or a fee for each kWh.
 
     Attributes:
-        per_kwh: Currency per kWh, on top of the price of electricity; counted as energy.
+        name: Name of another cost, each its own.
+        per_month (currency per month): What it costs whatever happens; `per_month` or `per_kwh`.
+        per_kwh (currency per kWh): What is paid on top of the price of electricity, such as a grid fee;
+            counted as energy.
     """
 
     name: Label
@@ -166,7 +198,8 @@ class Attribution(Section):
     """How a cost is split between models of one engine, and between engines on one GPU, by tokens.
 
     Attributes:
-        input_token_weight: What one computed input token weighs against an output token's weight.
+        input_token_weight (weight): Of a computed input token where a cost is split by tokens.
+        output_token_weight (weight): Of an output token; not both weights are 0.
     """
 
     input_token_weight: Annotated[float, number(at_least=0, at_most=1_000)] = 0.2

@@ -48,9 +48,11 @@ class ElectricityBand(Section):
     """A part of the day with a price of its own.
 
     Attributes:
-        start: By the clock of the site.
-        end: By the clock of the site; at or before the start: on the next day.
-        days: On which it starts; None: every day.
+        name: Name of a band, each its own in its entry; of bands that overlap the first holds.
+        price_per_kwh (currency per kWh): Price in it.
+        start (time of day): Where it starts, as the clock on the wall shows it.
+        end (time of day): Where it ends; at or before the start: on the next day.
+        days (days): On which it starts: `mon` to `sun`, and `holiday`. None: every day.
     """
 
     name: Label
@@ -73,8 +75,9 @@ class ElectricityPrice(Section):
     """Prices from a day on.
 
     Attributes:
-        valid_from: From midnight in the site's time zone on; None: since ever.
-        price_per_kwh: Outside all bands.
+        valid_from (date): From its midnight in `timezone` on; each entry its own, one may have none. Before
+            the first the price is unknown. None: since ever.
+        price_per_kwh (currency per kWh): Price outside the bands; required unless they cover every moment.
         bands: The first that fits holds.
     """
 
@@ -93,9 +96,11 @@ class Holidays(Section):
     """The public holidays of the site.
 
     Attributes:
-        country: ISO 3166 code, as the library `holidays` has it.
-        subdivision: State or region, likewise.
-        dates: Other days that count as holidays; None: there are no others.
+        country (ISO 3166 code): Whose public holidays count, as the library `holidays` knows them; required
+            unless there are `dates`. A holiday from Monday to Friday is `holiday` alone, one at the weekend
+            is both.
+        subdivision (code): State or region. None: all of the country.
+        dates (dates): Other days that count as holidays.
     """
 
     country: Label | None = None
@@ -115,17 +120,25 @@ class ElectricityFeed(Section):
     """Where prices are read.
 
     Attributes:
-        url: Of the JSON; with `query`, of a Prometheus server.
-        query: Of which the one value is the price now.
-        list: Path of a list of prices with their times; None: see `start`.
-        start: Path of the time at which a price begins, in an entry of the list, or of a list of all times;
-            None: the answer is one price, the one that holds now.
-        end: Path of the time at which it ends; None: where the next one begins.
-        price: Path of the price.
-        add: Fees in currency per kWh, before `multiply`.
-        multiply: Taxes as a factor.
-        lowest_per_kwh: What is below it is refused, because a unit must be wrong; None: -1 USD.
-        highest_per_kwh: What is above it is refused likewise; None: 5 USD.
+        url (URL): Where the JSON is; with `query` the Prometheus server. It may have a query of its own,
+            which is shown nowhere.
+        query (PromQL): Whose one series is the price of now.
+        list (JSON path): Where the list of prices is; without it `start` and `price` lead to lists of equal
+            length.
+        start (JSON path): Time of a price, in an entry of the list: ISO 8601 with its offset, or Unix time
+            in seconds or milliseconds, on a whole minute. None: the price of now.
+        end (JSON path): Time at which it ends. None: the next start.
+        price (JSON path): The price; required unless there is a `query`. Where it is null, it is not known
+            yet.
+        unit: `per_kwh`, `per_mwh` or `cents_per_kwh`, of `currency`.
+        add (currency per kWh): Fees, added before `multiply`.
+        multiply (ratio): Taxes as a factor on price and fees, above 0.
+        lowest_per_kwh (currency per kWh): A price below it, after `add` and `multiply`, is refused: a unit
+            must be wrong. None: -1 USD.
+        highest_per_kwh (currency per kWh): A price above it is refused likewise. None: 5 USD.
+        refresh_minutes (minutes): Between two looks, 1 to 1440; a price without times holds for three of
+            them.
+        api_key (secret): Sent as a bearer token.
     """
 
     url: FeedUrl
@@ -165,11 +178,12 @@ class Electricity(Section):
     """What power costs.
 
     Attributes:
-        price_per_kwh: Currency per kWh, taxes and fees included; assumed where no price was written.
+        price_per_kwh (currency per kWh): Price of electricity with taxes and fees, from 0; assumed where
+            neither it nor `prices` nor `feed` is written.
         prices: In place of it: prices with dates and time bands.
         holidays: For bands; None: no day is a holiday.
         feed: Goes before the others as soon as it has given a price.
-        pue: Energy that the building draws for each joule that the machine draws.
+        pue (ratio): Energy that the building draws for each that the machine draws, from 1.0.
     """
 
     price_per_kwh: Money = 0.30

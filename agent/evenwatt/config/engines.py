@@ -74,9 +74,14 @@ class CounterNames(Section):
     """What the counters of an engine of kind `generic` are called on its page, and what they mean.
 
     Attributes:
-        output: None: it generates nothing, as an engine for embeddings.
+        input (series): For kind `generic`: the counter of prompt tokens, as it is named on the page.
         input_means: `logical`: the whole prompt; `computed`: without what was reused from a cache.
-        model_label: The label that holds the model's name; None: the engine serves one model without a name.
+        output (series): The counter of generated tokens. None: it generates nothing.
+        cached_input (series): The counter of reused prompt tokens. None: not told.
+        model_label (label): The label that holds the model's name. None: one model without a name.
+        requests (series): The counter of finished requests. None: not told.
+        running (series): The gauge of requests being worked on. None: not told.
+        waiting (series): The gauge of requests in the queue. None: not told.
     """
 
     input: SeriesName
@@ -93,15 +98,25 @@ class Engine(Section):
     """An inference engine to read.
 
     Attributes:
-        gpus: The GPUs that it uses, by index or UUID; None: found. Empty: it uses none.
+        name: Label on every metric: up to 64 of `a-z`, `0-9`, `_`, `.`, `-`; not `agent`, `all`,
+            `electricity`, `host_power`, `machine`, `nvml`, `unallocated`.
+        url (URL): `http://` or `https://` with host and port, without credentials; each engine its own,
+            `localhost`, `127.0.0.1` and `[::1]` being one host.
+        kind: One of [engines.md](engines.md), `proxy` (the page of [`evenwatt proxy`](proxy.md)),
+            `generic`, or `auto` to find out.
         counters: For kind `generic`, and for no other.
-        role: Of a server that does only one of the two; None: as it says itself, else both.
-        in_totals: Whether its tokens are added up; None: yes, but for a gateway beside other engines. Of a
-            chain that counts the same tokens twice one has to be left out.
-        capacity_tokens_per_second: What it sustains at the usual mix; None: calibrated or learned.
-        prefill_tokens_per_second: What it sustains of computed input alone; only with the next.
-        decode_tokens_per_second: What it sustains of output alone.
-        api_key: For engines that ask for one; sent as a bearer token.
+        gpus (index or UUID): GPUs that it uses; an empty list: none. None: found.
+        role: `prefill` or `decode`: a vLLM server that does only one of the two, so that prompts and
+            answers count once over both. None: as its command line says, else both.
+        in_totals (yes or no): Whether its tokens are added up; of two that count the same tokens leave one
+            out. None: true, but for a gateway beside other engines.
+        capacity_tokens_per_second (tokens per second): What it sustains of computed input and output at the
+            usual mix, above 0. None: as calibrated, else as learned
+            ([economics.md](economics.md#capacity)).
+        prefill_tokens_per_second (tokens per second): What it sustains of computed input with nothing else
+            to do, above 0; with `decode_tokens_per_second`, and then the load is worked out by these two.
+        decode_tokens_per_second (tokens per second): What it sustains of output alone, above 0.
+        api_key (secret): Sent as a bearer token where the engine asks for one.
     """
 
     name: EngineName

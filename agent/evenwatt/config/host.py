@@ -53,12 +53,35 @@ class HostPower(Section):
     """What the machine draws beside its GPUs, and who tells.
 
     Attributes:
-        source: `auto` takes the best that this machine has by itself; a meter elsewhere is named.
-        supply_efficiency: Of the power supply; what is measured behind it is divided by this.
-        rest_watts: Board, fans and disks, which RAPL does not see.
-        covers: What the meter has behind it; None: what its kind usually has.
-        apply_calibration: Whether the latest calibration of the GPU sensors counts where no wall meter does.
-        sysfs_path: Where the kernel's /sys is, as a container sees it.
+        source: `auto`, `rapl`, `hwmon`, `ipmi`, `http`, `prometheus`, `fixed`, or `none` for GPUs only.
+        kind: For `http`, and needed there: `shelly` (all generations), `tasmota`, `homeassistant`, or
+            `json` for anything else.
+        url (URL): Of the meter, of Home Assistant, or of the Prometheus server; of the document for `json`.
+        token (secret): Sent as a bearer token; Home Assistant's long-lived access token.
+        user: Where the meter asks for one, with `password`: basic authentication, with later Shelly devices
+            a SHA-256 digest.
+        password (secret): With `user`; Tasmota's web password.
+        channel (number): Which channel of a device this machine is on, from 0. None: the first; of Tasmota
+            all.
+        entity: Sensor of Home Assistant, in W, kW, Wh or kWh.
+        power_path (path): Where power is in the document of kind `json`.
+        power_unit: Its unit: `mW`, `W` or `kW`.
+        energy_path (path): Where a counter of energy is; preferred over power.
+        energy_unit: Its unit, needed with `energy_path`: `J`, `kJ`, `MJ`, `Wmin`, `mWh`, `Wh`, `kWh` or
+            `MWh`.
+        query (PromQL): For `prometheus`, and needed there: one value, of power or of a counter of energy.
+        unit: What the query gives, in one of the units above.
+        watts (W): For `fixed`, and needed there: what the machine draws without its GPUs.
+        covers: What is behind the meter: `wall` (GPUs and the losses of the supply), `board` (GPUs), `cpu`
+            (neither), `rest` (all but the GPUs); `wall` for `http` and `prometheus`, `board` for `hwmon`
+            and `ipmi`. None: by source.
+        supply_efficiency (ratio): Of the power supply, 0.5 to 1: what is measured behind it is divided by
+            this; not for `wall`.
+        rest_watts (W): What RAPL does not see: board, fans, disks.
+        apply_calibration (yes or no): Whether the factor of the latest `evenwatt meter calibrate` counts
+            where no meter contains the GPUs.
+        hwmon_chip: Name of a chip that measures the whole machine. None: the ACPI power meter.
+        sysfs_path (folder): Where the kernel's `/sys` is, as a container sees it.
     """
 
     source: HostPowerSource = "auto"

@@ -25,9 +25,10 @@ class TokensPerTask(Section):
     """The tokens of one task, which is one request.
 
     Attributes:
-        input: All of its input.
-        output: 0 for an embedding.
-        cached: The part of the input that is served from the cache.
+        input (tokens): Input of one request, cached or not; gives the mix in place of the shares, and the
+            long-context tier.
+        output (tokens): Output of one request; 0 for an embedding.
+        cached (tokens): Of the input, what the cache serves.
     """
 
     input: TokensOfATask = 0.0
@@ -49,13 +50,22 @@ class Plan(Section):
     """What is planned; the prices are those of the other sections.
 
     Attributes:
-        preset: A machine from `evenwatt plan --list-presets`, for what is not written.
-        capacity_tokens_per_second: Computed input and output that the machine sustains at the mix.
-        input_share: Of all tokens, cached ones too; assumed where it was not written.
-        cached_share: Of the input; assumed where it was not written.
-        tokens_per_day: All tokens, cached ones too.
+        preset (name): A machine of `evenwatt plan --list-presets`, for what is not written.
+        capacity_tokens_per_second (tokens per second): Computed input and output together that it sustains
+            at the mix, above 0. None: that of the one engine or of the preset, else 1,000 (assumed).
+        input_share (ratio): Input, cached or not, of all tokens, 0 to 1; assumed where it is not written.
+        cached_share (ratio): Of the input, what the cache serves, 0 to 1; not both shares are
+            1. Assumed where it is not written.
+        idle_watts (watts): Drawn with no request running, at most `full_watts`. None: of the preset, else
+            as `full_watts` (assumed).
+        full_watts (watts): Drawn at full load. None: of the preset; else in the rent, or not known
+            (assumed).
+        loads (ratio): Rows of the table, above 0 and at most 1.
+        tokens_per_day (tokens per day): Tokens of all kinds, above 0; not with `tasks_per_day`. None: no
+            volume is planned.
+        tasks_per_day (tasks per day): The other way to say it; with `tokens_per_task`.
         tokens_per_task: Gives the mix too, and the size of a request.
-        month_hours: None: those of the whole file.
+        month_hours (hours): Hours in a month: 730 or 720. None: that of `month_hours`.
     """
 
     preset: Label | None = None

@@ -54,8 +54,13 @@ class ProxyClient(Section):
     """A rule that says whose a request is; all that it asks for has to fit.
 
     Attributes:
-        name: The label; None: the value of the header or user field that the rule asks for.
-        user: What the request says of its user; `*`: anything.
+        name: Label of a client. None: the value of the header or user field.
+        api_key (secret): Its key, as it comes in `Authorization`, `x-api-key` or `api-key`; only a keyed
+            hash is kept.
+        header (name): A header that its requests have.
+        value (text): What stands in that header. None: anything.
+        network (network): Where its connections come from.
+        user (text): What its requests say in `user` (`metadata.user_id` for messages); `"*"`: anything.
     """
 
     name: Label | None = None
@@ -82,11 +87,22 @@ class Proxy(Section):
     """A proxy before one engine.
 
     Attributes:
-        state: The folder of its totals; None: one of that name below the history's folder.
-        engine: What is behind it; auto: asked.
-        ask_for_usage: Ask a stream for its usage where the client did not, and hide it again.
-        metrics_open_to_all: Whether other machines may read its totals, for which nobody is asked a password.
-        keep_host: Hand the client's Host header on; otherwise the engine sees its own.
+        name: Its name in logs, and of its state folder; as for engines.
+        upstream (URL): The engine: `http://`, `https://` with or without a path before all others, or
+            `unix:/path` of its socket.
+        listen (host:port): Where clients come in.
+        metrics_listen (host:port): Where its own `/metrics` is, which no path of an engine can collide
+            with.
+        metrics_open_to_all (yes or no): Other machines may read its totals, without TLS and without a
+            password; else that is refused.
+        state (folder): Its totals and the secret that keys are hashed with: `proxy/<name>` beside the
+            history. None: by platform.
+        engine: `ollama`, `vllm`, `sglang`, `llamacpp`, `other`, or `auto` to ask it.
+        ask_for_usage (yes or no): Ask OpenAI-style streams for their usage where the client did not, and
+            hide it again.
+        keep_host (yes or no): The engine sees the Host header of the client; else its own.
+        ca_file (file): Certificates that an `https://` engine is trusted by. None: the system's.
+        drain_seconds (seconds): That running answers get to end when it is stopped, 0 to 3600.
     """
 
     name: EngineName

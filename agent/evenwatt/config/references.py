@@ -20,9 +20,10 @@ class ApiPrices(Section):
     """How API prices are taken.
 
     Attributes:
-        accept_catalogue: Whether a price that the catalogue changes counts at once; else when it is accepted.
-        cache_write_surcharge: Whether, with the observed cache hits, computed input is billed at the price
-            of writing it to the API's cache.
+        accept_catalogue (yes or no): `true`: a price that the catalogue changes counts at once; `false`: it
+            waits for `evenwatt prices accept`.
+        cache_write_surcharge (yes or no): `true`: with the observed cache hits, computed input is billed at
+            `cache_write`.
     """
 
     accept_catalogue: Flag = False
@@ -53,11 +54,14 @@ class DatedPrices(Section):
     """The prices of an API from a day on, in USD per Mtok.
 
     Attributes:
-        valid_from: From midnight in the site's time zone on.
-        cached_input: None: cached input is paid like other input.
-        cache_write: None: input that is written to the API's cache is paid like other input.
-        batch_input: None, as for output: there is no batch price.
-        batch_cached_input: None: in batch, cached input is paid like batch input.
+        valid_from (date): First day of these prices, in `timezone`; the earliest first.
+        input (USD per Mtok): Price of input tokens.
+        output (USD per Mtok): Price of output tokens.
+        cached_input (USD per Mtok): Price of cached input tokens. None: the price of `input`.
+        cache_write (USD per Mtok): Price of input that is written to the cache. None: the price of `input`.
+        batch_input (USD per Mtok): Price of input in batch. None: no batch price.
+        batch_output (USD per Mtok): Price of output in batch. None: no batch price.
+        batch_cached_input (USD per Mtok): Price of cached input in batch. None: the price of `batch_input`.
     """
 
     valid_from: Day
@@ -81,8 +85,19 @@ class PricedReference(Section):
     With the name of a catalogue's model it goes before the catalogue, from its first day on.
 
     Attributes:
-        valid_from: As in `DatedPrices`, like the rates; None: for all time before it was written, and where
-            it changes, from then on.
+        name: Name of an API model with your own prices, each its own.
+        input (USD per Mtok): Price of input tokens. None: with `prices` alone.
+        output (USD per Mtok): Price of output tokens; 0 for an embedding model. None: with `prices` alone.
+        cached_input (USD per Mtok): Price of cached input tokens, at most that of `input`. None: the price
+            of `input`.
+        cache_write (USD per Mtok): Price of input that is written to the API's cache; counts with
+            `prices.cache_write_surcharge`. None: the price of `input`.
+        batch_input (USD per Mtok): Price of input in batch, at most that of `input`. None: no batch price.
+        batch_output (USD per Mtok): Price of output in batch, at most that of `output`. None: no batch
+            price.
+        batch_cached_input (USD per Mtok): Price of cached input in batch, at most that of `batch_input`.
+            None: the price of `batch_input`.
+        valid_from (date): First day of the prices, in `timezone`. None: for all time before.
         prices: In place of the rates here: several with their days, the earliest first.
     """
 

@@ -42,8 +42,10 @@ class ModelRule(Section):
     """What holds for the served models whose name fits a pattern.
 
     Attributes:
-        references: Names of the references to compare these models with; None: all.
-        token_ratio: API tokens for each token of this model, for the same text.
+        references (names): References to compare with, for served models whose name fits the pattern; the
+            first that fits holds. None: all.
+        token_ratio (ratio): API tokens for each token of the model, for the same text, above 0 and at most
+            100; scales every API bill, with and without cache and in batch.
     """
 
     references: tuple[ReferenceName, ...] | None = None
@@ -54,8 +56,12 @@ class History(Section):
     """Where the history is kept, and for how long; days are kept for ever.
 
     Attributes:
-        keep_minutes_days: Days after which minutes are forgotten; hours tell what they added up to.
-        keep_hours_days: Likewise hours, and days tell.
+        path (file): SQLite file: `history.db` in `$STATE_DIRECTORY`, else in `/var/lib/evenwatt` as root,
+            else in the user's state folder. Default: by platform.
+        keep_minutes_days (days, from 2): After which minutes are forgotten; the hours tell what they added
+            up to.
+        keep_hours_days (days, from 32): After which hours are forgotten, not before their minutes; days are
+            kept for ever.
     """
 
     path: AbsolutePath = Field(default_factory=default_history_path)
@@ -82,12 +88,15 @@ class Sampling(Section):
     """How often things are looked at.
 
     Attributes:
-        tick_seconds: Between two readings of each source.
-        gpu_seconds: Between two looks at GPU power; by default 1, or the tick where that is shorter.
-        deadline_seconds: After which a source is down; by default 5, or the tick where that is shorter.
-        discovery_seconds: Between two looks for engines and GPUs that are not known yet.
-        discovery_networks: `all` networks of the machine are looked through for engines, those of containers
-            among them, or the agent's `own` alone.
+        tick_seconds (seconds): Between two readings of each source, 0.1 to 60.
+        gpu_seconds (seconds): Between two looks at GPU power, from 0.05 and at most a tick; a shorter tick
+            is the default itself.
+        deadline_seconds (seconds): After which a source counts as down, from 0.05 and at most a tick; a
+            shorter tick is the default itself.
+        discovery_seconds (seconds): Between two looks for engines where none are named, and for GPUs where
+            there were none, 1 to 86400.
+        discovery_networks (`all` or `own`): Network namespaces that are looked through for engines: those
+            of containers too, or the agent's alone.
     """
 
     tick_seconds: Annotated[float, number(at_least=0.1, at_most=60)] = 10.0
@@ -115,10 +124,13 @@ class Settings(Section):
     """Everything that a person can set; all defaults where there is no file.
 
     Attributes:
-        currency: Of all money in the file that is not marked as USD.
-        month_hours: Hours in a month of cost: 730 (a year's twelfth) or 720 (30 days).
+        currency (ISO 4217 code): The currency of all money in the file that is not marked as USD.
+        timezone (IANA name): Where days begin: of dates, time bands, and the month to date. Default: the
+            system's.
+        month_hours (hours): Hours in a month of cost: 730 (a year's twelfth) or 720 (30 days).
         engines: None: found by discovery. Empty: there are none to read.
         models: Rules by shell pattern of the served model's name; the first that fits holds.
+        windows (h, d, month): Spans to report on: hours or days up to 366 days, or the month to date.
         proxy: What `evenwatt proxy` runs; the agent reads each like an engine, where `engines` names its
             page.
     """

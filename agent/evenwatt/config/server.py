@@ -34,7 +34,18 @@ _Hash = Annotated[str, PlainValidator(_parse_hash)]
 
 
 class TlsServer(Section):
-    """Certificates of the port."""
+    """Certificates of the port.
+
+    Attributes:
+        cert_file (file): Certificate chain, PEM; a renewed one is taken up at the next connection.
+        key_file (file): Its key, PEM without a password, readable by the agent's user.
+        client_auth_type: `VerifyClientCertIfGiven` or `RequireAndVerifyClientCert`: certificates of
+            clients.
+        client_ca_file (file): Who signs certificates of clients, PEM.
+        client_allowed_sans (list of names): Names (SAN), of which a client's certificate has to have one.
+            None: any.
+        min_version: The oldest protocol: `TLS12` or `TLS13`; older ones are never spoken.
+    """
 
     cert_file: AbsolutePath
     key_file: AbsolutePath
@@ -60,8 +71,11 @@ class Server(Section):
     """The one port of the agent.
 
     Attributes:
-        basic_auth_users: bcrypt hashes by user.
-        open_to_all: Whether it may be read from other machines without TLS and without a password.
+        listen (host:port): Where the page and the metrics are served; an IPv6 host in brackets.
+        basic_auth_users (hash by user): Bcrypt hashes of passwords, from `htpasswd -nBC 10 USER`; users may
+            read everything.
+        open_to_all (yes or no): Other machines may read it without TLS and without a password; else that is
+            refused.
     """
 
     listen: ListenAddress = Address(host="127.0.0.1", port=9787)

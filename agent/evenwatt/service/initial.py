@@ -97,7 +97,7 @@ def configuration_text(there: Surroundings, answers: Answers) -> str:
 def _head(there: Surroundings) -> list[str]:
     gpus = ", ".join(there.gpus) or f"none ({there.without_gpus})"
     return [
-        f"# Begun by `evenwatt init` on {_today()}. docs/configuration.md lists every key.",
+        f"# Begun by `evenwatt init` on {_today()}. docs/configuration-keys.md lists every key.",
         "# After a change: evenwatt check-config, then `kill -HUP` the agent or restart its service.",
         f"# GPUs found: {_one_line(gpus)}",
     ]

@@ -26,12 +26,14 @@ _ENGINE_COLUMNS = ("engine", "running", "waiting", "tokens/s", "prefill/s", "dec
 _GPU_COLUMNS = ("gpu", "power", "util", "GiB", "°C", "kWh", "by", "costs go to")
 _HOST_COLUMNS = ("beside the GPUs", "power", "kWh", "covers", "meter and why")
 _TOTAL_COLUMNS = ("since the beginning", "input", "cached", "output", "kWh", "cost", "idle")
-_WINDOW_COLUMNS = ("per Mtok", "energy", "input", "output", "load", "API/own", "even at")
+_WINDOW_COLUMNS = ("engine and model", "per Mtok", "energy", "input", "output", "load", "API/own", "even at")
 _OUTLOOK_LEGEND = (
     "Mtok/month: the break-even load as a volume. payback: until the API bills avoided, at the pace of the "
     "window, have paid for the machine. if paid for: the break-even load without the hardware, keep or switch"
 )
 _OUTLOOK_COLUMNS = ("own is cheaper than", "Mtok/month", "payback", "if paid for")
+_SPARE_COLUMNS = frozenset({"input", "output", "prefill/s", "decode/s", "by"})
+"""What a narrow terminal goes without: `--json` has all of it."""
 _TEXT_COLUMNS = frozenset(
     {"kind", "state", "address or fault", "by", "costs go to", "covers", "meter and why", "capacity from"}
 )
@@ -58,15 +60,18 @@ def print_status(document: Mapping[str, Any]) -> None:
         console.print(clean(line))
     console.print()
     _print_table(console, ("source", "kind", "state", "read", "address or fault"), _source_rows(document))
-    _print_table(console, _GPU_COLUMNS, _gpu_rows(document))
+    _print_table(console, _GPU_COLUMNS, _gpu_rows(document), spare_columns=_SPARE_COLUMNS)
     _print_table(console, _HOST_COLUMNS, _host_rows(document))
-    _print_table(console, _ENGINE_COLUMNS, _engine_rows(document))
+    _print_table(console, _ENGINE_COLUMNS, _engine_rows(document), spare_columns=_SPARE_COLUMNS)
     for words in _step_words(document):
         console.print(clean(words))
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     has_outlook = False
     for title, window in _different_windows(document["windows"]):
-        _print_table(console, (title, *_WINDOW_COLUMNS), _window_rows(window))
+        rows = list(_window_rows(window))
+        if rows:
+            console.print(title)
+        _print_table(console, _WINDOW_COLUMNS, rows, spare_columns=_SPARE_COLUMNS)
         outlook = list(_outlook_rows(window))
         has_outlook = has_outlook or bool(outlook)
         _print_table(console, _OUTLOOK_COLUMNS, outlook)
@@ -100,8 +105,10 @@ def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dic
             yield f"last {names}: {duration(watched * group[0]['seconds'])} of it watched", group[0]
 
 
-def _print_table(console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    print_table(console, columns, rows, text_columns=_TEXT_COLUMNS)
+def _print_table(
+    console: Any, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], **more: Any
+) -> None:
+    print_table(console, columns, rows, text_columns=_TEXT_COLUMNS, **more)
 
 
 def _pending_words(pending: Mapping[str, Any]) -> str:
