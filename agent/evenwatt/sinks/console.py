@@ -68,10 +68,8 @@ def print_status(document: Mapping[str, Any]) -> None:
     _print_table(console, _TOTAL_COLUMNS, _total_rows(document))
     has_outlook = False
     for title, window in _different_windows(document["windows"]):
-        rows = list(_window_rows(window))
-        if rows:
-            console.print(title)
-        _print_table(console, _WINDOW_COLUMNS, rows, spare_columns=_SPARE_COLUMNS)
+        console.print(title)
+        _print_table(console, _WINDOW_COLUMNS, _window_rows(window), spare_columns=_SPARE_COLUMNS)
         outlook = list(_outlook_rows(window))
         has_outlook = has_outlook or bool(outlook)
         _print_table(console, _OUTLOOK_COLUMNS, outlook)
@@ -89,9 +87,9 @@ def print_status(document: Mapping[str, Any]) -> None:
 
 
 def _different_windows(windows: list[dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield windows with their titles; those that say the same, as the history is younger, as one."""
+    """Yield windows that have rows with their titles; those that say the same, of a young history, as one."""
     groups: list[list[dict[str, Any]]] = []
-    for window in windows:
+    for window in (window for window in windows if window["rows"]):
         if groups and groups[-1][0]["rows"] == window["rows"]:
             groups[-1].append(window)
         else:
