@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +45,8 @@ _INPUT_ONLY_WORDS = re.compile(r"embed|rerank|\b(bge|gte)\b", re.IGNORECASE)
 
 def catalogue_version() -> str:
     """Return the version of the library that holds the catalogue."""
+    from importlib.metadata import version  # noqa: PLC0415 -- longer than all else that most commands read here
+
     return version(CATALOGUE)
 
 

@@ -4,7 +4,6 @@ Run as a module, with the PID of its parent, it answers requests on its standard
 parent, which is how `fetch_in_subprocess` uses it. A second argument is the path of what a refresh kept.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -214,6 +213,8 @@ def _answer(text: str, fetched: Path | None) -> str:
 
 def _end_with_parent(pid: int) -> None:
     """Have the kernel kill this process when its parent dies, however that dies and whatever hangs here."""
+    import ctypes  # noqa: PLC0415 -- for the child alone, and half as long as all else here for who reads prices
+
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != pid:  # it died before it was asked
         sys.exit(f"its parent, PID {pid}, is gone")

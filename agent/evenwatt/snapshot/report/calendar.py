@@ -1,7 +1,7 @@
 """Days, the week and its peaks, added up from the hours of a history; every mean is a sum over a sum."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evenwatt.economics.cost import Costs
@@ -9,7 +9,7 @@ from evenwatt.economics.effective import cost_per_mtok
 from evenwatt.economics.sums import known_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.snapshot.report.hours import HourRow
-from evenwatt.snapshot.report.localtime import LocalTime, date_of
+from evenwatt.snapshot.report.localtime import LocalTime, date_of, hour_of_week
 from evenwatt.snapshot.report.traffic import HourOfDay, HourOfWeek, PeakToTrough, ReportDay, WeekMap
 from evenwatt.units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
@@ -53,11 +53,11 @@ def row_tokens(row: HourRow) -> Tokens:
     )
 
 
-def days_of(hours: Iterable[HourRow], local: LocalTime) -> tuple[ReportDay, ...]:
+def days_of(hours: Sequence[HourRow], local: LocalTime) -> tuple[ReportDay, ...]:
     """Return every local day of the span, those before the history began with nothing accounted."""
     by_day: dict[int, list[HourRow]] = {}
-    for row in hours:
-        by_day.setdefault(local.day_number(row.utc_seconds), []).append(row)
+    for number, row in _numbered(hours, local):
+        by_day.setdefault(number // 24, []).append(row)
     return tuple(
         _day(number, start, seconds, hours_sum(by_day.get(number, ())))
         for number, start, seconds in local.days()
@@ -80,12 +80,17 @@ def _day(number: int, start: int, seconds: int, row: HourRow) -> ReportDay:
     )
 
 
-def by_hour_of_week(hours: Iterable[HourRow], local: LocalTime) -> HoursOfWeek:
-    """Return hours by the local hour of the week that they are."""
+def by_hour_of_week(hours: Sequence[HourRow], local: LocalTime) -> HoursOfWeek:
+    """Return hours, oldest first, by the local hour of the week that they are."""
     cells: dict[int, list[HourRow]] = {}
-    for row in hours:
-        cells.setdefault(local.hour_of_week(row.utc_seconds), []).append(row)
+    for number, row in _numbered(hours, local):
+        cells.setdefault(hour_of_week(number), []).append(row)
     return cells
+
+
+def _numbered(hours: Sequence[HourRow], local: LocalTime) -> Iterator[tuple[int, HourRow]]:
+    """Yield each hour with its local number."""
+    return zip(local.hour_numbers([row.utc_seconds for row in hours]), hours, strict=True)
 
 
 def week_of(cells: HoursOfWeek, *, load: Load, is_approximate: bool) -> WeekMap:

@@ -1,13 +1,13 @@
 """Local days and hours of a span, right through changes of the clocks."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import date, tzinfo
 
 from evenwatt.economics.offsets import OffsetPiece, offset_pieces
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-__all__ = ["LocalTime", "date_of", "local_time"]
+__all__ = ["LocalTime", "date_of", "hour_of_week", "local_time"]
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH_WEEKDAY = 3
@@ -31,14 +31,18 @@ class LocalTime:
         """Whether its hours begin with those of UTC."""
         return not any(piece.hour_shift_seconds for piece in self.pieces)
 
-    def day_number(self, utc_seconds: int) -> int:
-        """Return the local day of a moment, in days since 1970-01-01."""
-        return (utc_seconds + self._offset(utc_seconds)) // SECONDS_PER_DAY
+    def hour_numbers(self, moments: Sequence[int]) -> list[int]:
+        """Return the local hour of each moment, in hours since 1970-01-01 0 h there.
 
-    def hour_of_week(self, utc_seconds: int) -> int:
-        """Return the local hour of a moment: 0 to 167, Monday 0 h first."""
-        hours = (utc_seconds + self._offset(utc_seconds)) // SECONDS_PER_HOUR
-        return (hours + _EPOCH_WEEKDAY * 24) % 168
+        Args:
+            moments: Oldest first; thousands, so each piece of equal offset is numbered at once.
+        """
+        ends = [bisect_left(moments, start) for start in self._starts[1:]]
+        found: list[int] = []
+        for piece, start, end in zip(self.pieces, [0, *ends], [*ends, len(moments)], strict=True):
+            offset = piece.offset_seconds
+            found += [(moment + offset) // SECONDS_PER_HOUR for moment in moments[start:end]]
+        return found
 
     def days(self) -> Iterator[tuple[int, int, int]]:
         """Yield each local day of the span: its number, where it begins, and how many seconds it has."""
@@ -55,13 +59,15 @@ class LocalTime:
         for number in sorted(found):
             yield number, *found[number]
 
-    def _offset(self, utc_seconds: int) -> int:
-        return self.pieces[max(bisect_right(self._starts, utc_seconds) - 1, 0)].offset_seconds
-
 
 def local_time(zone: tzinfo, start_utc_seconds: int, end_utc_seconds: int) -> LocalTime:
     """Return the calendar of a zone over a span, which must not be empty."""
     return LocalTime(tuple(offset_pieces(zone, start_utc_seconds, end_utc_seconds)))
+
+
+def hour_of_week(hour_number: int) -> int:
+    """Return which hour of the week a local hour is: 0 to 167, Monday 0 h first."""
+    return (hour_number + _EPOCH_WEEKDAY * 24) % 168
 
 
 def date_of(day_number: int) -> date:

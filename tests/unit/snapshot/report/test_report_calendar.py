@@ -8,7 +8,7 @@ import pytest
 
 from evenwatt.snapshot.report.calendar import by_hour_of_week, days_of, hours_sum, week_of
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
-from evenwatt.snapshot.report.localtime import local_time
+from evenwatt.snapshot.report.localtime import hour_of_week, local_time
 from evenwatt.snapshot.report.shapes import machine_cells, model_shapes, traffic_shape
 from evenwatt.snapshot.report.traffic import Shape
 
@@ -42,7 +42,11 @@ def week(tokens_at):
     """Return the hours of the week, with the tokens of each local (weekday, hour)."""
     local = local_time(BERLIN, MONDAY, MONDAY + WEEK_HOURS * 3_600)
     starts = [MONDAY + number * 3_600 for number in range(WEEK_HOURS)]
-    rows = [hour(start, tokens_at(*divmod(local.hour_of_week(start), 24))) for start in starts]
+    numbers = local.hour_numbers(starts)
+    rows = [
+        hour(start, tokens_at(*divmod(hour_of_week(number), 24)))
+        for start, number in zip(starts, numbers, strict=True)
+    ]
     return rows, local
 
 
