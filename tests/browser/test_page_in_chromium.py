@@ -361,7 +361,7 @@ def test_names_of_models_are_text_and_nothing_else(browser, tmp_path):
 
         assert page.title() == "evenwatt"
         assert page.locator("img").count() == 0
-        assert page.locator("script").count() == 3
+        assert page.locator("script").count() == 2
         assert len(cell.inner_text()) <= 60
         assert page.evaluate("document.body.innerText.includes('\\u202e')") is False
         assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -1,5 +1,6 @@
 """A stretch of the history as a few hundred points, each a sum over one of many equal spans of UTC."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +20,16 @@ _DAY_WIDTHS: Final = (86_400, 7 * 86_400, 28 * 86_400)
 _MOST_BY_MINUTES: Final = 3 * SECONDS_PER_DAY
 _MOST_BY_HOURS: Final = 100 * SECONDS_PER_DAY
 """Longer stretches are read from the coarser level: what is read, and so the wait for it, is bounded."""
+
+
+_STRETCH: Final = "SELECT {1} FROM {0} WHERE {2} >= ? AND {2} < ?"
+_VALUES: Final = ", ".join(MACHINE_VALUES.values())
+_USED: Final[Mapping[str, str]] = {
+    "minute": _STRETCH.format("minute_usage", _VALUES, "minute"),
+    "hour": _STRETCH.format("machine_hour", ", ".join(map("sum({})".format, MACHINE_VALUES)), "hour"),
+    "day": _STRETCH.format("day_usage", _VALUES, "day"),
+}
+"""By level, what was used in a stretch, as the rest of an `HourRow`; hours of the machine are kept as one."""
 
 
 class Series(Struct, frozen=True, kw_only=True):
@@ -93,14 +104,12 @@ def _width(widths: tuple[int, ...], seconds: float, most_points: int) -> int | N
 
 
 def _rows(reader: HistoryReader, level: str, start: int, end: int, width: int) -> list[HourRow]:
-    where = f"WHERE {level} >= ? AND {level} < ? GROUP BY 1 ORDER BY 1"
-    place = f"{level} / {width} * {width}"
     hosts = reader.read(
-        f"SELECT {place}, sum(seconds), sum(down_seconds), sum(estimated_seconds) FROM {level}_host {where}",  # noqa: S608 -- our own names only
+        f"SELECT {level} / {width} * {width}, sum(seconds), sum(down_seconds), sum(estimated_seconds)"  # noqa: S608 -- our own names only
+        f" FROM {level}_host WHERE {level} >= ? AND {level} < ? GROUP BY 1 ORDER BY 1",
         (start, end),
     )
-    values = ", ".join(MACHINE_VALUES.values())
-    used = reader.read(f"SELECT {place}, {values} FROM {level}_usage {where}", (start, end))  # noqa: S608 -- our own names only
-    by_start = {begun: values for begun, *values in used}
-    nothing = [None] * len(MACHINE_VALUES)
-    return [HourRow(begun, *host, *by_start.get(begun, nothing)) for begun, *host in hosts]
+    # A stretch of the key for each point: one query for all would sort every row of usage first.
+    return [
+        HourRow(begun, *host, *reader.read(_USED[level], (begun, begun + width))[0]) for begun, *host in hosts
+    ]

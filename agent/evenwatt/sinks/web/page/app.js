@@ -3,13 +3,15 @@
 import { Refused, ask, listen } from "./data.js";
 import { byId, clean, p, show, teach } from "./dom.js";
 import { WINDOWS, clockTime } from "./format.js";
-import { redrawLive, showCurve, showDays, showFigures, showLive, showTaught, showVerdict, takeLive } from "./overview.js";
-import { buildTabs, redrawTabs, refreshTabs } from "./tabs.js";
+import { showCurve, showDays, showFigures, showTaught, showVerdict } from "./overview.js";
 
 const REPORT_SECONDS = 60;
 const SOON_SECONDS = 15; // while the curve cannot be drawn yet, as after a first start
 const STATUS_SECONDS = 30;
 const state = { window: "7d", reports: {}, status: null, live: null, zone: undefined, currency: "USD", whatif: null };
+// Fetched when the verdict stands, as it needs neither.
+let live = null;
+let tabs = null;
 
 const say = (kind, words) => {
   const line = byId("connection");
@@ -41,12 +43,16 @@ const draw = () => {
   if (report) {
     showVerdict(report);
     showCurve(report);
-    showDays(state.reports["30d"] ?? report);
   } else {
     show("curve", teach("Nothing to draw yet", p("The curve comes with the first minutes of metering.")));
     show("days", teach("No day yet", p("The first bar comes with the first minutes of metering.")));
   }
-  showTaught(state.status, report);
+};
+
+// Not by the first report: the longest one that there is has the most days.
+const drawDays = () => {
+  const report = state.reports["30d"] ?? state.reports[state.window];
+  if (report) showDays(report);
 };
 
 const takeStatus = async () => {
@@ -57,8 +63,9 @@ const takeStatus = async () => {
 const links = [...byId("colophon").querySelectorAll("a")].flatMap((link, index) => (index ? [" · ", link] : [link]));
 
 const takeMoment = async () => {
+  live ??= await import("./live.js");
   const document_ = await ask("live");
-  takeLive(document_);
+  live.takeLive(document_);
   tick(document_);
 };
 
@@ -66,7 +73,13 @@ const tick = (event) => {
   state.live = event;
   say("live", `live · ${clockTime(event.utc_seconds, state.zone)}`);
   showFigures(event, state.reports);
-  showLive(event, state.zone);
+  live?.showLive(event, state.zone);
+};
+
+const openTabs = async () => {
+  if (tabs) return;
+  tabs = await import("./tabs.js");
+  tabs.buildTabs(state);
 };
 
 let busy = false;
@@ -74,11 +87,13 @@ const refresh = async () => {
   if (busy) return;
   busy = true;
   try {
-    await Promise.all([takeReport(state.window).then(draw), takeStatus(), takeMoment()]);
-    draw();
+    await Promise.all([takeReport(state.window).then(draw), takeStatus()]);
+    showTaught(state.status, state.reports[state.window]);
+    await takeMoment();
+    await openTabs();
     for (const window of Object.keys(WINDOWS)) if (window !== state.window) await takeReport(window);
-    draw();
-    refreshTabs(state);
+    drawDays();
+    tabs.refreshTabs(state);
   } catch (error) {
     waiting(error);
   } finally {
@@ -97,7 +112,6 @@ const connected = (kind) => {
   }
 };
 
-buildTabs(state);
 await refresh();
 listen((event) => { if (state.status === null) refresh(); tick(event); }, connected);
 const follow = () => {
@@ -105,9 +119,9 @@ const follow = () => {
   setTimeout(() => { if (!document.hidden) refresh(); follow(); }, seconds * 1000);
 };
 follow();
-setInterval(() => { if (!document.hidden) takeStatus().then(() => refreshTabs(state)).catch(() => {}); }, STATUS_SECONDS * 1000);
+setInterval(() => { if (!document.hidden) takeStatus().then(() => tabs?.refreshTabs(state)).catch(() => {}); }, STATUS_SECONDS * 1000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-const again = () => { redrawLive(state.zone); redrawTabs(state); };
+const again = () => { live?.redrawLive(state.zone); tabs?.redrawTabs(state); };
 document.addEventListener("evenwatt-theme", again);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 new ResizeObserver(again).observe(byId("live-power"));

@@ -9,7 +9,7 @@ export class Refused extends Error {
 
 export const ask = async (path, parameters = {}) => {
   const query = new URLSearchParams(parameters).toString();
-  const answer = await fetch(`api/v1/${path}${query ? `?${query}` : ""}`, { headers: { Accept: "application/json" } });
+  const answer = await fetch(`api/v1/${path}${query ? `?${query}` : ""}`);
   if (answer.ok) return answer.json();
   const text = await answer.text();
   let reason = text.trim();

@@ -9,13 +9,17 @@ const format = (options) => {
   if (!cache.has(key)) cache.set(key, new Intl.NumberFormat(locale, options));
   return cache.get(key);
 };
+const currencies = new Map();
 const currencyOptions = (currency) => {
-  try {
-    new Intl.NumberFormat(locale, { style: "currency", currency });
-    return { style: "currency", currency, currencyDisplay: "narrowSymbol" };
-  } catch {
-    return null; // no ISO code: the word stands beside the number
+  if (!currencies.has(currency)) {
+    try {
+      new Intl.NumberFormat(locale, { style: "currency", currency });
+      currencies.set(currency, { style: "currency", currency, currencyDisplay: "narrowSymbol" });
+    } catch {
+      currencies.set(currency, null); // no ISO code: the word stands beside the number
+    }
   }
+  return currencies.get(currency);
 };
 const moneyWith = (value, currency, digits) => {
   const options = currencyOptions(currency);

@@ -1,6 +1,7 @@
 // Lines over time, on a canvas by uPlot: thousands of points, zoomed without a stutter.
 
 import { axisTime } from "./format.js";
+import uPlot from "./vendor/uPlot.js";
 
 // Its style is needed by no first paint, so it comes with the first chart.
 const sheet = document.createElement("link");

@@ -130,7 +130,7 @@ const history = async (state, panel) => {
   const scale = (factor) => { if (!document_) return; const [from, to] = range(); const middle = (from + to) / 2; const half = (to - from) * factor / 2; zoom(middle - half, middle + half); };
 
   const draw = () => {
-    if (!document_ || typeof uPlot === "undefined" || !charts.clientWidth) return;
+    if (!document_ || !charts.clientWidth) return;
     for (const plot of plots) plot.destroy();
     charts.replaceChildren();
     const d = document_;
