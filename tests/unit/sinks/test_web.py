@@ -183,6 +183,15 @@ def is_closed(client):
         return True
 
 
+def is_cut_off(client):
+    """Return whether a connection takes no more, whatever lies unread in it."""
+    try:
+        client.send(b"G")
+    except ConnectionError:
+        return True
+    return False
+
+
 def is_served(server):
     """Return whether a page is answered, and not the connection refused."""
     try:
@@ -224,6 +233,19 @@ def test_half_a_request_is_not_waited_for():
             wait_until(lambda: all(map(is_closed, clients)))
 
         assert took_seconds >= 0.4
+        assert ask(server, "/page").status_code == 200
+
+
+def test_a_client_that_reads_no_answer_is_not_waited_for():
+    """Who asks for more than the buffers between hold, and takes none of it, is cut off in time."""
+    with closing(WebServer(host="127.0.0.1", port=0, patience_seconds=0.5)) as server:
+        server.publish(Pages(by_path={"/page": Page(body=b"x" * 1_000_000, content_type="text/plain")}))
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /page HTTP/1.1\r\nHost: here\r\n\r\n" * 20)
+            wait_until(lambda: is_cut_off(client))
+
         assert ask(server, "/page").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""The page's own files: HTML, style, scripts and the chart library, read once and kept compressed.
+"""The page's own files: HTML, style, scripts and the chart library, read once.
 
 They are read in the thread that starts the agent, so that no request ever waits for a disk.
 """

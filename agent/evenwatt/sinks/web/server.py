@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -29,6 +30,8 @@ _log = logging.getLogger("evenwatt")
 
 _MOST_CONNECTIONS = 64
 """Far more than scrapers and people have, and so few that engines and the history never lack descriptors."""
+_MOST_UNREAD_BYTES = 131_072
+"""Of a client, in the kernel, whose own bound is megabytes; they count as the agent's memory."""
 _PATIENCE_SECONDS = 10.0
 _COMPLAINT_SECONDS = 60.0
 _LONGEST_NAME = 80
@@ -38,6 +41,8 @@ _MOST_STREAMS = 16
 _HEARTBEAT_SECONDS = 15.0
 """Proxies close what is silent for longer, and a listener that is gone is noticed by it."""
 _LONGEST_QUERY = 200
+_COMPRESSED_AT_ONCE = 16_384
+"""Longer pages are compressed by a thread, so that nobody else waits for the milliseconds that it takes."""
 
 _OPEN = Protection()
 
@@ -59,7 +64,8 @@ _SECURITY_HEADERS: Mapping[str, str] = {
 class WebServer:
     """Serves the pages that it was last given.
 
-    A client that says nothing, or half a request, costs a connection for a while and nothing else.
+    A client that says nothing, or half a request, or reads no answer, costs a connection for a while and
+    nothing else.
 
     Attributes:
         port: Where it listens; a free one where 0 was asked for.
@@ -84,7 +90,7 @@ class WebServer:
             port: To listen at; 0: a free one.
             protection: What is asked of clients.
             local_path: Of a socket for commands of this machine, for its own user and root; None: none.
-            patience_seconds: How long a connection may go without a whole request.
+            patience_seconds: How long a client may take to send a whole request, and to take an answer.
             questions: The paths that are looked up, and what to look up at the sight of "/" already.
             ask: Looks them up, in a thread of its own.
 
@@ -182,16 +188,19 @@ class WebServer:
                 self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
             elif path == "/":
                 self._prepare()
-            answer = self._finished(path)
+            answer = await self._finished(path)
         return _response(answer, request)
 
-    def _finished(self, path: str) -> Answer:
-        """Return the answer to a path of the snapshot, tagged once however often it is asked for."""
+    async def _finished(self, path: str) -> Answer:
+        """Return the answer to a path of the snapshot, made once however often it is asked for."""
         page = _page(self._pages, path, self._questions)
         known = self._answers.get(path)
         if known is not None and known.page is page:
             return known
-        answer = answer_of(page)
+        if page.may_be_compressed and len(page.body) > _COMPRESSED_AT_ONCE:
+            answer = await asyncio.to_thread(answer_of, page)
+        else:
+            answer = answer_of(page)
         if path in self._pages.by_path:
             self._answers[path] = answer
         return answer
@@ -226,7 +235,7 @@ class WebServer:
             response = web.StreamResponse(headers=headers)
             await response.prepare(request)
             if request.method == "GET":
-                with contextlib.suppress(ConnectionError, TimeoutError):
+                with contextlib.suppress(ConnectionError):
                     await self._tell(response)
             return response
         finally:
@@ -240,7 +249,7 @@ class WebServer:
             is_new = event is not None and event is not told
             told = event
             said = b"event: tick\ndata: " + event + b"\n\n" if is_new and event is not None else b": \n\n"
-            await asyncio.wait_for(response.write(said), _PATIENCE_SECONDS)
+            await response.write(said)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(news), _HEARTBEAT_SECONDS)
 
@@ -257,9 +266,9 @@ async def _local(
 
 
 class _Connection(web.RequestHandler):
-    """One client; closed at once where there are too many, and when it sends no whole request in time."""
+    """One client; closed where there are too many, and when its request or its answer takes it too long."""
 
-    __slots__ = ("_server",)
+    __slots__ = ("_closes", "_patience_seconds", "_server")
 
     def __init__(self, server: web.Server, patience_seconds: float) -> None:
         super().__init__(
@@ -269,11 +278,34 @@ class _Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on; aiohttp expects it
         )
         self._server = server
+        self._patience_seconds = patience_seconds
+        self._closes: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_UNREAD_BYTES)
+        # So that `pause_writing` tells as soon as anything waits for the client.
+        cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=0)
         if len(self._server.connections) > _MOST_CONNECTIONS:
             self.force_close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        abort = cast("asyncio.WriteTransport", self.transport).abort
+        self._closes = asyncio.get_running_loop().call_later(self._patience_seconds, abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_closing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._forget_closing()
+        super().connection_lost(exc)
+
+    def _forget_closing(self) -> None:
+        if self._closes is not None:
+            self._closes.cancel()
+            self._closes = None
 
 
 class _Complaints:
