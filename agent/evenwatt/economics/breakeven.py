@@ -144,7 +144,8 @@ def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> floa
 def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> float | None:
     """Return the load from which on our own tokens are cheaper: F / (T p - V).
 
-    Never where even full load does not pay: T p <= V, or a load above 1.
+    Never where even full load does not pay: T p <= V, or a load above 1. From no load on where what is fixed
+    costs nothing, or less: electricity whose price is negative.
 
     Args:
         line: What our own tokens cost.
@@ -155,7 +156,7 @@ def break_even_load(line: CostLine | None, price_per_mtok: float | None) -> floa
     margin_per_hour = line.mtok_per_hour * price_per_mtok - line.load_cost_per_hour
     if margin_per_hour <= 0 or line.fixed_cost_per_hour > margin_per_hour:
         return math.inf
-    return line.fixed_cost_per_hour / margin_per_hour
+    return max(line.fixed_cost_per_hour / margin_per_hour, 0.0)
 
 
 @overload

@@ -58,9 +58,9 @@ def api_price_per_mtok(api_cost: float | None, tokens: Tokens) -> float | None:
 def break_even_ratio(api_cost: float | None, own_cost: float | None) -> float | None:
     """Return the API bill over our own cost; below 1 the API was cheaper. Needs no capacity.
 
-    None where either is not known, or our own cost is zero.
+    None where either is not known, or our own cost is zero, or below it by a negative price of electricity.
     """
-    if api_cost is None or not own_cost:
+    if api_cost is None or own_cost is None or own_cost <= 0:
         return None
     return api_cost / own_cost
 

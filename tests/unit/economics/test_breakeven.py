@@ -148,8 +148,9 @@ def test_break_even_load(price, expected):
 
 
 def test_a_machine_without_fixed_cost_breaks_even_at_once():
-    """What costs nothing at rest is cheaper from the first token on."""
+    """What costs nothing at rest, or is paid for at negative prices, is cheaper from the first token on."""
     assert break_even_load(replace(LINE, fixed_cost_per_hour=0.0), 0.5) == 0.0
+    assert break_even_load(replace(LINE, fixed_cost_per_hour=-0.2, load_cost_per_hour=-0.1), 0.5) == 0.0
 
 
 def test_break_even_volume_of_a_month():

@@ -54,8 +54,22 @@ def test_api_price_at_the_mix_that_was_served():
 
 @pytest.mark.parametrize(
     ("api_bill", "own_cost", "expected"),
-    [(4.0, 8.0, 0.5), (0.0, 8.0, 0.0), (None, 8.0, None), (4.0, None, None), (4.0, 0.0, None)],
-    ids=["API was cheaper", "free API", "no API price", "own cost unknown", "own cost zero"],
+    [
+        (4.0, 8.0, 0.5),
+        (0.0, 8.0, 0.0),
+        (None, 8.0, None),
+        (4.0, None, None),
+        (4.0, 0.0, None),
+        (4.0, -1.0, None),
+    ],
+    ids=[
+        "API was cheaper",
+        "free API",
+        "no API price",
+        "own cost unknown",
+        "own cost zero",
+        "negative prices",
+    ],
 )
 def test_break_even_ratio(api_bill, own_cost, expected):
     """API over own: below 1 the API was cheaper; undefined without either side."""
