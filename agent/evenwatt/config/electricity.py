@@ -183,14 +183,14 @@ class Electricity(Section):
         prices: In place of it: prices with dates and time bands.
         holidays: For bands; None: no day is a holiday.
         feed: Goes before the others as soon as it has given a price.
-        pue (ratio): Energy that the building draws for each that the machine draws, from 1.0.
+        pue (ratio): Energy that the building draws for each that the machine draws, from 1 to 100.
     """
 
     price_per_kwh: Money = 0.30
     prices: tuple[ElectricityPrice, ...] = ()
     holidays: Holidays | None = None
     feed: ElectricityFeed | None = None
-    pue: Annotated[float, number(at_least=1.0)] = 1.0
+    pue: Annotated[float, number(at_least=1, at_most=100)] = 1.0
 
     @property
     def is_assumed(self) -> bool:

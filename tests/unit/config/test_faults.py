@@ -27,7 +27,7 @@ sampling: {deadline_seconds: 15}
 TEN_LINES = """\
 config.yaml:2: currency: got euro, expected an ISO 4217 code of three capital letters, such as EUR
 config.yaml:4: electricity.price_per_kwh: got cheap, expected a number from 0 to 1,000,000,000,000
-config.yaml:5: electricity.pue: got 0.8, expected a number of at least 1.0
+config.yaml:5: electricity.pue: got 0.8, expected a number from 1 to 100
 config.yaml:7: hardware.purchse_price: unknown key; did you mean purchase_price?
 config.yaml:8: hardware.lifetime_years: got 0, expected a number above 0 and at most 50
 config.yaml:11: engines[0].kind: got olama, expected auto, dynamo, generic, lemonade, \
