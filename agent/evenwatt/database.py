@@ -1,12 +1,13 @@
 """A SQLite file that this process writes: opened, checked, and set aside where it is corrupt."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PRIMARY_CODE", "is_damage", "opened_or_set_aside"]
+__all__ = ["PRIMARY_CODE", "is_damage", "opened_or_set_aside", "told_as_damage"]
 
 PRIMARY_CODE: Final = 0xFF
 """The bits of an extended error code that hold the plain one."""
@@ -43,11 +44,12 @@ def opened_or_set_aside(
             path, timeout=locked_seconds, isolation_level=None, check_same_thread=check_same_thread
         )
         try:
-            for pragma in (*pragmas, "journal_mode = WAL"):
-                connection.execute(f"PRAGMA {pragma}")
-            if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                prepare(connection)
-                return connection
+            with told_as_damage():
+                for pragma in (*pragmas, "journal_mode = WAL"):
+                    connection.execute(f"PRAGMA {pragma}")
+                if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                    prepare(connection)
+                    return connection
         except sqlite3.DatabaseError as error:
             connection.close()
             if not is_damage(error):
@@ -64,6 +66,20 @@ def opened_or_set_aside(
         return connection, None
     aside = _moved_aside(path)
     return sound(), aside
+
+
+@contextmanager
+def told_as_damage() -> Iterator[None]:
+    """Raise the error of a damaged database where Python cannot decode what SQLite says of the damage.
+
+    It quotes the names of tables, and where those are damaged they are no UTF-8.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        damage = sqlite3.DatabaseError("database disk image is malformed")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
 
 
 def is_damage(error: BaseException | None) -> bool:

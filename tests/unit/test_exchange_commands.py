@@ -1,6 +1,7 @@
 """`evenwatt export`, `import` and `backup` from outside: files, pipes, and faults in a sentence."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -50,6 +51,33 @@ def test_an_export_to_a_reader_that_has_seen_enough(config):
 
     assert told.stdout == '{"evenwatt'
     assert told.stderr == ""
+
+
+def test_a_pipe_by_name_is_written_to_as_it_is(config, tmp_path):
+    """A device or a named pipe is nothing whose place a file could take."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        written = evenwatt("export", "-c", config, "-f", "csv", "-o", pipe)
+        read, _ = reader.communicate(timeout=60)
+
+    assert written.returncode == 0, written.stderr
+    assert read == evenwatt("export", "-c", config, "-f", "csv").stdout
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_no_history_is_replaced_by_an_export(config, tmp_path, form):
+    """What somebody mistook for the name of the new file stays what it is."""
+    history, link = tmp_path / "history.db", tmp_path / "link"
+    link.symlink_to(history)
+    before = history.read_bytes()
+    for output in (history, link):
+        told = evenwatt("export", "-c", config, "-f", form, "-o", output)
+
+        assert told.returncode == 1
+        assert told.stderr == f"evenwatt: {output}: is a database, such as a history is; name another file\n"
+    assert history.read_bytes() == before
 
 
 def test_a_history_goes_out_and_comes_back(config, tmp_path):
@@ -166,6 +194,7 @@ def test_commands_need_no_pyarrow(config, tmp_path):
             ("export", "-f", "csv", "--from", "2026-01-17", "--to", "2026-01-16"),
             "--to: got 2026-01-16, expected what is after --from (2026-01-17)",
         ),
+        (1, ("export", "-f", "csv", "-o", "/"), "/: is no regular file, which alone can be replaced; name a"),
         (1, ("export", "-f", "csv", "--history", "/nowhere/h.db"), "/nowhere/h.db: there is no history yet;"),
         (1, ("import", "/nowhere/file"), "/nowhere/file: cannot be read (No such file or directory)"),
         (1, ("backup", "/nowhere/file"), "/nowhere/file: cannot be written (No such file or directory)"),

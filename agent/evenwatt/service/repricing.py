@@ -13,8 +13,9 @@ from evenwatt.service.billing import priced_rows
 from evenwatt.service.pricing import all_assumptions, price_book, stored_gpu_names
 from evenwatt.service.report.window import AskedWindow, report_window
 from evenwatt.sinks.history import writer_pid
+from evenwatt.sinks.history.pieces import Piece
 from evenwatt.sinks.history.queries import history_extent, history_settings
-from evenwatt.sinks.history.repricing import Piece, PricedRows, RepricedHistory
+from evenwatt.sinks.history.repricing import PricedRows, RepricedHistory
 from evenwatt.snapshot import ApiBill
 from evenwatt.snapshot.repricing import MoneySums, Repricing
 
@@ -55,7 +56,7 @@ class Repricer:
         self._settings = settings
         self._history = history
         self._changes = tuple(changes)
-        extent = _extent(history)
+        extent = history_extent(history)
         if extent is None:
             raise ReportError(f"{history.path}: the history is empty; there is nothing to reprice")
         held = history_settings(history)
@@ -77,7 +78,7 @@ class Repricer:
                 f"apart in it; money can be corrected from {_words(first, settings.timezone)} on"
             )
         asked_from = int(window.start_utc_seconds)
-        self._is_cut = asked_from < first and history.has_forgotten_hours()
+        self._is_cut = asked_from < first and history.kept().hours_from > 0
         self.pieces = tuple(history.pieces(max(asked_from, first, extent[0]), int(window.end_utc_seconds)))
         self._start, self._end = self.pieces[0].start, self.pieces[-1].end
         gpu_names = stored_gpu_names(history.cursors())
@@ -179,15 +180,6 @@ class Repricer:
                 f"anew{changes}, in {self._currency}, before -> after: {parts}"
             ),
         )
-
-
-def _extent(history: RepricedHistory) -> tuple[int, int] | None:
-    """Return where the history begins and ends, with days whose hours are forgotten."""
-    extent = history_extent(history)
-    if extent is None or not history.has_forgotten_hours():
-        return extent
-    ((first_day,),) = history.read("SELECT min(day) FROM day_host")
-    return min(extent[0], first_day), extent[1]
 
 
 def _in_part(bill: ApiBill, written: ApiBill | None) -> ApiBill:

@@ -12,7 +12,7 @@ from evenwatt.sinks.exchange.sheets import Sheet
 from evenwatt.sinks.history import HistoryReader
 from evenwatt.sinks.history.extract import days_of, pieces_of, rows_of_piece
 from evenwatt.sinks.history.queries import history_settings
-from evenwatt.sinks.history.schema import COST_COLUMNS, LEVEL_SECONDS, TABLES
+from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
 from evenwatt.snapshot import Money
 
 __all__ = ["Charges"]
@@ -56,9 +56,7 @@ class Charges:
                     row = dict(zip(names, values, strict=True))
                     engine, model = row.pop("engine"), row.pop("model")
                     money = Money(**{name.removesuffix("_cost"): row.pop(name) for name in COST_COLUMNS})
-                    yield self._use(
-                        begin, begin + LEVEL_SECONDS[piece.level], (engine, model), Usage(**row), money
-                    )
+                    yield self._use(begin, begin + piece.row_seconds, (engine, model), Usage(**row), money)
             advance((pieces[-1].end - span.start) / (span.end - span.start))
 
     def _use(self, begin: int, end: int, owner: tuple[str, str], usage: Usage, money: Money) -> BilledUse:

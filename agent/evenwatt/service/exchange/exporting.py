@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from evenwatt.clock import utc_seconds
 from evenwatt.config import Settings
-from evenwatt.errors import OptionError
+from evenwatt.errors import ExchangeError, OptionError
 from evenwatt.service.exchange.charges import Charges
 from evenwatt.service.exchange.prices import price_map
 from evenwatt.service.exchange.series import exported_families
@@ -20,6 +20,7 @@ from evenwatt.sinks.exchange.files import written_to
 from evenwatt.sinks.exchange.openmetrics import write_openmetrics
 from evenwatt.sinks.exchange.sheets import Sheet, write_csv, write_parquet
 from evenwatt.sinks.history import HistoryReader, history_beside, writer_pid
+from evenwatt.sinks.history.files import is_database
 from evenwatt.sinks.metrics import METRICS
 from evenwatt.units import SECONDS_PER_MINUTE
 
@@ -95,6 +96,8 @@ class Export(Struct, frozen=True, kw_only=True):
             ExchangeError: There is nothing to export, or it cannot be written.
             HistoryError: The history cannot be read.
         """
+        if output is not None and output.is_file() and is_database(output):
+            raise ExchangeError(f"{output}: is a database, such as a history is; name another file")
         finest = self.finest or _FINEST[self.form]
         # Days are days of UTC: those of a site west of it would begin and end with the wrong ones.
         zone = UTC if finest == "day" else settings.timezone

@@ -14,14 +14,13 @@ from evenwatt.service.exchange.tables import LAYOUT, Advance
 from evenwatt.sinks.exchange.lines import Section, read_head, read_sections
 from evenwatt.sinks.history import History, HistoryReader, history_beside, is_there
 from evenwatt.sinks.history.copying import up_to_date_copy
-from evenwatt.sinks.history.extract import days_of, kept_extent, pieces_of, rows_beside, rows_of_piece
+from evenwatt.sinks.history.extract import days_of, pieces_of, rows_beside, rows_of_piece
+from evenwatt.sinks.history.files import is_database
 from evenwatt.sinks.history.merging import Merged, MergingHistory, is_begun, merging_history
-from evenwatt.sinks.history.queries import history_settings
+from evenwatt.sinks.history.queries import history_extent, history_settings
 from evenwatt.sinks.history.schema import BESIDE, TABLES
 
 __all__ = ["Imported", "import_file"]
-
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
 class Imported(Struct, frozen=True, kw_only=True):
@@ -94,9 +93,8 @@ def _opened(source: Path, history: Path) -> Iterator[_Source]:
     try:
         if is_there(history) and source.samefile(history):
             raise ExchangeError(f"{source}: is this history itself; there is nothing to import")
-        with source.open("rb") as file:
-            if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
-                file.seek(0)
+        if not is_database(source):
+            with source.open("rb") as file:
                 head = read_head(source, file)
                 yield _Source(
                     currency=head.currency,
@@ -115,7 +113,7 @@ def _opened(source: Path, history: Path) -> Iterator[_Source]:
 
 def _sections(reader: HistoryReader) -> Iterator[Section]:
     """Yield the days of a history, as its export has them."""
-    extent = kept_extent(reader)
+    extent = history_extent(reader)
     if extent is None:
         return
     start, end = extent

@@ -17,9 +17,10 @@ from evenwatt.service.exchange.span import Span
 from evenwatt.service.exchange.tables import Advance
 from evenwatt.sinks.exchange.openmetrics import Family, Series
 from evenwatt.sinks.history import HistoryReader
-from evenwatt.sinks.history.extract import Piece, pieces_of, values_by_owner
+from evenwatt.sinks.history.extract import pieces_of, values_by_owner
+from evenwatt.sinks.history.pieces import Piece, rows_in
 from evenwatt.sinks.history.queries import history_settings
-from evenwatt.sinks.history.schema import LEVEL_SECONDS, TABLES
+from evenwatt.sinks.history.schema import TABLES
 from evenwatt.sinks.metrics import METRICS
 
 __all__ = ["exported_families"]
@@ -139,18 +140,13 @@ def _totals(reader: HistoryReader, column: _Column) -> dict[tuple[Any, ...], flo
 
 def _added(reader: HistoryReader, column: _Column, pieces: tuple[Piece, ...]) -> dict[tuple[Any, ...], float]:
     owner, _ = TABLES[column.table]
-    found: dict[tuple[Any, ...], float] = {}
-    for piece in pieces:
-        group = f" GROUP BY {', '.join(owner)}" if owner else ""
-        rows = reader.read(
-            f"SELECT {', '.join((*owner, f'sum({column.name})'))} FROM {piece.level}_{column.table}"  # noqa: S608 -- our own names only
-            f" WHERE {piece.level} >= ? AND {piece.level} < ?{group}",
-            (piece.start, piece.end),
-        )
-        for row in rows:
-            key = tuple(row[:-1])
-            found[key] = found.get(key, 0) + (row[-1] or 0)
-    return found
+    source, bounds = rows_in(pieces, column.table)
+    group = f" GROUP BY {', '.join(owner)}" if owner else ""
+    rows = reader.read(
+        f"SELECT {', '.join((*owner, f'sum({column.name})'))} FROM {source}{group}",  # noqa: S608 -- our own names only
+        bounds,
+    )
+    return {tuple(row[:-1]): row[-1] or 0 for row in rows}
 
 
 def _labels(reader: HistoryReader) -> dict[str, Callable[[tuple[Any, ...]], dict[str, str]]]:
@@ -173,12 +169,10 @@ def _labels(reader: HistoryReader) -> dict[str, Callable[[tuple[Any, ...]], dict
 def _constant(metric: str, labels: Mapping[str, str], value: int, pieces: tuple[Piece, ...]) -> Family:
     spec = METRICS[metric]
     points = (
-        (moment + LEVEL_SECONDS[piece.level], value)
+        (moment + piece.row_seconds, value)
         for piece in pieces
         for moment in range(
-            -(-piece.start // LEVEL_SECONDS[piece.level]) * LEVEL_SECONDS[piece.level],
-            piece.end,
-            LEVEL_SECONDS[piece.level],
+            -(-piece.start // piece.row_seconds) * piece.row_seconds, piece.end, piece.row_seconds
         )
     )
     return Family(spec.name, spec.help, is_counter=False, series=[Series(labels, points)])

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from evenwatt.errors import ExchangeError, OptionError
 from evenwatt.sinks.history import HistoryReader
-from evenwatt.sinks.history.extract import kept_extent
+from evenwatt.sinks.history.queries import history_extent
 from evenwatt.units import SECONDS_PER_MINUTE
 
 __all__ = ["Span", "exported_span"]
@@ -47,7 +47,7 @@ def exported_span(reader: HistoryReader, first: str | None, last: str | None, zo
     end = None if last is None else _moment("--to", last, zone, is_end=True)
     if start is not None and end is not None and end <= start:
         raise OptionError(f"--to: got {last}, expected what is after --from ({first})")
-    extent = kept_extent(reader)
+    extent = history_extent(reader)
     if extent is None:
         raise ExchangeError(f"{reader.path}: the history is empty; leave the agent running for some minutes")
     span = Span(

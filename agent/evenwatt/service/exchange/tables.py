@@ -9,7 +9,8 @@ from evenwatt.service.exchange.span import Span
 from evenwatt.sinks.exchange.lines import Head, Layout, write_lines
 from evenwatt.sinks.exchange.sheets import Column, Kind, Sheet
 from evenwatt.sinks.history import HistoryReader
-from evenwatt.sinks.history.extract import Piece, days_of, pieces_of, rows_beside, rows_of_piece
+from evenwatt.sinks.history.extract import days_of, pieces_of, rows_beside, rows_of_piece
+from evenwatt.sinks.history.pieces import Piece
 from evenwatt.sinks.history.queries import history_settings
 from evenwatt.sinks.history.schema import BESIDE, BESIDE_OPTIONAL, LEVEL_SECONDS, TABLES
 

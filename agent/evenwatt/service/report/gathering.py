@@ -86,7 +86,6 @@ class _Found(Struct, frozen=True, kw_only=True):
     """What the history says of the window, read once."""
 
     window: ReportWindow
-    is_snapped: bool
     sums: Sums
     local: LocalTime
     hours: Sequence[HourRow]
@@ -101,6 +100,7 @@ class _Found(Struct, frozen=True, kw_only=True):
     gpu_names: tuple[str, ...]
     host_assumptions: tuple[Assumption, ...]
     first_utc_seconds: float
+    hours_from_utc_seconds: int | None
 
     @classmethod
     def of(
@@ -122,7 +122,6 @@ class _Found(Struct, frozen=True, kw_only=True):
         simulated = held.get("readings") == "simulated"
         return cls(
             window=window,
-            is_snapped=span.is_snapped,
             sums=sums,
             local=local,
             hours=hours,
@@ -149,6 +148,7 @@ class _Found(Struct, frozen=True, kw_only=True):
             gpu_names=stored_gpu_names(cursors),
             host_assumptions=() if simulated else _host_assumptions(settings, cursors, sums),
             first_utc_seconds=float(first_utc_seconds),
+            hours_from_utc_seconds=span.hours_from,
         )
 
 
@@ -164,7 +164,13 @@ def _report(
     totals = totals_of(found.sums, found.view, gpu_joules=found.gpu_joules)
     rented = isinstance(book.hardware, Rented) and book.hardware.is_active_only
     return Report(
-        head=replace(head, notes=(*notes_on(head, totals, machine, found.sums), *head.notes)),
+        head=replace(
+            head,
+            notes=(
+                *notes_on(head, totals, machine, found.sums, hours_from=found.hours_from_utc_seconds),
+                *head.notes,
+            ),
+        ),
         verdict=verdict_on(
             VerdictFacts(
                 window=in_words(found.window.label),

@@ -1,7 +1,7 @@
 """What a reader of a report must know beside its numbers, in sentences."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from evenwatt.economics.cost import PriceBook
 from evenwatt.economics.running import SetupCost
@@ -21,7 +21,9 @@ _EVEN = 0.005
 """Prices that differ by less are the same."""
 
 
-def notes_on(head: ReportHead, totals: ReportTotals, machine: Machine, sums: Sums) -> tuple[str, ...]:
+def notes_on(
+    head: ReportHead, totals: ReportTotals, machine: Machine, sums: Sums, *, hours_from: int | None
+) -> tuple[str, ...]:
     """Return the notes on the numbers of a report.
 
     Args:
@@ -29,9 +31,11 @@ def notes_on(head: ReportHead, totals: ReportTotals, machine: Machine, sums: Sum
         totals: Its totals.
         machine: The machine as one.
         sums: What the history adds up to.
+        hours_from: From when on hours are kept, where that is not all of the window; else None.
     """
     return (
         *_on_time(head),
+        *(() if hours_from is None else _on_days(hours_from)),
         *_on_cost(totals),
         *_on_host(totals, sums.meters),
         *_on_load(head, machine),
@@ -111,6 +115,14 @@ def _on_time(head: ReportHead) -> Iterator[str]:
             f"Engines restarted {_times(head.restarts)}; what they served between the last look and a "
             "restart is not known, and not counted."
         )
+
+
+def _on_days(hours_from: int) -> Iterator[str]:
+    since = datetime.fromtimestamp(hours_from, UTC).date().isoformat()
+    yield (
+        f"Before {since} only days of UTC are kept (history.keep_hours_days): sums are of whole ones, and "
+        "what is told by hour, day or week is of the time since then."
+    )
 
 
 def _times(count: int) -> str:

@@ -19,18 +19,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Lend a path beside another one; what is there at the end takes its place, and a failure leaves nothing.
 
     Raises:
-        ExchangeError: It cannot be written there.
+        ExchangeError: It cannot be written there, or what is there is no file that may be replaced.
     """
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise ExchangeError(f"{path}: is no regular file, which alone can be replaced; name a file")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        _to_disk(part)
-        part.replace(path)
-    except OSError as error:
-        raise ExchangeError(
-            f"{path}: cannot be written ({error.strerror or error}); name a file in a folder of yours with "
-            "room for it"
-        ) from error
+        with _as_exchange_error(path):
+            yield part
+            _to_disk(part)
+            part.replace(path)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -40,11 +40,16 @@ def whole_file(path: Path) -> Iterator[Path]:
 def written_to(path: Path | None) -> Iterator[IO[bytes]]:
     """Lend a file to write to, whole or not there at the end; None: standard output.
 
-    A reader of standard output that has seen enough, such as `head`, ends the command without a word.
+    A pipe or a device is written to as it is. A reader of standard output that has seen enough, such as
+    `head`, ends the command without a word.
 
     Raises:
         ExchangeError: It cannot be written.
     """
+    if path is not None and (path.is_fifo() or path.is_char_device()):
+        with _as_exchange_error(path), path.open("wb", buffering=BUFFER_BYTES) as file:
+            yield file
+        return
     if path is not None:
         with whole_file(path) as part, part.open("wb", buffering=BUFFER_BYTES) as file:
             yield file
@@ -58,6 +63,17 @@ def written_to(path: Path | None) -> Iterator[IO[bytes]]:
         sys.exit(1)
     except OSError as error:
         raise ExchangeError(f"standard output: cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def _as_exchange_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ExchangeError(
+            f"{path}: cannot be written ({error.strerror or error}); name a file in a folder of yours with "
+            "room for it"
+        ) from error
 
 
 def _to_disk(part: Path) -> None:

@@ -22,6 +22,8 @@ FORMAT: Final = 1
 
 _LONGEST_LINE = 1 << 20
 _SIGNED_END = "_cost"
+_SIGNED_PRICE = "price_per_kwh"
+_NUMBERS = ("_seconds", "_per_mtok", "_per_kwh", "restarts")
 _NO_ROOM = 2**63
 _LATEST_UTC_SECONDS = 253_402_300_800
 """The end of the year 9999, the last of which there is a calendar."""
@@ -241,7 +243,7 @@ class _Pending:
         elif table in layout.beside:
             names = layout.beside[table]
             _check_names(place, line, [name for name in names if name not in layout.optional], names)
-            self.rows.setdefault(("", table), []).append(tuple(line.get(name) for name in names))
+            self.rows.setdefault(("", table), []).append(_row_beside(place, line, names))
         else:
             raise place.fault(f"table {table!r}", "one that this evenwatt knows")
         self.count += 1
@@ -274,6 +276,22 @@ def _dated_row(place: _Place, line: dict[str, Any], shape: _Shape, flags: frozen
     return (*(line[name] for name in key), *_checked(place, columns, map(line.get, columns), flags))
 
 
+def _row_beside(place: _Place, line: Mapping[str, Any], names: Sequence[str]) -> Row:
+    """Return a row of what is kept beside the days: numbers by their unit, and text."""
+    for name in names:
+        value = line.get(name)
+        if value is None:
+            continue
+        if not name.endswith(_NUMBERS):
+            if type(value) is not str:
+                raise place.fault(f"{name} is {value!r}", "text")
+        elif type(value) is not int and type(value) is not float:
+            raise place.fault(f"{name} is {value!r}", "a number")
+        elif abs(value) >= _NO_ROOM or (value < 0 and name != _SIGNED_PRICE):
+            raise place.fault(f"{name} is {value!r}", "a number that is not negative, of at most 63 bits")
+    return tuple(line.get(name) for name in names)
+
+
 def _checked(
     place: _Place, columns: Sequence[str], found: Iterable[Any], flags: frozenset[str]
 ) -> Iterator[Any]:
@@ -286,7 +304,7 @@ def _checked(
             raise place.fault(f"{name} is {value!r}", "a number")
         if value < 0 and not name.endswith(_SIGNED_END):
             raise place.fault(f"{name} is {value!r}", "a number that is not negative")
-        if value >= _NO_ROOM:
+        if abs(value) >= _NO_ROOM:
             raise place.fault(f"{name} is {value!r}", "a number of at most 63 bits")
         yield value
 
@@ -313,7 +331,7 @@ def _object(place: _Place, text: bytes) -> dict[str, Any]:
         )
     try:
         line = msgspec.json.decode(text)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise place.fault(f"no JSON ({error})", "a JSON object") from error
     if not isinstance(line, dict):
         raise place.fault(f"{text[:40]!r}", "a JSON object")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from evenwatt.database import PRIMARY_CODE
+from evenwatt.database import PRIMARY_CODE, told_as_damage
 from evenwatt.errors import HistoryError
 from evenwatt.sinks.history.files import is_there
 from evenwatt.sinks.history.reader import HistoryReader
@@ -58,10 +58,11 @@ def connection_beside(path: Path, *, may_write: bool) -> Iterator[sqlite3.Connec
         raise HistoryError(f"{path}: cannot be opened: {error}") from error
     try:
         try:
-            if not may_write:
-                # One transaction, so that all that is read is of one moment, whatever the agent writes.
-                connection.execute("BEGIN")
-            missing = missing_steps(connection, path)
+            with told_as_damage():
+                if not may_write:
+                    # One transaction, so that all that is read is of one moment, whatever the agent writes.
+                    connection.execute("BEGIN")
+                missing = missing_steps(connection, path)
         except sqlite3.Error as error:
             raise HistoryError(f"{path}: cannot be read: {error}{_advice(error)}") from error
         if missing:

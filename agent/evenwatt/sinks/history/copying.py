@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from evenwatt.database import told_as_damage
 from evenwatt.errors import HistoryError
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.schema import STEPS, bring_up_to_date, missing_steps
@@ -48,7 +49,10 @@ def up_to_date_copy(path: Path) -> Iterator[Path]:
         HistoryError: It is no history, a newer release has written it, or it could not be copied.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
+        with (
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            told_as_damage(),
+        ):
             missing = missing_steps(source, path)
             if missing == STEPS:
                 raise HistoryError(f"{path}: is a database, but no history of evenwatt; name another file")
@@ -69,7 +73,7 @@ def _copy(source: sqlite3.Connection, path: Path, into: Path, advance: Callable[
     mode = stat.S_IMODE(path.stat().st_mode)
     os.close(os.open(into, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
-        with closing(sqlite3.connect(into, isolation_level=None)) as copy:
+        with closing(sqlite3.connect(into, isolation_level=None)) as copy, told_as_damage():
             # A copy that is cut off is thrown away: it needs no journal, which would be left beside it.
             copy.execute("PRAGMA journal_mode = OFF")
             source.backup(

@@ -9,29 +9,15 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
-from msgspec import Struct
-
-from evenwatt.sinks.history.queries import history_extent
+from evenwatt.sinks.history.pieces import Piece
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.schema import BESIDE, LEVEL_SECONDS, TABLES
-from evenwatt.sinks.history.statements import LEAST_SECONDS, Row
+from evenwatt.sinks.history.statements import Row
 from evenwatt.units import SECONDS_PER_DAY
 
-__all__ = ["Piece", "days_of", "kept_extent", "pieces_of", "rows_beside", "rows_of_piece", "values_by_owner"]
+__all__ = ["days_of", "pieces_of", "rows_beside", "rows_of_piece", "values_by_owner"]
 
 _OF_A_TIME: Final = frozenset({"event", "calibration", "electricity_price"})
-
-
-class Piece(Struct, frozen=True):
-    """Rows of one level that begin within a time.
-
-    Attributes:
-        level: `minute`, `hour` or `day`.
-    """
-
-    level: str
-    start: int
-    end: int
 
 
 def pieces_of(reader: HistoryReader, start: int, end: int, *, finest: str = "minute") -> tuple[Piece, ...]:
@@ -40,29 +26,16 @@ def pieces_of(reader: HistoryReader, start: int, end: int, *, finest: str = "min
     Raises:
         HistoryError: The history cannot be read.
     """
+    held = reader.kept()
+    since = {"minute": held.minutes_from, "hour": held.hours_from, "day": start}
     levels = list(LEVEL_SECONDS)
     pieces: list[Piece] = []
-    for number in range(levels.index(finest), len(levels)):
-        is_coarsest = number + 1 == len(levels)
-        kept = start if is_coarsest else _kept_from(reader, levels[number], levels[number + 1])
-        begin = end if kept is None else min(max(kept, start), end)
+    for level in levels[levels.index(finest) :]:
+        begin = min(max(since[level], start), end)
         if begin < end:
-            pieces.append(Piece(levels[number], begin, end))
+            pieces.append(Piece(level, begin, end))
         end = begin
     return tuple(reversed(pieces))
-
-
-def kept_extent(reader: HistoryReader) -> tuple[int, int] | None:
-    """Return where a history begins, also where days alone are kept of it, and ends; None where it is empty.
-
-    Raises:
-        HistoryError: It cannot be read.
-    """
-    extent = history_extent(reader)
-    ((first_day,),) = reader.read("SELECT min(day) FROM day_host")
-    if extent is None or first_day is None or extent[0] // SECONDS_PER_DAY * SECONDS_PER_DAY <= first_day:
-        return extent
-    return int(first_day), extent[1]
 
 
 def days_of(pieces: tuple[Piece, ...]) -> Iterator[tuple[int, tuple[Piece, ...]]]:
@@ -110,23 +83,6 @@ def rows_beside(reader: HistoryReader, table: str, start: float, end: float) -> 
     return reader.stream(f"{statement} ORDER BY {columns[0]}")
 
 
-def _kept_from(reader: HistoryReader, level: str, coarser: str) -> int | None:
-    """Return from which coarser row on all rows of a level are kept; None where none are."""
-    ((first,),) = reader.read(f"SELECT min({level}) FROM {level}_host")  # noqa: S608 -- our own names only
-    if first is None:
-        return None
-    seconds = LEVEL_SECONDS[coarser]
-    ((last_without,),) = reader.read(
-        f"SELECT max({coarser}) FROM {coarser}_host AS whole WHERE seconds - ("  # noqa: S608 -- our own names only
-        f"  SELECT total(seconds) FROM {level}_host"
-        f"  WHERE {level} >= whole.{coarser} AND {level} < whole.{coarser} + ?"
-        " ) > ?",
-        (seconds, LEAST_SECONDS),
-    )
-    begin = int(first) // seconds * seconds
-    return begin if last_without is None else max(begin, int(last_without) + seconds)
-
-
 def values_by_owner(
     reader: HistoryReader, table: str, column: str, pieces: Iterable[Piece]
 ) -> Iterator[tuple[Row, Iterator[tuple[int, float]]]]:
@@ -140,7 +96,7 @@ def values_by_owner(
     owner, _ = TABLES[table]
     found = list(pieces)
     selects = (
-        f"SELECT {', '.join((*owner, f'{piece.level} + {LEVEL_SECONDS[piece.level]} AS ended', column))}"  # noqa: S608 -- our own names only
+        f"SELECT {', '.join((*owner, f'{piece.level} + {piece.row_seconds} AS ended', column))}"  # noqa: S608 -- our own names only
         f" FROM {piece.level}_{table}"
         f" WHERE {piece.level} >= ? AND {piece.level} < ? AND {column} IS NOT NULL"
         for piece in found

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from evenwatt.errors import HistoryError
 
-__all__ = ["file_identity", "is_there"]
+__all__ = ["file_identity", "is_database", "is_there"]
+
+_MAGIC = b"SQLite format 3\x00"
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
@@ -14,6 +16,16 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def is_database(path: Path) -> bool:
+    """Return whether a file is a SQLite database, such as a history.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def is_there(path: Path) -> bool:

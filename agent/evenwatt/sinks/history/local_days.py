@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-__all__ = ["LocalDays", "stored_zone", "zone_name"]
+from evenwatt.units import SECONDS_PER_DAY
+
+__all__ = ["LocalDays", "define_local_day", "local_day_of", "noons_from", "stored_zone", "zone_name"]
+
+_NOON = SECONDS_PER_DAY // 2
+"""A day of UTC of which no hours are kept is of the local day in which its noon is."""
 
 _NAMELESS = "of a file"
 """Stands for a zone that is known by its rules alone."""
@@ -41,6 +46,29 @@ class LocalDays:
     def _midnight(self, day: date) -> int:
         # Where the clocks go from 0:00 to 1:00 there is no such moment; this is the one at which they do.
         return int(datetime.combine(day, time(), tzinfo=self.zone).timestamp())
+
+
+def define_local_day(connection: sqlite3.Connection, days: LocalDays) -> None:
+    """Let statements ask for the local day of a moment, as `local_day_of` does."""
+    connection.create_function("local_day", 1, days, deterministic=True)
+
+
+def local_day_of(begin: str, level: str) -> str:
+    """Return the local day of a row of UTC, as SQL.
+
+    Args:
+        begin: When the row begins, as SQL.
+        level: Of the row.
+    """
+    return f"local_day({begin} + {_NOON if level == 'day' else 0})"
+
+
+def noons_from(utc_seconds: int) -> int:
+    """Return the first day of UTC whose noon is not before a moment.
+
+    Where days alone are kept, a span from one local midnight to another so has the days that are its own.
+    """
+    return -(-(utc_seconds - _NOON) // SECONDS_PER_DAY) * SECONDS_PER_DAY
 
 
 def _key(day: date) -> int:

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from evenwatt.database import told_as_damage
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.files import is_there
-from evenwatt.sinks.history.local_days import LocalDays, stored_zone
+from evenwatt.sinks.history.local_days import LocalDays, define_local_day, local_day_of, stored_zone
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
+from evenwatt.sinks.history.pieces import kept
 from evenwatt.sinks.history.reader import HistoryReader
-from evenwatt.sinks.history.rollups import kept
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES
 from evenwatt.sinks.history.statements import LEAST_SECONDS, Row, adding, sums_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
@@ -72,8 +73,7 @@ class MergingHistory(HistoryReader):
                 (level, begin): known.isdisjoint(_minutes(begin, length))
                 for level, begin, length in _units(rows)
             }
-            days = LocalDays(stored_zone(self._connection) or zone)
-            self._connection.create_function("local_day", 1, days, deterministic=True)
+            define_local_day(self._connection, LocalDays(stored_zone(self._connection) or zone))
             held = kept(self._connection)
             since = {"minute": held.minutes_from, "hour": held.hours_from}
             merged = Merged()
@@ -159,9 +159,9 @@ def _adding_up(level: str, table: str, finest: str) -> str:
 
 
 def _key_of(level: str, finest: str) -> str:
-    """Return when a row of a level begins; a day of UTC is of the site's day in which its noon is."""
+    """Return when the row of a level begins to which one of a finer level adds."""
     if level == LOCAL_DAY:
-        return f"local_day({_BEGIN} + {SECONDS_PER_DAY // 2 if finest == 'day' else 0})"
+        return local_day_of(_BEGIN, finest)
     seconds = LEVEL_SECONDS[level]
     return f"{_BEGIN} / {seconds} * {seconds}"
 
@@ -176,7 +176,8 @@ def is_begun(path: Path) -> bool:
         return False
     try:
         # Not read only: what was killed may have to be rolled back first.
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as database:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True)) as database, told_as_damage():
             has_settings = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'setting'").fetchone()
             claim = "SELECT 1 FROM setting WHERE name = 'currency'"
             return has_settings is not None and database.execute(claim).fetchone() is not None

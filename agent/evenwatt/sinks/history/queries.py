@@ -1,21 +1,21 @@
 """A span of the history as the report reads it: its sums, its hours, and what each model served when.
 
 Sums take whole days of UTC from the day level, hours beside them, and minutes of the cut hours at both ends.
-Where those minutes are not kept any more, the span is cut at whole hours instead, so that spans that meet
-still share nothing.
+Where those minutes are not kept any more, the span is cut at whole hours instead, and where hours are not, at
+days of UTC, so that spans that meet still share nothing.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from msgspec import Struct
-
 from evenwatt.economics.offsets import OffsetPiece
 from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
+from evenwatt.sinks.history.local_days import noons_from
 from evenwatt.sinks.history.machine_hours import MACHINE_VALUES
+from evenwatt.sinks.history.pieces import Piece, rows_in
 from evenwatt.sinks.history.reader import HistoryReader
-from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
-from evenwatt.sinks.history.statements import LEAST_SECONDS, Row
+from evenwatt.sinks.history.schema import COST_COLUMNS, LEVEL_SECONDS
+from evenwatt.sinks.history.statements import Row
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
 from evenwatt.snapshot.report.localtime import LocalTime
@@ -58,28 +58,26 @@ _MODEL_HOURS: Final = """
 """1970-01-01 was a Thursday: 72 hours after its week began."""
 
 
-class _Part(Struct, frozen=True):
-    """Rows of one level, from a moment to another."""
-
-    level: str
-    start: int
-    end: int
-
-
 def history_extent(reader: HistoryReader) -> tuple[int, int] | None:
-    """Return the first minute that a history holds, or hour, and the end of its last; None where it is empty.
+    """Return where the first row of a history begins and its last one ends; None where it is empty.
+
+    They are minutes, or the hours or days that are kept instead.
 
     Raises:
         HistoryError: It cannot be read.
     """
-    ((first_hour, last_hour),) = reader.read(_ENDS.format("hour"))
-    if first_hour is None:
-        return None
-    ((first, last),) = reader.read(_ENDS.format("minute"))
-    if last is None or last < last_hour:
-        return first_hour, last_hour + SECONDS_PER_HOUR
-    begins_within = first // SECONDS_PER_HOUR * SECONDS_PER_HOUR == first_hour
-    return (first if begins_within else first_hour), last + SECONDS_PER_MINUTE
+    extent, coarser_seconds = None, 0
+    for level, seconds in reversed(LEVEL_SECONDS.items()):
+        ((first, last),) = reader.read(_ENDS.format(level))
+        if first is None:
+            break
+        begin, end = (first, last + seconds) if extent is None else extent
+        extent = (
+            first if first < begin + coarser_seconds else begin,
+            last + seconds if last >= end - coarser_seconds else end,
+        )
+        coarser_seconds = seconds
+    return extent
 
 
 def history_settings(reader: HistoryReader) -> dict[str, str]:
@@ -97,7 +95,7 @@ class HistorySpan:
     Attributes:
         start: Where it begins, a whole minute.
         end: Where it ends.
-        is_snapped: It was cut at whole hours, because the minutes of those at its ends are not kept.
+        is_snapped: It was cut at whole hours, or at days of UTC, because what is finer is not kept there.
     """
 
     def __init__(self, reader: HistoryReader, start: int, end: int) -> None:
@@ -107,7 +105,7 @@ class HistorySpan:
             HistoryError: The history cannot be read.
         """
         self._reader, self._read = reader, reader.read
-        self._minutes_from = self._first_whole_minute()
+        self._held = reader.kept()
         self.start, self.end = (self._kept(moment) for moment in (start, end))
         self.is_snapped = (self.start, self.end) != (start, end)
 
@@ -133,6 +131,11 @@ class HistorySpan:
             (engine, model, client): ClientUse(**row)
             for (engine, model, client), row in self._grouped("client")
         }
+
+    @property
+    def hours_from(self) -> int | None:
+        """From when on what is told by hours is told, where that is not all of the span; else None."""
+        return self._held.hours_from if self.start < self._held.hours_from else None
 
     def gpus(self) -> tuple[int, float | None]:
         """Return how many GPUs there were, and the joules that they counted; None where none did."""
@@ -189,41 +192,26 @@ class HistorySpan:
                 )
         return found
 
-    def _first_whole_minute(self) -> int | None:
-        """Return the hour from which on all minutes are kept; None where none are."""
-        ((first,),) = self._read("SELECT min(minute) FROM minute_host")
-        if first is None:
-            return None
-        hour = int(first) // SECONDS_PER_HOUR * SECONDS_PER_HOUR
-        return hour if self._has_minutes(hour) else hour + SECONDS_PER_HOUR
-
     def _kept(self, moment: int) -> int:
-        hour = moment // SECONDS_PER_HOUR * SECONDS_PER_HOUR
-        return moment if self._has_minutes(hour) else hour
+        """Return where the span is cut that begins or ends at a moment."""
+        if moment < self._held.hours_from:
+            return noons_from(moment)
+        return moment if moment >= self._held.minutes_from else moment // SECONDS_PER_HOUR * SECONDS_PER_HOUR
 
-    def _has_minutes(self, hour: int) -> bool:
-        """Return whether the minutes of an hour are all that was counted in it; they are forgotten first."""
-        ((by_hour, by_minute),) = self._read(
-            "SELECT (SELECT total(seconds) FROM hour_host WHERE hour = ?1),"
-            " (SELECT total(seconds) FROM minute_host WHERE minute >= ?1 AND minute < ?1 + 3600)",
-            (hour,),
-        )
-        return bool(by_hour - by_minute < LEAST_SECONDS)
-
-    def _parts(self, start: int, end: int, level: str = "hour") -> Iterator[_Part]:
+    def _parts(self, start: int, end: int, level: str = "hour") -> Iterator[Piece]:
         """Yield the rows of a span: those of a level in its middle, of the finer ones towards its ends."""
         finer, seconds = _LEVELS[level]
         first = -(-start // seconds) * seconds
         last = end // seconds * seconds
         if finer is None or first >= last:
             if start < end:
-                yield from [_Part(level, start, end)] if finer is None else self._parts(start, end, finer)
+                yield from [Piece(level, start, end)] if finer is None else self._parts(start, end, finer)
             return
         yield from self._parts(start, first, finer)
-        yield _Part(level, first, last)
+        yield Piece(level, first, last)
         yield from self._parts(last, end, finer)
 
-    def _local_parts(self, local: LocalTime) -> Iterator[tuple[OffsetPiece, _Part]]:
+    def _local_parts(self, local: LocalTime) -> Iterator[tuple[OffsetPiece, Piece]]:
         """Yield the rows of the span by pieces of one offset; minutes where local hours need them."""
         if local.has_whole_hours:
             for part in self._parts(self.start, self.end):
@@ -232,18 +220,18 @@ class HistorySpan:
         for piece in local.pieces:
             start, end = piece.start_utc_seconds, piece.end_utc_seconds
             by_minutes = piece.hour_shift_seconds and self.end - self.start <= _LONGEST_BY_MINUTES
-            kept = min(max(self._minutes_from, start), end) if by_minutes and self._minutes_from else end
+            kept = min(max(self._held.minutes_from, start), end) if by_minutes else end
             for part in self._parts(start, kept):
                 yield piece, part
             if kept < end:
-                yield piece, _Part("minute", kept, end)
+                yield piece, Piece("minute", kept, end)
 
-    def _hours_of(self, part: _Part, shift: int) -> Iterator[HourRow]:
+    def _hours_of(self, part: Piece, shift: int) -> Iterator[HourRow]:
         if part.level == "hour" and not shift:
             return map(HourRow._make, self._read(_HOURS, (part.start, part.end)))
         return self._summed_hours(part, shift)
 
-    def _summed_hours(self, part: _Part, shift: int) -> Iterator[HourRow]:
+    def _summed_hours(self, part: Piece, shift: int) -> Iterator[HourRow]:
         """Yield hours that are added up from rows of a part, because the level has none of them."""
         level = part.level
         hour = f"({level} - {shift}) / 3600 * 3600 + {shift}"
@@ -263,14 +251,8 @@ class HistorySpan:
 
     def _source(self, table: str) -> tuple[str, tuple[int, ...]]:
         """Return what to select from, and the bounds of it."""
-        parts = list(self._parts(self.start, self.end, "day")) or [_Part("day", self.start, self.start)]
-        columns = ", ".join((*TABLES[table][0], *TABLES[table][1]))
-        selects = (
-            f"SELECT {columns} FROM {part.level}_{table} WHERE {part.level} >= ? AND {part.level} < ?"  # noqa: S608 -- our own names only
-            for part in parts
-        )
-        bounds = tuple(bound for part in parts for bound in (part.start, part.end))
-        return f"({' UNION ALL '.join(selects)})", bounds
+        parts = list(self._parts(self.start, self.end, "day")) or [Piece("day", self.start, self.start)]
+        return rows_in(parts, table)
 
     def _grouped(self, table: str) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Yield each owner in a table with the sums of its columns."""

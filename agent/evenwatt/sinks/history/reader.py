@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from evenwatt.database import told_as_damage
 from evenwatt.economics.saturation import ServedMinute
 from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Event
+from evenwatt.sinks.history.pieces import Kept, kept
 from evenwatt.sinks.history.prices import (
     PriceOffer,
     PriceRow,
@@ -109,7 +111,8 @@ class HistoryReader:
     @contextmanager
     def _as_history_error(self, what: str) -> Iterator[None]:
         try:
-            yield
+            with told_as_damage():
+                yield
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise HistoryError(f"{self.path}: {what}: {error}") from error
 
@@ -190,9 +193,14 @@ class HistoryReader:
             return stored_offers(self._connection)
 
     def begin_utc_seconds(self) -> float | None:
-        """Return when the history begins, to the hour; None while nothing is in it."""
-        ((begin,),) = self._read("SELECT min(hour) FROM hour_host")
+        """Return when the day of UTC begins with which the history does; None while nothing is in it."""
+        ((begin,),) = self._read("SELECT min(day) FROM day_host")
         return None if begin is None else float(begin)
+
+    def kept(self) -> Kept:
+        """Return from when on it keeps minutes and hours."""
+        with self._as_history_error("cannot be read"):
+            return kept(self._connection)
 
     def edition(self) -> tuple[int, int]:
         """Return what changes when anybody else has written, and when the history was opened anew."""

@@ -13,6 +13,7 @@ from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
+from evenwatt.sinks.history.pieces import Piece
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import (
     add_up_days,
@@ -20,14 +21,13 @@ from evenwatt.sinks.history.rollups import (
     add_up_local_days,
     add_up_totals,
     first_whole_day,
-    kept,
 )
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS
 from evenwatt.sinks.history.statements import Row
 from evenwatt.snapshot import ApiBill, Money
-from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-__all__ = ["BillKey", "MoneyKey", "Piece", "PricedRows", "RepricedHistory", "repriced_history"]
+__all__ = ["BillKey", "MoneyKey", "PricedRows", "RepricedHistory", "repriced_history"]
 
 MoneyKey = tuple[int, str, str]
 """(beginning of a minute or an hour, engine, model)"""
@@ -37,23 +37,6 @@ BillKey = tuple[int, str, str, str]
 
 _TABLES: Final = ("usage", "api")
 _USAGE: Final = Usage.__struct_fields__
-
-
-class Piece(Struct, frozen=True, kw_only=True):
-    """What is repriced in one transaction: rows of one level, from a moment to another.
-
-    Attributes:
-        level: `minute`, or `hour` where minutes are forgotten.
-    """
-
-    level: str
-    start: int
-    end: int
-
-    @property
-    def row_seconds(self) -> int:
-        """What one row spans."""
-        return SECONDS_PER_MINUTE if self.level == "minute" else SECONDS_PER_HOUR
 
 
 class PricedRows(Struct, frozen=True, kw_only=True):
@@ -79,25 +62,20 @@ class RepricedHistory(HistoryReader):
         with self._as_history_error("cannot be read"):
             return first_whole_day(self._connection, self._days(zone))
 
-    def has_forgotten_hours(self) -> bool:
-        """Return whether there is something older whose money cannot be corrected."""
-        with self._as_history_error("cannot be read"):
-            return kept(self._connection).hours_from > 0
-
     def pieces(self, start: int, end: int) -> Iterator[Piece]:
         """Yield a span in pieces, oldest first: an hour by its minutes, or a day by its hours.
 
-        Where minutes are forgotten, an hour that the span cuts is of the day in which it begins.
+        Each is repriced in one transaction. Where minutes are forgotten, an hour that the span cuts is of the
+        day in which it begins.
         """
-        with self._as_history_error("cannot be read"):
-            minutes_from = kept(self._connection).minutes_from
+        minutes_from = self.kept().minutes_from
         begin = -(-start // SECONDS_PER_HOUR) * SECONDS_PER_HOUR if start < minutes_from else start
         by_hours_until = min(-(-end // SECONDS_PER_HOUR) * SECONDS_PER_HOUR, minutes_from)
         while begin < end:
             is_by_hours = begin < by_hours_until
             length = SECONDS_PER_DAY if is_by_hours else SECONDS_PER_HOUR
             until = min(begin // length * length + length, by_hours_until if is_by_hours else end)
-            yield Piece(level="hour" if is_by_hours else "minute", start=begin, end=until)
+            yield Piece("hour" if is_by_hours else "minute", begin, until)
             begin = until
 
     def usage(self, piece: Piece) -> dict[MoneyKey, Usage]:

@@ -6,66 +6,37 @@ its minutes are kept, and it is their sum, or it is the finest that there is; so
 """
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Final
-
-from msgspec import Struct
+from collections.abc import Iterable, Sequence
 
 from evenwatt.sinks.history.local_days import LocalDays
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
+from evenwatt.sinks.history.pieces import Piece, kept, rows_in
 from evenwatt.sinks.history.schema import LOCAL_DAY, TABLES
 from evenwatt.sinks.history.statements import sums_of
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = [
-    "Kept",
     "add_up_days",
     "add_up_hours",
     "add_up_local_days",
     "add_up_totals",
     "fill_local_days",
-    "kept",
+    "first_whole_day",
 ]
-
-_FROM: Final = ("minutes_from", "hours_from")
-
-
-class Kept(Struct, frozen=True):
-    """From when on rows of the finer levels are kept, each a whole day of UTC; 0: all are.
-
-    Attributes:
-        minutes_from: Of what is older, hours are the finest.
-        hours_from: Of what is older, days are the finest.
-    """
-
-    minutes_from: int = 0
-    hours_from: int = 0
-
-
-class _Part(Struct, frozen=True):
-    level: str
-    start: int
-    end: int
-
-
-def kept(connection: sqlite3.Connection) -> Kept:
-    """Return from when on a history keeps minutes and hours."""
-    rows = connection.execute("SELECT name, value FROM setting WHERE name IN (?, ?)", _FROM)
-    return Kept(**{name: int(value) for name, value in rows})
 
 
 def add_up_hours(connection: sqlite3.Connection, start: int, end: int, tables: Iterable[str]) -> None:
     """Make whole hours what their minutes add up to."""
     for hour in range(start, end, SECONDS_PER_HOUR):
-        part = _Part("minute", hour, hour + SECONDS_PER_HOUR)
-        _add_up(connection, "hour", hour, [part], tables)
+        minutes = Piece("minute", hour, hour + SECONDS_PER_HOUR)
+        _add_up(connection, "hour", hour, [minutes], tables)
     add_up_machine_hours(connection, start, end)
 
 
 def add_up_days(connection: sqlite3.Connection, start: int, end: int, tables: Iterable[str]) -> None:
     """Make the days of UTC that a span touches what their hours add up to."""
     for day in range(start // SECONDS_PER_DAY * SECONDS_PER_DAY, end, SECONDS_PER_DAY):
-        _add_up(connection, "day", day, [_Part("hour", day, day + SECONDS_PER_DAY)], tables)
+        _add_up(connection, "day", day, [Piece("hour", day, day + SECONDS_PER_DAY)], tables)
 
 
 def add_up_local_days(
@@ -112,38 +83,35 @@ def first_whole_day(connection: sqlite3.Connection, days: LocalDays) -> int:
     return begin if begin == hours_from else end
 
 
-def _local_parts(begin: int, until: int, minutes_from: int) -> list[_Part]:
+def _local_parts(begin: int, until: int, minutes_from: int) -> list[Piece]:
     """Return the rows of a day: its whole hours, and minutes where it begins or ends within one."""
     first_hour = -(-begin // SECONDS_PER_HOUR) * SECONDS_PER_HOUR
     last_hour = until // SECONDS_PER_HOUR * SECONDS_PER_HOUR
-    parts = [_Part("hour", first_hour, last_hour)]
+    parts = [Piece("hour", first_hour, last_hour)]
     if begin < first_hour and begin >= minutes_from:
-        parts.append(_Part("minute", begin, first_hour))
+        parts.append(Piece("minute", begin, first_hour))
     if last_hour < until:
         is_by_minutes = last_hour >= minutes_from
         parts.append(
-            _Part("minute", last_hour, until)
+            Piece("minute", last_hour, until)
             if is_by_minutes
-            else _Part("hour", last_hour, last_hour + SECONDS_PER_HOUR)
+            else Piece("hour", last_hour, last_hour + SECONDS_PER_HOUR)
         )
     return parts
 
 
 def _add_up(
-    connection: sqlite3.Connection, level: str, key: int, parts: Iterable[_Part], tables: Iterable[str]
+    connection: sqlite3.Connection, level: str, key: int, pieces: Sequence[Piece], tables: Iterable[str]
 ) -> None:
-    """Write the rows of one key of a level anew: what the rows of the parts add up to."""
+    """Write the rows of one key of a level anew: what the rows of pieces add up to."""
     for table in tables:
         owner, columns = TABLES[table]
         names = ", ".join((*owner, *columns))
-        source = " UNION ALL ".join(
-            f"SELECT {names} FROM {part.level}_{table} WHERE {part.level} >= ? AND {part.level} < ?"  # noqa: S608 -- our own names only
-            for part in parts
-        )
+        source, bounds = rows_in(pieces, table)
         group = f"GROUP BY {', '.join(owner)}" if owner else "HAVING count(*)"
         connection.execute(f"DELETE FROM {level}_{table} WHERE {level} = ?", (key,))  # noqa: S608 -- our own names only
         connection.execute(
             f"INSERT INTO {level}_{table} ({level}, {names})"  # noqa: S608 -- our own names only
-            f" SELECT ?, {', '.join((*owner, *sums_of(columns)))} FROM ({source}) {group}",
-            (key, *(bound for part in parts for bound in (part.start, part.end))),
+            f" SELECT ?, {', '.join((*owner, *sums_of(columns)))} FROM {source} {group}",
+            (key, *bounds),
         )

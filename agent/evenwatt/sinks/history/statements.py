@@ -8,9 +8,10 @@ from typing import Any, Final
 from evenwatt.economics.api import ReferencePrice, computed_input_per_mtok
 from evenwatt.ledger import ClientUse, EngineUse, GpuUse, HostUse, MeterUse, Usage
 from evenwatt.ledger.entries import LARGER_WINS
+from evenwatt.sinks.history.local_days import local_day_of
 from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LEVELS, LOCAL_DAY, TABLES
 from evenwatt.snapshot import ApiBill, PricedPosting, bill_of, money_of
-from evenwatt.units import SECONDS_PER_DAY, TOKENS_PER_MTOK
+from evenwatt.units import TOKENS_PER_MTOK
 
 __all__ = [
     "LEAST_SECONDS",
@@ -30,8 +31,6 @@ __all__ = [
 
 LEAST_SECONDS: Final = 1e-3
 """What rounding may leave of a row when its finer ones are taken off."""
-
-_NOON_SECONDS: Final = SECONDS_PER_DAY // 2
 
 Row = tuple[Any, ...]
 """What SQLite takes and gives: keys first, then columns."""
@@ -189,12 +188,9 @@ def adding_up_bills(level: str, finer: str) -> str:
 
 
 def adding_up_local_bills() -> str:
-    """Return the statement that makes the bills of the site's days what the finest kept ones add up to.
-
-    A day of UTC, which is all that is kept of what is old, is of the local day in which its noon is.
-    """
+    """Return the statement that makes the bills of the site's days what the finest kept ones add up to."""
     source = " UNION ALL ".join(
-        f"SELECT local_day({level} + {_NOON_SECONDS if level == 'day' else 0}) AS {LOCAL_DAY},"  # noqa: S608 -- our own names only
+        f"SELECT {local_day_of(level, level)} AS {LOCAL_DAY},"  # noqa: S608 -- our own names only
         f" engine, model, reference, {', '.join(API_COLUMNS)} FROM {level}_api WHERE {finest}"
         for level, finest in _FINEST.items()
     )

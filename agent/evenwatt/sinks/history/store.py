@@ -11,17 +11,18 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
 
-from evenwatt.database import is_damage, opened_or_set_aside
+from evenwatt.database import is_damage, opened_or_set_aside, told_as_damage
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
 from evenwatt.sinks.history.files import file_identity, is_there
-from evenwatt.sinks.history.local_days import LocalDays, zone_name
+from evenwatt.sinks.history.local_days import LocalDays, define_local_day, zone_name
 from evenwatt.sinks.history.lock import WriterLock, lock_path
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
+from evenwatt.sinks.history.pieces import kept
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.retention import forget_some, give_back_room
-from evenwatt.sinks.history.rollups import fill_local_days, kept
+from evenwatt.sinks.history.rollups import fill_local_days
 from evenwatt.sinks.history.schema import LEVELS, LOCAL_DAY, bring_up_to_date
 from evenwatt.sinks.history.statements import (
     adding,
@@ -125,7 +126,8 @@ class History(HistoryReader):
     def _as_history_error(self, what: str) -> Iterator[None]:
         with super()._as_history_error(what):
             try:
-                yield
+                with told_as_damage():
+                    yield
             except sqlite3.Error as error:
                 self._is_damaged = self._is_damaged or is_damage(error)
                 raise
@@ -210,7 +212,7 @@ class History(HistoryReader):
                 fill_local_days(self._connection, days)
                 self._connection.execute("INSERT OR REPLACE INTO setting VALUES ('timezone', ?)", (name,))
         self._local_days = days
-        self._connection.create_function("local_day", 1, days, deterministic=True)
+        define_local_day(self._connection, days)
 
     def _claim(self) -> None:
         """Write down whose money and readings a new history holds; refuse one that holds others."""

@@ -234,6 +234,14 @@ def test_what_is_no_export_is_told(tmp_path, new, text):
     assert not new.exists()
 
 
+def test_a_line_of_ten_thousand_lists_is_told(path, new):
+    """What is nested beyond all bounds ends no command with a traceback."""
+    file = lines_of(path)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\n" + b"[" * 10_000 + b"]" * 10_000 + b"\n", 1))
+    with pytest.raises(ExchangeError, match="line 2: no JSON"):
+        take(file, new)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path, new):
     """With its path."""
     with pytest.raises(ExchangeError, match=r"nothing: cannot be read \(No such file or directory\)"):
@@ -276,6 +284,30 @@ def test_a_line_that_was_changed_is_told(path, new, values, words):
         take(file, new)
 
     assert levels(new)["day_usage"] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "words"),
+    [
+        ("price", {"input_usd_per_mtok": "cheap"}, "input_usd_per_mtok is 'cheap', expected a number"),
+        ("price", {"input_usd_per_mtok": -1}, "input_usd_per_mtok is -1, expected a number that is not neg"),
+        ("price", {"valid_from_utc_seconds": [0]}, r"valid_from_utc_seconds is \[0\], expected a number"),
+        ("price", {"reference": {}}, "reference is {}, expected text"),
+        ("event", {"text": 1}, "text is 1, expected text"),
+        ("event", {"utc_seconds": True}, "utc_seconds is True, expected a number"),
+        ("event", {"utc_seconds": 1e300}, r"utc_seconds is 1e\+300, expected a number that is not neg"),
+    ],
+)
+def test_a_line_beside_the_days_that_was_changed_is_told(path, new, table, values, words):
+    """Prices and events are judged as rows of days are."""
+    file = lines_of(path)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    number = next(number for number, line in enumerate(lines) if line.get("table") == table)
+    change(file, number, **values)
+    with pytest.raises(ExchangeError, match=f"line {number + 1}: {words}"):
+        take(file, new)
+
+    assert contents(new)["price"] == []
 
 
 def test_a_table_cannot_hold_a_real_where_it_counts(path, new):

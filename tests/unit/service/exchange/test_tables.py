@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ from pyarrow import parquet
 from evenwatt.errors import ExchangeError
 from evenwatt.service.exchange.exporting import Export
 from evenwatt.sinks.history import History
-from exported_history import DAY, FIRST_DAY, HOUR, settings_for, write_days, write_kept
+from exported_history import DAY, FIRST_DAY, settings_for, write_days, write_kept
 from sink_fixtures import served, tick
 
 
@@ -185,18 +184,3 @@ def test_an_empty_history_is_told(tmp_path):
     write_days(tmp_path / "history.db")
     with pytest.raises(ExchangeError, match="the history is empty"):
         export(tmp_path / "history.db", tmp_path / "u.csv", "csv")
-
-
-def test_minutes_before_a_hole_are_taken_by_hours(tmp_path):
-    """Where minutes in the middle are gone, what is before comes from hours, and nothing is lost."""
-    path = tmp_path / "history.db"
-    write_days(path, 0, 1, 2)
-    with closing(sqlite3.connect(path)) as database, database:
-        for table in ("usage", "host"):
-            begin = FIRST_DAY + DAY + 8 * HOUR
-            database.execute(
-                f"DELETE FROM minute_{table} WHERE minute >= ? AND minute < ?", (begin, begin + HOUR)
-            )
-    rows = csv_rows(path, tmp_path / "u.csv", finest="minute")
-
-    assert sum(int(row["output_tokens"] or 0) for row in rows) == 9 * 100_000

@@ -1,5 +1,6 @@
 """The report gathered from a history, in numbers that a person can check, and what it says of flaws."""
 
+import json
 import math
 import random
 import re
@@ -21,7 +22,9 @@ from evenwatt.model import UNALLOCATED, Event, State
 from evenwatt.service.report.gathering import gathered_report
 from evenwatt.service.report.window import AskedWindow
 from evenwatt.sinks.history import CalibrationRow, History, PriceRow
+from evenwatt.sinks.report.html import render_html
 from evenwatt.sinks.report.json import render_json
+from evenwatt.sinks.report.markdown import render_markdown
 from evenwatt.snapshot.report.traffic import Shape
 from evenwatt.snapshot.report.verdict import Outcome
 from sink_fixtures import BOOK, FLAT, HOUR, MINUTE, book_with, idle, rule, served, tick
@@ -77,6 +80,32 @@ def test_totals_by_hand(history):
     assert totals.cost_per_mtok.full_output == pytest.approx(0.12072 / 0.1)
     assert totals.cost_per_mtok.full_computed == pytest.approx(0.12072 / 1.1)
     assert totals.cost_per_mtok.energy_total == pytest.approx(0.00072 / 1.6)
+
+
+def test_a_window_of_which_days_alone_are_kept(history):
+    """Two days in July, of which the hours are forgotten, cost what they cost; what needs hours says so."""
+    first = int(datetime(2026, 7, 6, tzinfo=UTC).timestamp())
+    for at in range(first, first + 5 * 86_400, 6 * 3_600):
+        history.write(tick({(at, "chat", "small"): served()}))
+    while history.forget_some({"minute": first + 4 * 86_400, "hour": first + 3 * 86_400}):
+        pass
+    asked = {"now": first + 5 * 86_400, "first": "2026-07-07", "last": "2026-07-08"}
+    found = report(history, **asked)
+
+    assert found.totals.tokens.total_tokens == 8 * 1_600_000
+    assert found.totals.costs.full == pytest.approx(8 * 0.0606)
+    assert found.head.accounted_seconds == 8 * 60
+    assert found.head.window.start_utc_seconds == first + 86_400
+    assert found.head.window.end_utc_seconds == first + 3 * 86_400
+    assert (
+        "Before 2026-07-09 only days of UTC are kept (history.keep_hours_days): sums are of whole ones, and "
+        "what is told by hour, day or week is of the time since then."
+    ) in found.head.notes
+    assert json.loads(render_json(found))["totals"]["tokens"]["total_tokens"] == 8 * 1_600_000
+    assert render_markdown(found)
+    assert render_html(found)
+    asked["last"] = "2026-07-09"
+    assert report(history, **asked).totals.tokens.total_tokens == 12 * 1_600_000
 
 
 def test_states_by_hand(history):

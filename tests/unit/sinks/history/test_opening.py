@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from evenwatt.errors import HistoryError, HistoryInUse
-from evenwatt.sinks.history import History, writer_pid
+from evenwatt.sinks.history import History, history_beside, writer_pid
+from evenwatt.sinks.history.copying import copy_history, up_to_date_copy
 from sink_fixtures import HOUR, served, tick
 
 HOLD = """
@@ -156,6 +157,29 @@ def test_a_database_that_is_damaged_within_is_set_aside(path):
     with opened(path) as history:
         assert history.set_aside.name.startswith("history.db.corrupt-20")
         history.write(tick({(HOUR, "chat", "small"): served()}))
+
+
+def damage_names(path):
+    """Make the names of tables ones that are no text."""
+    content = path.read_bytes()
+    assert b"CREATE TABLE " in content
+    path.write_bytes(content.replace(b"CREATE TABLE ", b"CREATE TABLE\xff"))
+
+
+def test_names_of_tables_that_are_damaged_are_told_and_set_aside(path, tmp_path):
+    """SQLite quotes what it cannot read, and Python cannot decode that: it is damage, and no crash loop."""
+    filled(path)
+    damage_names(path)
+
+    for read in (
+        lambda: history_beside(path).__enter__(),
+        lambda: copy_history(path, tmp_path / "copy", advance=lambda _: None),
+        lambda: up_to_date_copy(path).__enter__(),
+    ):
+        with pytest.raises(HistoryError, match="malformed"):
+            read()
+    with opened(path) as history:
+        assert history.set_aside.name.startswith("history.db.corrupt-20")
 
 
 def test_a_database_that_is_damaged_while_it_is_written_is_set_aside(path):

@@ -111,12 +111,12 @@ def test_what_is_accepted_beside_the_agent_changes_the_edition(history, path):
     assert history.price_offers() == (OFFER,)
 
 
-def test_the_history_begins_with_the_hour_of_its_first_minute(history):
+def test_the_history_begins_with_the_day_of_its_first_minute(history):
     """Nothing has no beginning."""
     assert history.begin_utc_seconds() is None
 
     history.write(tick({(HOUR + 7 * MINUTE, "chat", "small"): served()}))
-    assert history.begin_utc_seconds() == HOUR
+    assert history.begin_utc_seconds() == HOUR // 86_400 * 86_400
 
 
 def test_pricing_back_takes_each_minute_at_the_dated_price_of_its_time(history):

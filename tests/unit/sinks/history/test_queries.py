@@ -16,6 +16,7 @@ from sink_fixtures import HOUR, MINUTE, idle, served, tick
 
 UTC = ZoneInfo("UTC")
 KOLKATA = ZoneInfo("Asia/Kolkata")
+DAY = (HOUR // 86_400 + 1) * 86_400
 
 
 @pytest.fixture
@@ -32,10 +33,10 @@ def write(history, *minutes, model="small", **columns):
         history.write(tick({(HOUR + minute * MINUTE, "chat", model): row}))
 
 
-def forget_minutes(history, before):
-    """Forget minutes as a retention would."""
-    for table in ("usage", "host", "api", "gpu"):
-        history._connection.execute(f"DELETE FROM minute_{table} WHERE minute < ?", (before,))
+def forget(history, *, minutes, hours=0):
+    """Forget what is older than two moments."""
+    while history.forget_some({"minute": minutes, "hour": hours}):
+        pass
 
 
 def tokens(span):
@@ -50,17 +51,24 @@ def hours_of(span, zone=UTC):
 
 
 def test_extent_is_from_the_first_minute_to_the_end_of_the_last(history):
-    """An empty history has no extent; minutes that are forgotten leave that of their hours."""
+    """An empty history has no extent; what is forgotten leaves that of hours, and of days."""
     assert history_extent(history) is None
     write(history, 10, 130)
 
     assert history_extent(history) == (HOUR + 10 * MINUTE, HOUR + 131 * MINUTE)
 
-    forget_minutes(history, HOUR + 60 * MINUTE)
+    forget(history, minutes=HOUR + 60 * MINUTE)
     assert history_extent(history) == (HOUR, HOUR + 131 * MINUTE)
 
-    forget_minutes(history, HOUR + 180 * MINUTE)
+    forget(history, minutes=HOUR + 180 * MINUTE)
     assert history_extent(history) == (HOUR, HOUR + 180 * MINUTE)
+
+    write(history, 24 * 60)
+    forget(history, minutes=DAY, hours=DAY)
+    assert history_extent(history) == (DAY - 86_400, HOUR + 24 * 60 * MINUTE + MINUTE)
+
+    forget(history, minutes=DAY + 86_400, hours=DAY + 86_400)
+    assert history_extent(history) == (DAY - 86_400, DAY + 86_400)
 
 
 def test_a_span_has_what_lies_in_it(history):
@@ -87,7 +95,7 @@ def test_a_span_within_one_hour(history):
 def test_where_minutes_are_forgotten_spans_end_with_hours(history):
     """Two spans that meet within an hour of which no minutes are left share nothing and lose nothing."""
     write(history, 5, 65, 125, 185)
-    forget_minutes(history, HOUR + 180 * MINUTE)
+    forget(history, minutes=HOUR + 180 * MINUTE)
     middle = HOUR + 90 * MINUTE
 
     first, second = HistorySpan(history, HOUR, middle), HistorySpan(history, middle, HOUR + 190 * MINUTE)
@@ -97,15 +105,22 @@ def test_where_minutes_are_forgotten_spans_end_with_hours(history):
     assert (tokens(first), tokens(second)) == ({"small": 1}, {"small": 3})
 
 
-def test_the_hour_that_lost_some_minutes_counts_as_a_whole(history):
-    """Minutes are forgotten within an hour: it is taken from the hour level, or a part would be missing."""
-    write(history, 0, 65, 115, 125)
-    forget_minutes(history, HOUR + 90 * MINUTE)
+def test_where_hours_are_forgotten_spans_have_the_days_that_are_their_own(history):
+    """Between midnights of Berlin lie days of UTC whose noons do; spans that meet share none of them."""
+    write(history, *range(0, 5 * 24 * 60, 6 * 60))
+    forget(history, minutes=DAY + 3 * 86_400, hours=DAY + 2 * 86_400)
+    first, second, third = (DAY + days * 86_400 - 7_200 for days in (-1, 1, 3))
 
-    span = HistorySpan(history, HOUR + 100 * MINUTE, HOUR + 130 * MINUTE)
+    one, other = HistorySpan(history, first, second), HistorySpan(history, second, third)
 
-    assert span.start == HOUR + 60 * MINUTE
-    assert tokens(span) == {"small": 3}
+    assert (one.start, one.end) == (DAY - 86_400, DAY + 86_400)
+    assert (other.start, other.end) == (DAY + 86_400, third)
+    assert one.is_snapped
+    assert tokens(one) == {"small": 3 + 4}
+    assert tokens(other) == {"small": 4 + 4}
+    assert hours_of(one) == ([], False)
+    assert (one.hours_from, other.hours_from) == (DAY + 2 * 86_400, DAY + 2 * 86_400)
+    assert HistorySpan(history, third, third + 86_400).hours_from is None
 
 
 def test_local_hours_of_half_hour_zones_come_from_minutes(history):
@@ -120,7 +135,7 @@ def test_local_hours_of_half_hour_zones_come_from_minutes(history):
 def test_local_hours_without_minutes_are_approximate(history):
     """Where the minutes are forgotten, an hour of UTC counts as the local hour in which it begins."""
     write(history, 10, 29, 30, 89, 90)
-    forget_minutes(history, HOUR + 120 * MINUTE)
+    forget(history, minutes=HOUR + 120 * MINUTE)
 
     span = HistorySpan(history, HOUR, HOUR + 120 * MINUTE)
 
