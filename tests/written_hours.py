@@ -32,6 +32,7 @@ def write_hours(path, hours, start, end, *, minutes_from):
         add_up_machine_hours(database, start, end)
         for table in TABLES:
             database.execute(_minutes_of(database, table), (minutes_from,))
+        database.execute("INSERT INTO setting VALUES ('minutes_from', ?)", (minutes_from,))
         database.execute("COMMIT")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

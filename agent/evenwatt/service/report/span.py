@@ -35,7 +35,8 @@ def asked_span(
     span = HistorySpan(reader, int(window.start_utc_seconds), int(window.end_utc_seconds))
     if span.start >= span.end:
         raise ReportError(
-            f"the minutes of {window.label} are not kept any more; ask for a window of whole hours"
+            f"the minutes of {window.label} are not kept any more; ask for a window of whole hours, or of "
+            "whole days where hours are not kept either"
         )
     kept = replace(window, start_utc_seconds=float(span.start), end_utc_seconds=float(span.end))
     return extent, kept, span

@@ -423,7 +423,7 @@ def test_an_empty_history_has_no_report(history):
 def test_a_window_of_forgotten_minutes_has_no_report(history):
     """Half an hour since midnight, of which the minutes are gone, cannot be told."""
     history.write(tick({(HOUR + 600, "chat", "small"): served()}))
-    history._connection.execute("DELETE FROM minute_host")
+    history.forget_some({"minute": HOUR + 3_600, "hour": 0})
     config = SETTINGS.replace("Europe/Berlin", "America/Los_Angeles")
 
     with pytest.raises(ReportError, match="minutes of 2027-01-15 to now are not kept any more"):
