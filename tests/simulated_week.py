@@ -12,7 +12,7 @@ from evenwatt.config import Window
 from evenwatt.economics.capacity import Capacity, CapacitySource
 from evenwatt.ledger import HostUse, SourceTotals
 from evenwatt.model import Assumption, Moment, SourceHealth
-from evenwatt.service.windows import window_views
+from evenwatt.service.windows import SumsSince, window_views
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import ElectricityView, HistoryHealth, PendingPrice, Snapshot
 from sink_fixtures import BOOK, engine_view, gpu, idle, served, snapshot, tick
@@ -53,7 +53,9 @@ def simulated_week(folder: Path, seed: int) -> Iterator[Snapshot]:
         heard = now if at["read"] else heard
         if number and chance.random() < 0.01:
             gap_seconds += chance.randrange(10, 400)
-        views = window_views(history, _WINDOWS, now_utc_seconds=now, zone=_UTC, capacities=_CAPACITIES)
+        views = window_views(
+            SumsSince(history), _WINDOWS, now_utc_seconds=now, zone=_UTC, capacities=_CAPACITIES
+        )
         yield snapshot(
             moment=Moment(utc_seconds=now, boot_seconds=now - BEGIN, boot_id="boot"),
             windows=views,

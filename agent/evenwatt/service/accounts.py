@@ -10,7 +10,7 @@ from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting, merged_postings
 from evenwatt.service.billing import priced
 from evenwatt.service.events import Tell
-from evenwatt.service.windows import window_views
+from evenwatt.service.windows import SumsSince, window_views
 from evenwatt.sinks.history import History
 from evenwatt.snapshot import ApiBill, HistoryHealth, Sums, WindowView, sums_with, tokens_of, with_outlook
 
@@ -40,6 +40,7 @@ class Accounts:
         self._history = history
         self._tell = tell
         self._written = history.totals()
+        self._sums_since = SumsSince(history)
         self._pending: Posting | None = None
         self._pending_ticks = 0
         self._error: str | None = None
@@ -83,6 +84,7 @@ class Accounts:
                 "history_back", "history", f"the history is written again; {kept} ticks were kept in memory"
             )
         self._written = self.totals
+        self._sums_since.add(tick)
 
     def look_up(
         self,
@@ -107,12 +109,13 @@ class Accounts:
         try:
             if book is not self._compared_with:
                 price_back(self._history, book, self._written)
+                self._sums_since.forget()
                 self._compared_with = book
             self.totals = self._written = self._history.totals()
             self.source_totals = self._history.source_totals()
             self.events = self._history.events(limit=_EVENTS_SHOWN)
             views = window_views(
-                self._history, windows, now_utc_seconds=now_utc_seconds, zone=zone, capacities=capacities
+                self._sums_since, windows, now_utc_seconds=now_utc_seconds, zone=zone, capacities=capacities
             )
             self.windows = tuple(with_outlook(view, book) for view in views)
         except HistoryError as error:

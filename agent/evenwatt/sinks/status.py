@@ -134,4 +134,4 @@ def _alert(alert: AlertView) -> dict[str, Any]:
 
 
 def _or_never(value: Any) -> Any:
-    return "never" if isinstance(value, float) and math.isinf(value) else value
+    return "never" if value == math.inf else value

@@ -1,13 +1,15 @@
 """What a span of the history adds up to, and how a tick not yet written is added to it."""
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from evenwatt.economics.api import ApiCost
 from evenwatt.economics.cost import Costs, MinuteCosts
+from evenwatt.economics.sums import known_sum
 from evenwatt.economics.tokens import Tokens
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, Posting, Usage, UsageKey
 from evenwatt.ledger.entries import Row, add_rows
@@ -21,6 +23,7 @@ __all__ = [
     "Sums",
     "bill_of",
     "bill_sum",
+    "later_part",
     "money_of",
     "money_sum",
     "sums_with",
@@ -73,6 +76,9 @@ class Money(Struct, frozen=True, kw_only=True):
             labour=self.labour,
             other=self.other,
         )
+
+
+_AMOUNTS = attrgetter(*Money.__struct_fields__)
 
 
 class ApiBill(Struct, frozen=True, kw_only=True):
@@ -180,12 +186,34 @@ def sums_with(sums: Sums, priced: PricedPosting) -> Sums:
     return Sums(usage=usage, money=money, api=api, gpus=gpus, engines=engines, meters=meters, host=host)
 
 
+def later_part(priced: PricedPosting, minute: int) -> PricedPosting:
+    """Return what of a tick lies in a minute or after it."""
+
+    def later(rows: Mapping[Any, Row]) -> dict[Any, Row]:
+        return {key: row for key, row in rows.items() if key[0] >= minute}
+
+    posting = priced.posting
+    return PricedPosting(
+        posting=replace(
+            posting,
+            usage=later(posting.usage),
+            gpus=later(posting.gpus),
+            engines=later(posting.engines),
+            meters=later(posting.meters),
+            hosts={at: row for at, row in posting.hosts.items() if at >= minute},
+        ),
+        costs=priced.costs,
+        api={key: cost for key, cost in priced.api.items() if key[0] >= minute},
+    )
+
+
 def total_money(parts: Iterable[Money]) -> Money:
     """Return the sum of several; unknown only where no part is known."""
-    total = Money()
-    for part in parts:
-        total = money_sum(total, part)
-    return total
+    parts = tuple(parts)
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*map(_AMOUNTS, parts), strict=True)
+    return Money(**dict(zip(Money.__struct_fields__, map(known_sum, columns), strict=False)))
 
 
 def _add_to(rows: dict[Key, Row], key: Key, row: Row) -> None:
@@ -197,22 +225,14 @@ def _add_to(rows: dict[Key, Row], key: Key, row: Row) -> None:
 
 def money_sum(one: Money, other: Money) -> Money:
     """Return two sums of money as one; unknown only where neither is known."""
-    return Money(
-        **{name: _known_sum(getattr(one, name), getattr(other, name)) for name in Money.__struct_fields__}
-    )
+    return total_money((one, other))
 
 
 def bill_sum(one: ApiBill, other: ApiBill) -> ApiBill:
     """Return two bills as one, for the tokens of both."""
     return ApiBill(
         tokens=one.tokens + other.tokens,
-        no_cache=_known_sum(one.no_cache, other.no_cache),
+        no_cache=known_sum((one.no_cache, other.no_cache)),
         observed_tokens=one.observed_tokens + other.observed_tokens,
-        observed_cache=_known_sum(one.observed_cache, other.observed_cache),
+        observed_cache=known_sum((one.observed_cache, other.observed_cache)),
     )
-
-
-def _known_sum(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other

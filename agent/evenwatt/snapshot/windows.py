@@ -1,8 +1,8 @@
 """What a window (24h, 7d, month) says: cost per million tokens, load, break-even; always from sums."""
 
 import math
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from itertools import groupby, product
 
 from msgspec import Struct
 
@@ -37,6 +37,9 @@ __all__ = [
 
 ALL = "all"
 """The label of the sum over all models of an engine, or over the whole machine with `unallocated`."""
+
+_PAIRS = tuple(product(Basis, TokenBase))
+_NO_BILL = ApiBill()
 
 Bills = dict[tuple[str, str], dict[str, ApiBill]]
 """By engine and model, by reference: looked up once for each row, of which there may be hundreds."""
@@ -141,19 +144,21 @@ def window_view(
     bills: Bills = {}
     for (engine, model, reference), bill in sums.api.items():
         bills.setdefault((engine, model), {})[reference] = bill
+    served = {key: tokens_of(usage).total_tokens for key, usage in sums.usage.items()}
+    of = _Window(sums=sums, bills=bills, served=served, seconds=accounted)
     rows = []
     by_engine = groupby(sorted(sums.usage), key=lambda key: key[0])
     for engine, keys in ((engine, list(keys)) for engine, keys in by_engine if engine != UNALLOCATED):
         capacity = capacities.get(engine)
         # Capacity is the engine's: a model has a load of its own only where no other was served.
-        serving = [key for key in keys if tokens_of(sums.usage[key]).total_tokens] or keys
+        serving = [key for key in keys if served[key]] or keys
         for key in keys:
             own = capacity if serving == [key] else None
             # A model that is named like the sum cannot be told from it: it has no row of its own.
             if key[1] != ALL:
-                rows.append(_row(sums, bills, [key], label=key, capacity=own, seconds=accounted))
-        rows.append(_row(sums, bills, keys, label=(engine, ALL), capacity=capacity, seconds=accounted))
-    rows.append(_row(sums, bills, list(sums.usage), label=(ALL, ALL), capacity=None, seconds=accounted))
+                rows.append(_row(of, [key], label=key, capacity=own))
+        rows.append(_row(of, keys, label=(engine, ALL), capacity=capacity))
+    rows.append(_row(of, list(sums.usage), label=(ALL, ALL), capacity=None))
     return WindowView(
         name=name,
         start_utc_seconds=start_utc_seconds,
@@ -184,28 +189,33 @@ class LoadLine(Struct, frozen=True):
         return None if is_open else load
 
 
+class _Window(Struct, frozen=True, kw_only=True):
+    """What the rows of a window are made of, looked up once for all of them.
+
+    Attributes:
+        served: Tokens by engine and model.
+        seconds: That it is about.
+    """
+
+    sums: Sums
+    bills: Bills
+    served: Mapping[tuple[str, str], float]
+    seconds: float
+
+
 def _row(
-    sums: Sums,
-    bills: Bills,
-    keys: list[tuple[str, str]],
-    *,
-    label: tuple[str, str],
-    capacity: Capacity | None,
-    seconds: float,
+    window: _Window, keys: list[tuple[str, str]], *, label: tuple[str, str], capacity: Capacity | None
 ) -> WindowRow:
-    usage = Usage()
-    for key in keys:
-        add_rows(usage, sums.usage[key])
+    sums = window.sums
+    usage = _total_usage([sums.usage[key] for key in keys])
     money = total_money(sums.money[key] for key in keys if key in sums.money)
     tokens = tokens_of(usage)
-    load = _load(tokens, capacity, seconds)
-    window = window_sums(usage, money, tokens)
+    load = _load(tokens, capacity, window.seconds)
+    totals = window_sums(usage, money, tokens)
     per_mtok = {
-        (basis, base): cost_per_mtok(money.whole_costs, tokens, basis=basis, base=base)
-        for basis in Basis
-        for base in TokenBase
+        (basis, base): cost_per_mtok(totals.costs, tokens, basis=basis, base=base) for basis, base in _PAIRS
     }
-    line = cost_line(window, load)
+    line = cost_line(totals, load)
     by_input, by_output = (None, None) if label[0] == ALL else _phase_costs(usage, money, tokens)
     return WindowRow(
         engine=label[0],
@@ -215,12 +225,21 @@ def _row(
         money=money,
         cost_per_mtok={key: value for key, value in per_mtok.items() if value is not None},
         load_ratio=load,
-        references=_references(sums, bills, keys, window, LoadLine(line, capacity)),
+        references=_references(window, keys, totals, LoadLine(line, capacity)),
         input_cost_per_mtok=by_input,
         output_cost_per_mtok=by_output,
         capacity=capacity,
         line=line,
     )
+
+
+def _total_usage(rows: Sequence[Usage]) -> Usage:
+    if len(rows) == 1:
+        return rows[0]
+    total = Usage()
+    for row in rows:
+        add_rows(total, row)
+    return total
 
 
 def _load(tokens: Tokens, capacity: Capacity | None, seconds: float) -> float | None:
@@ -260,30 +279,35 @@ def window_sums(usage: Usage, money: Money, tokens: Tokens) -> WindowSums:
 
 
 def _references(
-    sums: Sums, bills: Bills, keys: list[tuple[str, str]], window: WindowSums, line: LoadLine
+    window: _Window, keys: list[tuple[str, str]], totals: WindowSums, line: LoadLine
 ) -> tuple[ReferenceView, ...]:
     """Compare with every API that all tokens of these keys were priced at."""
-    served = {key: tokens_of(sums.usage[key]).total_tokens for key in keys}
-    served = {key: tokens for key, tokens in served.items() if tokens}
+    served = [(window.bills.get(key, {}), window.served[key]) for key in keys if window.served[key]]
+    own_cost = totals.costs.full
     views = []
-    for reference in sorted({name for key in served for name in bills.get(key, ())}):
-        priced = [(bills.get(key, {}).get(reference, ApiBill()), tokens) for key, tokens in served.items()]
+    for reference in sorted({name for bills, _ in served for name in bills}):
+        priced = [(bills.get(reference, _NO_BILL), tokens) for bills, tokens in served]
         if all(bill.tokens == tokens for bill, tokens in priced):
             no_cache = whole_sum(bill.no_cache for bill, _ in priced)
             comparable = whole_sum(comparable_bill(bill, tokens) for bill, tokens in priced)
-            views.append(_reference_view(reference, no_cache, comparable, window, line))
+            views.append(_reference_view(reference, no_cache, comparable, totals.tokens, own_cost, line))
     return tuple(views)
 
 
 def _reference_view(
-    reference: str, no_cache: float | None, bill: float | None, window: WindowSums, line: LoadLine
+    reference: str,
+    no_cache: float | None,
+    bill: float | None,
+    tokens: Tokens,
+    own_cost: float | None,
+    line: LoadLine,
 ) -> ReferenceView:
-    price = api_price_per_mtok(bill, window.tokens)
+    price = api_price_per_mtok(bill, tokens)
     return ReferenceView(
         reference=reference,
         price_per_mtok=price,
-        price_per_mtok_no_cache=api_price_per_mtok(no_cache, window.tokens),
-        ratio=break_even_ratio(bill, window.costs.full),
+        price_per_mtok_no_cache=api_price_per_mtok(no_cache, tokens),
+        ratio=break_even_ratio(bill, own_cost),
         break_even_load_ratio=line.break_even_load(price),
     )
 

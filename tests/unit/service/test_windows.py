@@ -1,15 +1,17 @@
 """Windows end now; the month begins where the site's calendar says."""
 
+import sqlite3
 from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import asdict
 
 from evenwatt.config import Window
-from evenwatt.service.windows import window_views
+from evenwatt.service.windows import SumsSince, window_views
 from evenwatt.sinks.history import History
-from sink_fixtures import HOUR, MINUTE, served, tick
+from sink_fixtures import HOUR, MINUTE, idle, served, tick
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONTH = Window(label="month", seconds=None)
@@ -26,7 +28,7 @@ def history(tmp_path):
 
 def views_at(history, utc_seconds, *windows, zone=BERLIN):
     """Return the windows that end at a moment."""
-    return window_views(history, windows, now_utc_seconds=utc_seconds, zone=zone, capacities={})
+    return window_views(SumsSince(history), windows, now_utc_seconds=utc_seconds, zone=zone, capacities={})
 
 
 def test_each_window_has_its_own_sums(history):
@@ -82,3 +84,45 @@ def test_zones_of_half_and_quarter_hours(history, zone, utc_hour, utc_minute):
 
     assert (start.hour, start.minute) == (utc_hour, utc_minute)
     assert view.seconds == HOUR - view.start_utc_seconds
+
+
+START = HOUR + 22 * 3_600 - 1_800
+
+
+def figures(sums):
+    """Return all figures of sums by where they stand."""
+    host = {("host", name): value for name, value in asdict(sums.host).items()}
+    by_owner = {
+        (table, owner, name): value
+        for table in ("usage", "money", "api", "gpus", "engines", "meters")
+        for owner, row in getattr(sums, table).items()
+        for name, value in asdict(row).items()
+    }
+    return host | by_owner
+
+
+@pytest.mark.parametrize("minutes", [(60, 120), (-60,), (-60, 0), (3_600,), ()])
+def test_sums_are_carried_on_as_the_history_adds_them_up(history, minutes):
+    """Ticks within the window, before it and across its beginning, of a known model and of a new one."""
+    sums = SumsSince(history)
+    sums.at([START])
+    rows = {(START + at, "chat", "small"): served(restarted=1) for at in minutes}
+    for number in range(2):
+        written = tick(rows | {(START + at, "chat", f"new-{number}"): idle() for at in minutes})
+        history.write(written)
+        sums.add(written)
+
+    assert figures(sums.at([START])[START]) == pytest.approx(figures(history.sums_since(START)))
+
+
+def test_sums_are_read_once_until_somebody_else_writes(history):
+    """Between two ticks nothing is added up again; what another process has written counts at once."""
+    sums = SumsSince(history)
+    first = sums.at([START])[START]
+    assert sums.at([START])[START] is first
+
+    with closing(sqlite3.connect(history.path)) as other, other:
+        other.execute("UPDATE hour_usage SET input_tokens = input_tokens + 5")
+    assert sums.at([START])[START].usage["chat", "small"].input_tokens == 2 + 10
+    sums.forget()
+    assert sums.at([START])[START] is not first

@@ -27,13 +27,15 @@ from evenwatt.sinks.history.prices import (
     stored_offers,
     stored_prices,
 )
-from evenwatt.sinks.history.schema import COST_COLUMNS, TABLES
+from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, TABLES
 from evenwatt.sinks.history.statements import SERVED_MINUTES, Row, sums_of
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute"]
 
+_COSTS = tuple((column.removesuffix("_cost"), column) for column in COST_COLUMNS)
+_BILL = tuple(column.removesuffix("_cost") for column in API_COLUMNS)
 _WHOLE_MINUTE_SECONDS = 59.0
 
 
@@ -301,16 +303,14 @@ class HistoryReader:
     def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
         usage, money = {}, {}
         for (engine, model), row in self.grouped("usage", source, bounds):
-            costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
+            costs = {name: row.pop(column) for name, column in _COSTS}
             usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
         ((_, host),) = self.grouped("host", source, bounds)
         return Sums(
             usage=usage,
             money=money,
             api={
-                (engine, model, reference): ApiBill(
-                    **{column.removesuffix("_cost"): value for column, value in row.items()}
-                )
+                (engine, model, reference): ApiBill(**dict(zip(_BILL, row.values(), strict=True)))
                 for (engine, model, reference), row in self.grouped("api", source, bounds)
             },
             gpus={uuid: GpuUse(**row) for (uuid,), row in self.grouped("gpu", source, bounds)},

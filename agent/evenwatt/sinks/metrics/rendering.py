@@ -4,6 +4,7 @@ A series whose value is not known is left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -26,8 +27,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[str, tuple[str, ...], float | None]
 """(key of METRICS, label values, value)"""
 
-_LABELS = {key: sorted(enumerate(spec.labels), key=itemgetter(1)) for key, spec in METRICS.items()}
-"""By key, the labels in the order of the page, each with its place among the values."""
+
+def _form(spec: MetricSpec) -> str:
+    """Return how a line of a metric begins: its labels in the order of the page, each by its place."""
+    labels = sorted(enumerate(spec.labels), key=itemgetter(1))
+    pairs = ",".join(f'{label}="{{{number}}}"' for number, label in labels)
+    return f"{spec.name}{{{{{pairs}}}}} " if pairs else f"{spec.name} "
+
+
+_FORMS = {key: _form(spec) for key, spec in METRICS.items()}
+_KEPT_NAMES = 4_096
+"""Names are the same ones on each of the tens of thousands of lines of a crowded machine's page."""
 
 _number: Callable[[float], str] = floatToGoString
 _processes = ProcessCollector(registry=CollectorRegistry(auto_describe=False))
@@ -63,13 +73,10 @@ def _head(spec: MetricSpec) -> str:
 
 
 def _line(key: str, labels: tuple[str, ...], value: float) -> str:
-    name = METRICS[key].name
-    if not labels:
-        return f"{name} {_number(value)}\n"
-    pairs = ",".join(f'{label}="{_escaped(labels[number])}"' for number, label in _LABELS[key])
-    return f"{name}{{{pairs}}} {_number(value)}\n"
+    return f"{_FORMS[key].format(*map(_escaped, labels))}{_number(value)}\n"
 
 
+@lru_cache(maxsize=_KEPT_NAMES)
 def _escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
