@@ -52,7 +52,10 @@ ANOTHER_MACHINE = {
     "journalctl": r"-u evenwatt( -p warning)?",
     "/opt/evenwatt/bin/evenwatt": "service install",
     "/opt/evenwatt/bin/pip": r"install \S*dist/evenwatt-\S*\.whl",
-    "podman": r"run --network host --pid host --device nvidia.com/gpu=all -v \S+ evenwatt",
+    "podman": (
+        r"build -f packaging/container/Containerfile -t evenwatt \."
+        r"|run --network host --pid host --device nvidia.com/gpu=all -v \S+ evenwatt"
+    ),
     "python3": r"-m venv \S*/opt/evenwatt",
     "systemctl": (
         r"daemon-reload|(enable --now|disable --now|reload|restart) (evenwatt(-proxy)?|ollama|grafana-server)"

@@ -1,7 +1,11 @@
 """The package in a real systemd: installed, watched, killed, reloaded, upgraded, removed, purged."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from documents import ROOT, commands_of, pieces
 from engine_process import loopback_session
 from systemd_host import KEY
 
@@ -374,3 +379,53 @@ def test_the_proxy_is_a_service_too(installed):
     installed.container.run("systemctl stop evenwatt-proxy")
     installed.configure()
     assert shown(installed, "Result", "evenwatt-proxy") == "success"
+
+
+def test_the_documented_installation_is_what_works(machines, package):
+    """The commands of docs/service.md as they stand, but for those of an environment: they need a network."""
+    host = machines(package.parent)
+    host.container.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', mode=0o755)
+    host.container.run("mkdir /root/clone && ln -s /opt/packages /root/clone/dist")
+    typed = [
+        command.typed
+        for piece in pieces()
+        if (piece.page, piece.language) == ("docs/service.md", "console")
+        for command in commands_of(piece.text)
+        if command.typed.startswith(("sudo apt", "evenwatt", "journalctl"))
+    ]
+    said = [host.container.run(f"cd /root/clone && {command}", check=False) for command in typed]
+
+    assert [command.split()[:2] for command in typed] == [
+        ["sudo", "apt"],
+        ["evenwatt", "service"],
+        ["evenwatt", "doctor"],
+        ["journalctl", "-u"],
+    ]
+    assert said[0].returncode == 0, said[0].stdout + said[0].stderr
+    assert "evenwatt.service: active (running), enabled" in said[1].stdout
+    assert "llama" in said[2].stdout
+    assert "evenwatt.service" in said[3].stdout
+
+
+def test_another_build_is_the_same_bytes(package, tmp_path):
+    """In another folder, with another umask, time zone and language, all that is released is the same."""
+    clone = tmp_path / "elsewhere" / "clone"
+    for name in said_by_git("ls-files").splitlines():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, clone / name)
+    environment = os.environ | {
+        "SOURCE_DATE_EPOCH": said_by_git("log", "-1", "--format=%ct"),
+        "TZ": "Asia/Tokyo",
+        "LC_ALL": "C",
+        "HOME": str(tmp_path),
+    }
+    script = f"umask 077; exec {clone}/scripts/package {sys.prefix}"
+    subprocess.run(["bash", "-c", script], check=True, env=environment)
+
+    assert (clone / "dist" / "SHA256SUMS").read_text() == (package.parent / "SHA256SUMS").read_text()
+
+
+def said_by_git(*words):
+    """Return what git says of the project."""
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
