@@ -1,6 +1,8 @@
 """Of a chain from a gateway to an engine only one meter is added up: each token counts once."""
 
 from agent_process import AgentProcess
+from evenwatt.sinks.history.beside import history_beside
+from evenwatt.sinks.history.queries import HistorySpan, history_extent
 from litellm_stand_in import LiteLlmStandIn
 from load import mixed_requests, send
 
@@ -40,7 +42,7 @@ def test_gateway_and_engine_count_each_token_once(start_llama_server, tmp_path):
 
 
 def test_gateway_alone_is_the_meter(start_llama_server, tmp_path):
-    """Before an engine that nobody reads the gateway counts."""
+    """Before an engine that nobody reads the gateway counts, by client too."""
     server = start_llama_server()
     with LiteLlmStandIn(server.url) as gateway:
         settings = {"engines": [{"name": "gate", "url": gateway.url}]}
@@ -49,8 +51,12 @@ def test_gateway_alone_is_the_meter(start_llama_server, tmp_path):
             usage = send(gateway.url, server.alias, REQUESTS)
             agent.wait_until_read_anew("gate")
 
-            assert agent.tokens("gate") == (
-                usage.input_tokens,
-                usage.cached_input_tokens,
-                usage.output_tokens,
-            )
+            told = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+            assert agent.tokens("gate") == told
+            agent.stop()
+    with history_beside(agent.history) as history:
+        clients = HistorySpan(history, *history_extent(history)).clients()
+    assert {
+        client: (use.input_tokens, use.cached_input_tokens, use.output_tokens)
+        for (_, _, client), use in clients.items()
+    } == {"team-a": told}

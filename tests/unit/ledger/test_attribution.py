@@ -434,6 +434,19 @@ def test_a_configured_engine_shares_its_gpu_with_one_that_is_seen_on_it():
     assert (server.joules("chat"), server.joules("embed")) == (75, 25)
 
 
+def test_a_gateway_that_is_made_the_meter_pays_for_the_gpu_of_the_engine_behind_it():
+    """Whoever wants its clients says so at both, and which GPU it is about."""
+    rules = LedgerRules(in_totals={"gate": True, "chat": False}, configured_gpus={"gate": (0,)})
+    server = Server(rules)
+    for tokens in (0, 5):
+        server.fold(
+            {"processes": (process(7),)}, chat={**wrote(tokens), "pid": 7}, gate={**wrote(tokens), "pid": 6}
+        )
+
+    assert (server.joules("gate"), server.joules("chat"), server.joules("unallocated")) == (100, 0, 0)
+    assert server.books.total("output_tokens") == 5
+
+
 def test_an_unloaded_engine_beside_a_loaded_one_is_empty():
     """Its own process would be recognised where another one's is."""
     server = Server(LedgerRules(configured_gpus={"chat": (0,), "embed": (0,)}))

@@ -2,6 +2,9 @@
 
 `litellm_cached_tokens_metric_total` are answers out of LiteLLM's own store, for which no engine computed
 anything; what the engine reused is `litellm_input_cached_tokens_metric_total`.
+
+A client is its team, else its key by the name it was given, else its user: whom a bill is written to. The
+hash of a key is nobody's name.
 """
 
 from evenwatt.readings.adapter import Adapter, Series
@@ -15,6 +18,7 @@ _TABLE = CounterTable(
     cached_input=(Series("litellm_input_cached_tokens_metric_total"),),
     output=(Series("litellm_output_tokens_metric_total"),),
     model_label="model",
+    client_labels=("team_alias", "team", "api_key_alias", "user", "end_user"),
 )
 
 LITELLM = Adapter(
@@ -29,6 +33,7 @@ LITELLM = Adapter(
     counted="at the end of a request",
     path="/metrics/",
     counts_late=True,
+    clients=_TABLE.clients,
     is_gateway=True,
 )
 """LiteLLM's proxy."""

@@ -13,6 +13,7 @@ _TABLE = CounterTable(
     output=(Series(_TOKENS, {"kind": frozenset({"completion"})}),),
     begins_apart=True,
     model_label="served_model",
+    client_labels=("user",),
     requests={"completed": (Series("localai_billed_requests_total"),)},
 )
 
@@ -30,5 +31,6 @@ LOCALAI = Adapter(
     ),
     counted="everything when a request is billed; localai_usage_unrecorded_total has what was not",
     counts_late=True,
+    clients=_TABLE.clients,
 )
 """LocalAI. Its input is what its backend says; for most of them that is the whole prompt."""

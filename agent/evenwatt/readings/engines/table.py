@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from evenwatt.model import DEFAULT_MODEL, ModelCounters
+from evenwatt.model import DEFAULT_MODEL, OTHER_CLIENT, ClientCounters, ModelCounters
 from evenwatt.readings.adapter import Series, disjoint_input, tokens_of_both
 from evenwatt.readings.exposition import Sample, bounded_text
 
 __all__ = ["CounterTable", "start_time"]
 
 _START_TIME = "process_start_time_seconds"
+_NO_NAMES = frozenset({"", "None"})  # as a Python client writes a label that it has no value for
 
 InputMeaning = Literal["logical", "computed"]
 
@@ -37,6 +39,8 @@ class CounterTable(Struct, frozen=True, kw_only=True):
         begins_apart: Input and output each begin with the first request that has any, so that one of them
             alone is no sign of a version that is not known, and the other one is 0.
         model_label: The label with the model's name; None where the page has no name.
+        client_labels: Who asked, best name first; empty where the page does not tell. A client without any of
+            them is `OTHER_CLIENT`.
         requests: By outcome, the series that add up to it.
     """
 
@@ -47,6 +51,7 @@ class CounterTable(Struct, frozen=True, kw_only=True):
     cached_when_absent: int | None = None
     begins_apart: bool = False
     model_label: str | None = None
+    client_labels: tuple[str, ...] = ()
     requests: Mapping[str, tuple[Series, ...]] = field(default_factory=dict)
 
     @property
@@ -68,6 +73,29 @@ class CounterTable(Struct, frozen=True, kw_only=True):
                 by_model[self._model(sample, served_name)].append(sample)
         models = (self._counters(name, counters) for name, counters in by_model.items())
         return tuple(model for model in models if model is not None)
+
+    def clients(self, samples: Sequence[Sample]) -> tuple[ClientCounters, ...] | None:
+        """Return the same counters by client; None where no client has a name.
+
+        Raises:
+            SourceContractError: A counter is no count.
+        """
+        by_client: defaultdict[str, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            by_client[self._client(sample)].append(sample)
+        if by_client.keys() <= {OTHER_CLIENT}:
+            return None
+        # What all of them have had, a single one need not have had: a prompt, and no answer yet.
+        own = replace(self, begins_apart=True)
+        return tuple(
+            ClientCounters(client=client, counters=counters)
+            for client, theirs in by_client.items()
+            for counters in own.models(theirs, "")
+        )
+
+    def _client(self, sample: Sample) -> str:
+        names = (sample.labels.get(label, "") for label in self.client_labels)
+        return bounded_text(next((name for name in names if name not in _NO_NAMES), OTHER_CLIENT))
 
     def _model(self, sample: Sample, served_name: str) -> str:
         name = "" if self.model_label is None else sample.labels.get(self.model_label, "")

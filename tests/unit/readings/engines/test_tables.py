@@ -191,6 +191,32 @@ def test_page_is_known_and_its_tokens_land_in_disjoint_kinds(case):
     assert (adapter.waiting and adapter.waiting.gauge(samples)) == case.waiting
 
 
+CLIENTS = """litellm_input_tokens_metric_total{api_key_alias="batch",model="m",team="1",team_alias="red"} 40
+litellm_input_tokens_metric_total{api_key_alias="web",model="m",team="1",team_alias="red"} 20
+litellm_input_tokens_metric_total{api_key_alias="web",model="m",team="None",team_alias="None"} 8
+litellm_input_tokens_metric_total{api_key_alias="None",end_user="None",model="m",team="None"} 2
+litellm_input_cached_tokens_metric_total{api_key_alias="web",model="m",team="1",team_alias="red"} 20
+litellm_output_tokens_metric_total{api_key_alias="web",model="m",team="1",team_alias="red"} 30
+"""
+
+
+def test_a_gateway_s_clients_are_its_teams_else_its_keys():
+    """They add up to the model; who has no name is everybody else; hashes of keys name nobody."""
+    adapter = ADAPTERS["litellm"]
+    samples = parse_samples(checked_page(CLIENTS.encode()), adapter.wanted)
+    found = {client.client: client.counters for client in adapter.clients(samples)}
+    (whole,) = adapter.models(samples, "")
+
+    assert found == {
+        "red": ModelCounters(model="m", input_tokens=40, cached_input_tokens=20, output_tokens=30),
+        "web": ModelCounters(model="m", input_tokens=8, output_tokens=0),
+        "other": ModelCounters(model="m", input_tokens=2, output_tokens=0),
+    }
+    assert sum(counters.input_tokens for counters in found.values()) == whole.input_tokens
+    hashed = 'litellm_input_tokens_metric_total{hashed_api_key="88dc",model="m"} 40\n'
+    assert adapter.clients(parse_samples(checked_page(hashed.encode()), adapter.wanted)) is None
+
+
 def later_page(page, times):
     """Return a page of the same process, all of whose counters have grown to so many times what they were."""
     lines = []
