@@ -51,6 +51,7 @@ docs: $(VENV)/test.stamp ## Write the generated documents and the Grafana dashbo
 	@$(BIN)/python scripts/history_docs.py
 	@$(BIN)/python -m scripts.dashboards
 	@$(BIN)/python scripts/openapi.py
+	@$(BIN)/python scripts/api_docs.py
 
 site: $(VENV)/test.stamp ## Build the documents as a site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

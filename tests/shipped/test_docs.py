@@ -30,6 +30,7 @@ def commands_of(group, name="evenwatt"):
 
 
 WRITTEN = {
+    "api": ("What the agent sees now", "What the agent saw then"),
     "metrics": ("Energy drawn by a GPU.", "Energy of a GPU."),
     "configuration-keys": ("What one USD is worth", "What one dollar is worth"),
     "history-tables": ("`output_tokens` INTEGER", "`output_words` INTEGER"),
@@ -37,10 +38,19 @@ WRITTEN = {
 """Documents that are made from the code, with words that each has and others that it has not."""
 
 SCRIPTS = {
-    "metrics": "metrics_docs.py",
+    "api": "api_docs.py",
     "configuration-keys": "config_docs.py",
     "history-tables": "history_docs.py",
+    "metrics": "metrics_docs.py",
 }
+
+READ = (
+    "scripts/generated.py",
+    "scripts/openapi.py",
+    "config.example.yaml",
+    "agent/evenwatt/sinks/web/page/openapi.json",
+)
+"""What the scripts read beside the code that is installed."""
 
 
 def run_script(root, name, *arguments):
@@ -52,9 +62,9 @@ def run_script(root, name, *arguments):
 @pytest.fixture
 def project(tmp_path):
     """A project of its scripts and the shipped documents alone, which a test may spoil."""
-    scripts = [f"scripts/{script}" for script in (*SCRIPTS.values(), "generated.py")]
-    for file in (*scripts, "config.example.yaml", *(f"docs/{name}.md" for name in WRITTEN)):
-        (tmp_path / file).parent.mkdir(exist_ok=True)
+    scripts = [f"scripts/{script}" for script in SCRIPTS.values()]
+    for file in (*scripts, *READ, *(f"docs/{name}.md" for name in WRITTEN)):
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
