@@ -152,6 +152,22 @@ def run(*words):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
 
 
+def test_an_ollama_that_has_unloaded_all_is_empty(ollama):
+    """What it costs then is nobody's model waiting in memory; asking it loads none."""
+    source = FamilySource(name="home", url=ollama.url, kind="ollama")
+    try:
+        before = source.read().is_unloaded
+        ollama.generate(LLAMA)
+        loaded = source.read().is_unloaded
+        ollama.unload()
+        after = source.read()
+    finally:
+        source.close()
+
+    assert (before, loaded, after.is_unloaded) == (True, False, True)
+    assert source.kind == "ollama"
+
+
 def test_ollama_in_a_network_of_its_own_is_found_and_read(other_network, tmp_path):
     """As in a container: the ports of its servers are on another loopback, and are reached all the same."""
     with Path("/proc/thread-self/ns/net").open("rb") as own:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
@@ -16,6 +17,7 @@ __all__ = [
     "Labels",
     "Series",
     "disjoint_input",
+    "is_address",
     "json_of",
     "name_in_json",
     "refuse_sums_too_large",
@@ -89,6 +91,8 @@ class Adapter(Struct, frozen=True, kw_only=True):
         is_gateway: It passes requests on to engines that count the same tokens.
         may_sleep: Its model may sleep, and some versions wake it to answer for their page.
         is_unloaded: Whether the page says that no model is in memory; for engines whose page tells sleep.
+        ollama_url: Where the Ollama answers that knows which models are in memory, by the engine's base URL;
+            None: there is none.
     """
 
     kind: str
@@ -114,6 +118,9 @@ class Adapter(Struct, frozen=True, kw_only=True):
     is_gateway: bool = False
     may_sleep: bool = False
     is_unloaded: Callable[[Sequence[Sample]], bool] = field(default=lambda _samples: False)
+    ollama_url: Callable[[Sequence[Sample], str], str | None] = field(
+        default=lambda _samples, _base_url: None
+    )
 
 
 def token_sum(samples: Sequence[Sample], name: str) -> int | None:
@@ -138,6 +145,15 @@ def disjoint_input(tokens: int, cached: int | None, *, is_logical: bool) -> tupl
     if cached is None or not is_logical:
         return tokens, cached
     return max(0, tokens - cached), cached
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is the address of a web server."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def json_of(body: bytes) -> Any:

@@ -3,7 +3,7 @@
 import http.client
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -11,18 +11,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from evenwatt.clock import boot_seconds, now
-from evenwatt.errors import SourceContractError, SourceUnavailable
+from evenwatt.errors import SourceContractError, SourceError, SourceUnavailable
 from evenwatt.model import DEFAULT_MODEL, EnginePart, EngineReading, Epoch, Moment
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
 from evenwatt.readings.engine_body import EngineBody, engine_body, role_of
 from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
 from evenwatt.readings.engines.generic import CounterNames, generic_adapter
+from evenwatt.readings.engines.ollama import loaded_models
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
 from evenwatt.readings.http import Answer, HttpClient, shown_url
 from evenwatt.readings.processes import Listener, ListenerLookup, ProcessIdentity, is_loopback
 from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
 
-__all__ = ["ENGINE_KINDS", "EngineSource", "PartAddress"]
+__all__ = ["ENGINE_KINDS", "EngineSource", "PartAddress", "has_nothing_loaded"]
 
 _ADVISORS = Counter(status for adapter in ADAPTERS.values() for status in adapter.status_advice)
 _ADVICE = MappingProxyType(
@@ -43,6 +44,23 @@ _NOT_FOUND = 404
 
 ENGINE_KINDS = tuple(ADAPTERS)
 """The kinds that a source can be told to be."""
+
+
+def has_nothing_loaded(ollama_url: str | None, ends_boot_seconds: float) -> bool:
+    """Return whether an Ollama says that no model is in memory; not where there is none, or it does not say.
+
+    It is asked without anybody's key: who stands before it may have one that is not Ollama's.
+    """
+    if ollama_url is None:
+        return False
+    client = HttpClient(None)
+    try:
+        with suppress(SourceError):
+            answer = client.get(f"{ollama_url.rstrip('/')}/api/ps", ends_boot_seconds - boot_seconds())
+            return answer.status == http.client.OK and loaded_models(answer.body) == ()
+    finally:
+        client.close()
+    return False
 
 
 class PartAddress(Struct, frozen=True, kw_only=True):
@@ -244,6 +262,7 @@ class EngineSource:
             translate = adapter.roles.get(self._role_of(listener) or "", adapter.models)
             models = translate(samples, served_name)
             refuse_sums_too_large(models)
+            clients = adapter.clients(samples)
         own = self._engine_body(adapter.engine_url(samples), listener)
         return EngineReading(
             engine=self.name,
@@ -251,9 +270,11 @@ class EngineSource:
             moment=moment,
             epoch=epoch,
             models=models,
-            clients=adapter.clients(samples),
+            clients=clients,
             is_gateway=adapter.is_gateway,
-            is_unloaded=self._guard.is_asleep or adapter.is_unloaded(samples),
+            is_unloaded=self._guard.is_asleep
+            or adapter.is_unloaded(samples)
+            or has_nothing_loaded(adapter.ollama_url(samples, self.base_url), ends_boot_seconds),
             requests_running=None if adapter.running is None else adapter.running.gauge(samples),
             requests_waiting=None if adapter.waiting is None else adapter.waiting.gauge(samples),
             listener_pid=None if own is None else own.pid,

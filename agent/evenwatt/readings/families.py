@@ -10,8 +10,9 @@ import psutil
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceContractError, SourceUnavailable
-from evenwatt.readings.adapter import json_of
+from evenwatt.readings.adapter import is_address, json_of
 from evenwatt.readings.engine import PartAddress
+from evenwatt.readings.engines.ollama import loaded_models
 from evenwatt.readings.exposition import bounded_text
 from evenwatt.readings.http import HttpClient, shown_url
 from evenwatt.readings.networks import NetworkHost, is_in_other_network
@@ -150,7 +151,7 @@ class LlamaSwap:
     def _parts(self, models: list[object], url: str) -> Iterator[LivePart]:
         for listed in models:
             match listed:
-                case {"model": str(model), "state": "ready", "proxy": str(upstream)} if _is_address(upstream):
+                case {"model": str(model), "state": "ready", "proxy": str(upstream)} if is_address(upstream):
                     if not self._is_here and is_loopback(urlsplit(upstream).hostname or ""):
                         raise SourceContractError(
                             f"{url} says that its models answer at {shown_url(upstream)}, which is the "
@@ -224,21 +225,14 @@ class OllamaRunners:
         blob = PurePath(file)
         digest = blob.name.replace("sha256-", "sha256:", 1)
         names = _names_of(digest, Path(blob.parent.parent) / "manifests")
-        loaded = self._loaded(ends_boot_seconds)
+        answer = self._client.get(f"{self._base_url}/api/ps", ends_boot_seconds - boot_seconds())
+        loaded = loaded_models(answer.body) or ()
         both = [name for name in names if name in loaded]
         if both or names:
             return (both or names)[0]
         if len(loaded) == 1:
             return loaded[0]
         return digest[:_SHORT_DIGEST] or "unknown"
-
-    def _loaded(self, ends_boot_seconds: float) -> list[str]:
-        """Return the names of the models that are loaded, as Ollama says; empty where it does not."""
-        answer = self._client.get(f"{self._base_url}/api/ps", ends_boot_seconds - boot_seconds())
-        match json_of(answer.body):
-            case {"models": [*models]}:
-                return [m["name"] for m in models if isinstance(m, dict) and isinstance(m.get("name"), str)]
-        return []
 
 
 def _lookup(base_url: str) -> ListenerLookup:
@@ -258,15 +252,6 @@ def _host_of(process: ProcessIdentity) -> str:
     if not is_in_other_network(process.pid):
         return "127.0.0.1"
     return NetworkHost(pid=process.pid, start_ticks=process.start_ticks).name
-
-
-def _is_address(text: str) -> bool:
-    """Return whether a text is the address of a web server."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def _names_of(digest: str, manifests: Path) -> list[str]:

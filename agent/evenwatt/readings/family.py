@@ -5,7 +5,7 @@ from contextlib import suppress
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceContractError, SourceError
 from evenwatt.model import EngineReading
-from evenwatt.readings.engine import EngineSource
+from evenwatt.readings.engine import EngineSource, has_nothing_loaded
 from evenwatt.readings.engines.generic import CounterNames
 from evenwatt.readings.families import LlamaRouter, LlamaSwap, OllamaRunners, is_ollama
 from evenwatt.readings.http import HttpClient
@@ -103,10 +103,14 @@ class FamilySource:
             self._let_go()
             raise
         told = parts.parts()
+        is_unloaded = parts.is_unloaded
+        if is_unloaded and kind == "ollama":
+            # Models that are no GGUF have no llama-server.
+            is_unloaded = has_nothing_loaded(self._engine.base_url, ends_boot_seconds)
         return self._engine.reading_of_parts(
             kind,
             told,
-            is_unloaded=parts.is_unloaded,
+            is_unloaded=is_unloaded,
             running=parts.running,
             waiting=parts.waiting,
         )

@@ -415,3 +415,56 @@ def test_a_counter_may_stand_at_its_bound(source):
         (model,) = source(server.url).read().models
 
     assert model.output_tokens == 2**53
+
+
+NOTHING_LOADED = (CAPTURES / "ollama" / "responses" / "api-ps-none-loaded.json").read_bytes()
+ONE_LOADED = (CAPTURES / "ollama" / "responses" / "api-ps-one-loaded.json").read_bytes()
+OLLAMA_PAGE = b'ollama_prompt_tokens_total{model="m"} 70\nollama_generated_tokens_total{model="m"} 30\n'
+
+
+def proxy_page(upstream, kind="ollama"):
+    """Return the page of a proxy before an engine."""
+    tokens = 'evenwatt_proxy_tokens_total{client="other",model="m",place="local",type="output"} 7\n'
+    return f'{tokens}evenwatt_proxy_upstream_info{{upstream="{upstream}",engine="{kind}"}} 1\n'.encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "is_unloaded"),
+    [
+        (NOTHING_LOADED, True),
+        (ONE_LOADED, False),
+        (b"{}", False),
+        (b'{"models": 5}', False),
+        (b"[" * 9_999, False),
+    ],
+)
+def test_an_ollama_says_whether_a_model_is_in_memory(source, said, is_unloaded):
+    """Whether it counts itself or a proxy before it does; nonsense says nothing."""
+    pages = {"/metrics": (200, {}, OLLAMA_PAGE), "/api/ps": (200, {}, said)}
+    with PageServer(pages) as ollama, PageServer({}) as proxy:
+        proxy.pages["/metrics"] = (200, {}, proxy_page(ollama.url))
+
+        assert source(ollama.url).read().is_unloaded is is_unloaded
+        assert source(proxy.url, api_key="secret").read().is_unloaded is is_unloaded
+        assert not any("secret" in request for request in ollama.requests)
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    ["http://192.0.2.1:11434", "http://[::1", "http://127.0.0.1:99999", "http://:1", "file:///etc/passwd"],
+)
+def test_what_a_page_says_is_behind_it_is_asked_on_this_machine_only(source, upstream):
+    """An address elsewhere, or none at all, is not asked, and harms no reading."""
+    with PageServer({"/metrics": (200, {}, proxy_page(upstream))}) as proxy:
+        reading = source(proxy.url, deadline_seconds=1.0).read()
+
+    assert (reading.models[0].output_tokens, reading.is_unloaded) == (7, False)
+
+
+def test_an_engine_behind_a_proxy_that_is_no_ollama_is_not_asked(source):
+    """Its page tells what it tells."""
+    with PageServer({}) as engine, PageServer({}) as proxy:
+        proxy.pages["/metrics"] = (200, {}, proxy_page(engine.url, kind="vllm"))
+
+        assert not source(proxy.url).read().is_unloaded
+        assert engine.requests == []

@@ -4,10 +4,13 @@ No release has a page of metrics. Builds with one of the proposed changes have, 
 whichever is there is read.
 """
 
-from evenwatt.readings.adapter import Adapter, Series
-from evenwatt.readings.engines.table import CounterTable, start_time
+from collections.abc import Sequence
 
-__all__ = ["OLLAMA"]
+from evenwatt.readings.adapter import Adapter, Series, json_of
+from evenwatt.readings.engines.table import CounterTable, start_time
+from evenwatt.readings.exposition import Sample
+
+__all__ = ["OLLAMA", "loaded_models"]
 
 _TABLE = CounterTable(
     input=(Series("ollama_prompt_tokens_total"), Series("ollama_prompt_eval_total")),
@@ -21,6 +24,20 @@ _TABLE = CounterTable(
     model_label="model",
     requests={"completed": (Series("ollama_requests_total"),)},
 )
+
+
+def loaded_models(body: bytes) -> tuple[str, ...] | None:
+    """Return the models in memory, out of an answer of /api/ps, which loads none; None where it is none."""
+    match json_of(body):
+        case {"models": [*models]}:
+            names = (model.get("name") for model in models if isinstance(model, dict))
+            return tuple(name for name in names if isinstance(name, str))
+    return None
+
+
+def _own_url(_samples: Sequence[Sample], base_url: str) -> str:
+    return base_url
+
 
 OLLAMA = Adapter(
     kind="ollama",
@@ -37,5 +54,6 @@ OLLAMA = Adapter(
     },
     counted="everything when a request has ended by itself; aborted ones are not counted",
     counts_late=True,
+    ollama_url=_own_url,
 )
 """Ollama with native counters, under any of the proposed names."""

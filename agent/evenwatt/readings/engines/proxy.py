@@ -5,10 +5,12 @@ began. What other machines generated (Ollama's cloud models) took no energy here
 """
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from evenwatt.model import ClientCounters, ModelCounters
-from evenwatt.readings.adapter import Adapter, Series
+from evenwatt.readings.adapter import Adapter, Series, is_address
 from evenwatt.readings.exposition import Sample, bounded_text, token_count
+from evenwatt.readings.processes import is_loopback
 
 __all__ = ["PROXY", "counts_itself"]
 
@@ -65,9 +67,22 @@ def _engine_url(samples: Sequence[Sample]) -> str | None:
     """Return the engine's address where it is one that this machine can look up."""
     for sample in samples:
         upstream = sample.labels.get("upstream", "") if sample.name == _UPSTREAM else ""
-        if upstream.startswith(("http://", "https://")):
+        if is_address(upstream):
             return upstream
     return None
+
+
+def _ollama_url(samples: Sequence[Sample], base_url: str) -> str | None:
+    """Return the address of an Ollama behind a proxy, where both are on this machine.
+
+    What a page says is not asked for anywhere else, and of another machine's loopback nothing is known here.
+    """
+    is_ollama = any(s.name == _UPSTREAM and s.labels.get("engine") == "ollama" for s in samples)
+    upstream = _engine_url(samples) if is_ollama else None
+    if upstream is None or not all(is_loopback(urlsplit(url).hostname or "") for url in (base_url, upstream)):
+        return None
+    parts = urlsplit(upstream)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def counts_itself(page: bytes) -> bool:
@@ -91,5 +106,6 @@ PROXY = Adapter(
     counts_late=True,
     clients=_clients,
     engine_url=_engine_url,
+    ollama_url=_ollama_url,
 )
 """What stands before an engine without counters, or before one whose clients are to be told apart."""
