@@ -324,7 +324,7 @@ def test_yaml_is_taken_by_the_agent_or_by_prometheus(piece, tmp_path, monkeypatc
         return
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     for name in re.findall(r"credential:([\w-]+)", piece.text):
-        (tmp_path / name).write_text("secret")
+        (tmp_path / name).write_text("ntfy://secret")  # which is a key as well as an address
 
     settings = parse_settings(piece.text.encode(), f"{piece.page}:{piece.line}")
 
