@@ -38,6 +38,7 @@ _MANIFEST_BYTES = 2**20
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
 _SHORT_DIGEST = 19
+_LAST_PORT = 2**16 - 1
 _TRUE = frozenset({b"1", b"true", b"on", b"enabled"})  # as llama.cpp reads its variables
 
 OLLAMA_ROOT = b"Ollama is running"
@@ -110,11 +111,11 @@ class LlamaRouter:
     def _part(self, listed: object, host: str | None) -> LivePart | None:
         match listed:
             case {"id": str(model), "status": {"value": "loaded" | "sleeping" as state, **status}} if model:
-                port = _option(status.get("args"), "--port")
+                port = _port(status.get("args"))
             case _:
                 return None
         model = bounded_text(model)
-        if host is not None and port not in {None, "0"}:
+        if host is not None and port is not None:
             url, address = f"http://{host}:{port}", PartAddress(model=model)
         else:
             url, address = (
@@ -209,8 +210,8 @@ class OllamaRunners:
     def _part(
         self, identity: ProcessIdentity, command: list[str], ends_boot_seconds: float
     ) -> LivePart | None:
-        port, file = _option(command, "--port"), _option(command, "--model") or _option(command, "-m")
-        if not port or not port.isdecimal():
+        port, file = _port(command), _option(command, "--model") or _option(command, "-m")
+        if port is None:
             return None
         model = _option(command, "--alias") or self._model(file or "", ends_boot_seconds)
         return LivePart(
@@ -303,6 +304,17 @@ def _child_pids(pid: int) -> list[int]:
         except psutil.Error:
             return []
     return children
+
+
+def _port(command: object) -> int | None:
+    """Return the port on a command line; None where it is none that anybody could listen on.
+
+    It becomes a part of an address that is asked with a key, and the line may be told by another machine.
+    """
+    text = _option(command, "--port") or ""
+    if len(text) > len(str(_LAST_PORT)) or not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if 0 < int(text) <= _LAST_PORT else None
 
 
 def _option(command: object, name: str) -> str | None:

@@ -260,3 +260,14 @@ def test_requests_of_a_model_that_cannot_be_read_are_not_none():
         reader.look(soon())
         assert (reader.running, reader.waiting) == (None, None)
     reader.close()
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "80@192.0.2.1", "-1", "", "\u0665", "9" * 5_000, 8080, None])
+def test_a_port_that_is_none_is_asked_for_nowhere(port):
+    """A router's word is put into no address as it is: such a model is asked through the router."""
+    listed = {"id": "m", "status": {"value": "loaded", "args": ["--port", port]}}
+    with PageServer({"/models": (200, {}, json.dumps({"data": [listed]}).encode())}) as server:
+        (part,) = LlamaRouter(HttpClient(), server.url)(soon())
+
+        assert part.url == server.url
+        assert part.address.page_path == "/metrics?model=m&autoload=false"

@@ -4,7 +4,7 @@
 anything; what the engine reused is `litellm_input_cached_tokens_metric_total`.
 
 A client is its team, else its key by the name it was given, else its user: whom a bill is written to. The
-hash of a key is nobody's name.
+hash of a key is nobody's name, and of end users there may be more than anybody can keep counters of.
 """
 
 from evenwatt.readings.adapter import Adapter, Series
@@ -18,7 +18,7 @@ _TABLE = CounterTable(
     cached_input=(Series("litellm_input_cached_tokens_metric_total"),),
     output=(Series("litellm_output_tokens_metric_total"),),
     model_label="model",
-    client_labels=("team_alias", "team", "api_key_alias", "user", "end_user"),
+    client_labels=("team_alias", "team", "api_key_alias", "user"),
 )
 
 LITELLM = Adapter(
