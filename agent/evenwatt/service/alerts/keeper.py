@@ -97,11 +97,14 @@ class AlertKeeper:
         before, self._desks = self._desks, {}
         for notifier in settings.alerts.notify:
             manners = _manners(notifier, settings)
-            desk = before.pop(notifier.name, None)
-            if desk is None:
-                book = self._books.pop(notifier.name, None) or Book()
+            desk = before.get(notifier.name)
+            if desk is not None and desk.notifier == notifier:
+                del before[notifier.name]
+                desk.manners = manners
+            else:
+                # One that is told another way now does not rest for the failures of the old one.
+                book = self._books.pop(notifier.name, Book()) if desk is None else desk.book
                 desk = _Desk(notifier=notifier, manners=manners, book=book)
-            desk.notifier, desk.manners = notifier, manners
             self._desks[notifier.name] = desk
         for desk in before.values():
             desk.courier.close(patience_seconds=0.0)
@@ -158,19 +161,20 @@ class AlertKeeper:
 
     def _serve(self, desk: _Desk, ended: tuple[Episode, ...], head: Letterhead, now: float) -> None:
         desk.book.note_ended(ended, desk.manners)
-        was_down = desk.courier.up is False
-        taken = desk.courier.finished()
-        if taken:
+        was_up = desk.courier.up
+        if desk.courier.finished():
             desk.book.note_told(desk.on_its_way, now_utc_seconds=now)
-        name = desk.notifier.name
-        if taken is False and not was_down:
-            self._tell("notifier_down", name, f"it took no message, and is tried again: {desk.courier.error}")
-        if taken and was_down:
-            self._tell("notifier_back", name, "it takes messages again")
         desk.book.forget_unknown(self._episodes)
         desk.waiting = desk.book.waiting(self._episodes, desk.manners)
-        if not desk.courier.is_free:
-            return
+        if desk.courier.is_free:
+            self._send_news(desk, head, now)
+        if desk.courier.up is False and was_up is not False:
+            told = f"it took no message, and is tried again: {desk.courier.error}"
+            self._tell("notifier_down", desk.notifier.name, told)
+        if desk.courier.up and was_up is False:
+            self._tell("notifier_back", desk.notifier.name, "it takes messages again")
+
+    def _send_news(self, desk: _Desk, head: Letterhead, now: float) -> None:
         news = desk.book.news(
             self._episodes,
             desk.manners,

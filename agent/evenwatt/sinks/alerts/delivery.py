@@ -6,6 +6,7 @@ of it goes out as one line without them; the exit status is 0 where the message 
 """
 
 import json
+import resource
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ _TIMEOUT_SECONDS = 10.0
 _LEAST_SECRET = 4
 _LONGEST_REASON = 300
 _MOST_ANSWER = 200
+_MOST_MEMORY_BYTES = 2**29
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERRORS = range(400, 500)
 _PAYLOAD_VERSION = "4"
@@ -35,6 +37,7 @@ class _Refused(Exception):
 
 def main() -> int:
     """Deliver the order on standard input; return the exit status."""
+    _bound_memory()
     order = json.load(sys.stdin)
     try:
         send(order, seconds=float(order.get("seconds", _ATTEMPTS_SECONDS)))
@@ -42,6 +45,13 @@ def main() -> int:
         sys.stdout.write(without_secrets(str(error) or type(error).__name__, order))
         return 1
     return 0
+
+
+def _bound_memory() -> None:
+    """Let an answer without end, which apprise reads to its end, cost this process only."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    bound = _MOST_MEMORY_BYTES if most == resource.RLIM_INFINITY else min(_MOST_MEMORY_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, most))
 
 
 def send(order: Mapping[str, Any], *, seconds: float) -> None:
@@ -160,14 +170,23 @@ def _post(order: Mapping[str, Any], url: str, document: Any) -> None:
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     try:
         answer = urllib3.request(
-            "POST", place, json=document, headers=headers, timeout=_TIMEOUT_SECONDS, retries=False
+            "POST",
+            place,
+            json=document,
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            retries=False,
+            preload_content=False,  # an answer may have no end
         )
+        if 200 <= answer.status < 300:  # noqa: PLR2004 -- what HTTP calls a success
+            return
+        said = answer.read1(_MOST_ANSWER, decode_content=False)
     except urllib3.exceptions.HTTPError as error:
         raise _NotTaken(_in_words(error)) from None
+    reason = f"HTTP {answer.status}: {said.decode(errors='replace')}"
     if answer.status in _CLIENT_ERRORS and answer.status != _TOO_MANY_REQUESTS:
-        raise _Refused(f"HTTP {answer.status}: {answer.data[:_MOST_ANSWER].decode(errors='replace')}")
-    if not 200 <= answer.status < 300:  # noqa: PLR2004 -- what HTTP calls a success
-        raise _NotTaken(f"HTTP {answer.status}: {answer.data[:_MOST_ANSWER].decode(errors='replace')}")
+        raise _Refused(reason)
+    raise _NotTaken(reason)
 
 
 def _in_words(error: Exception) -> str:

@@ -1,15 +1,22 @@
 """The keeper of alerts: quiet hours by the clock of the site, and what a new start remembers."""
 
+import errno
+import os
+import time
+from contextlib import closing
+
 import pytest
 
 from config_fixtures import settings_of
 from evenwatt.model import Moment
+from evenwatt.service.alerts import courier
 from evenwatt.service.alerts.keeper import AlertKeeper, _is_quiet, thresholds_of
 from evenwatt.service.alerts.kept import kept_document, kept_from
 from evenwatt.sinks.history import History
 from evenwatt.snapshot.alerts.episodes import Episode
 from evenwatt.snapshot.alerts.telling import Book, Told
 from evenwatt.snapshot.alerts.values import AlertState
+from message_receiver import MessageReceiver
 from sink_fixtures import HOUR, gpu, snapshot
 
 NIGHT = """
@@ -26,6 +33,24 @@ NOON = 1_768_993_200
 def test_quiet_hours_go_over_midnight_by_the_clock_of_the_site(hours, is_quiet):
     """They begin at ten in the evening there and end at seven."""
     assert _is_quiet(settings_of(NIGHT), NOON + hours * 3_600) is is_quiet
+
+
+@pytest.mark.parametrize(
+    ("ends_utc_seconds", "clocks"),
+    [(1_774_760_400, "are set forward"), (1_792_908_000, "are set back")],
+)
+def test_quiet_hours_end_by_the_clock_also_in_the_night_when_clocks_change(ends_utc_seconds, clocks):
+    """It is a night of eight hours or of ten, and over at seven."""
+    night = settings_of(NIGHT)
+    hours = {"are set forward": 8, "are set back": 10}[clocks]
+
+    for seconds_from_end, is_quiet in (
+        (-1, True),
+        (0, False),
+        (-3_600 * hours, True),
+        (-3_600 * hours - 1, False),
+    ):
+        assert _is_quiet(night, ends_utc_seconds + seconds_from_end) is is_quiet
 
 
 def test_the_window_is_a_week_where_there_is_one_and_else_the_longest():
@@ -50,35 +75,109 @@ def test_what_is_kept_comes_back():
     assert kept_from({}).episodes == ()
 
 
-def test_what_fires_is_an_event_and_fires_on_after_a_new_start(tmp_path):
-    """A critical alert of a lost GPU is told once; the next agent goes on with it."""
-    told = []
-    history = History(tmp_path / "h.db", currency="EUR")
+@pytest.fixture
+def history(tmp_path):
+    """A new history."""
+    with closing(History(tmp_path / "h.db", currency="EUR")) as opened:
+        yield opened
 
-    def keeper():
+
+class Site:
+    """Keepers, one after the other, on one history, and what they tell."""
+
+    def __init__(self, history):
+        self.told = []
+        self._history = history
+
+    def keeper(self, text=""):
+        """Return one that has just started."""
         return AlertKeeper(
-            history,
-            settings_of(""),
-            stored=history.cursors().get("alerts", {}),
+            self._history,
+            settings_of(text),
+            stored=self._history.cursors().get("alerts", {}),
             last_utc_seconds=None,
-            tell=lambda *event: told.append(event),
+            tell=lambda *event: self.told.append(event),
         )
 
-    def lost(seconds):
-        return snapshot(moment=moment(seconds), gpus=(gpu(fault="lost"),))
+    def kinds(self):
+        """Return the kinds of what was told."""
+        return [kind for kind, _, _ in self.told]
 
-    first = keeper()
-    for seconds in (0, 299, 300):
-        shown = first.follow(lost(seconds))
-    again = keeper().follow(lost(310))
-    history.close()
 
-    for each in (shown, again):
-        (alert,) = [a for a in each.alerts if a.alert == "EvenwattGpuLost"]
-        assert (alert.state, alert.since_utc_seconds) == (AlertState.FIRING, HOUR)
-    assert [(kind, subject) for kind, subject, _ in told] == [("alert_firing", "EvenwattGpuLost")]
+@pytest.fixture
+def site(history):
+    """Where keepers are."""
+    return Site(history)
+
+
+def lost(seconds):
+    """Return what is known so many seconds after the hour of a machine whose GPU is lost."""
+    return snapshot(moment=moment(seconds), gpus=(gpu(fault="lost"),))
 
 
 def moment(seconds):
     """Return a moment after the hour."""
     return Moment(utc_seconds=float(HOUR + seconds), boot_seconds=float(seconds), boot_id="boot")
+
+
+def telling(url):
+    """Return a configuration that tells somebody at once."""
+    return f"alerts: {{group_wait: 0s, notify: [{{name: hook, webhook: {url}}}]}}"
+
+
+def follow_until(keeper, condition):
+    """Let a keeper look at a GPU that is lost until something is so."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until
+        keeper.follow(lost(301))
+        time.sleep(0.05)
+
+
+def test_what_fires_is_an_event_and_fires_on_after_a_new_start(site):
+    """A critical alert of a lost GPU is told once; the next agent goes on with it."""
+    first = site.keeper()
+    for seconds in (0, 299, 300):
+        shown = first.follow(lost(seconds))
+    again = site.keeper().follow(lost(310))
+
+    for each in (shown, again):
+        (alert,) = [a for a in each.alerts if a.alert == "EvenwattGpuLost"]
+        assert (alert.state, alert.since_utc_seconds) == (AlertState.FIRING, HOUR)
+    assert [(kind, subject) for kind, subject, _ in site.told] == [("alert_firing", "EvenwattGpuLost")]
+
+
+def test_a_notifier_that_was_mended_is_told_at_once(site):
+    """The failures of its old address are no reason to let the new one wait."""
+    with MessageReceiver() as receiver:
+        keeper = site.keeper(telling("http://127.0.0.1:1/"))
+        receiver.status = 403
+        keeper.adopt(settings_of(telling(f"{receiver.url}/wrong")))
+        for seconds in (0, 300):
+            keeper.follow(lost(seconds))
+        follow_until(keeper, lambda: "notifier_down" in site.kinds())
+        receiver.status = 200
+        keeper.adopt(settings_of(telling(f"{receiver.url}/right")))
+        follow_until(keeper, lambda: receiver.at("/right"))
+        follow_until(keeper, lambda: keeper.follow(lost(302)).notifiers[0].up)
+        keeper.close()
+
+    (document,) = receiver.at("/right")
+    assert [alert["labels"]["alertname"] for alert in document["alerts"]] == ["EvenwattGpuLost"]
+    assert keeper.follow(lost(303)).notifiers[0].waiting == 0
+
+
+def test_that_no_process_can_be_started_is_told(site, monkeypatch):
+    """A machine without a free process tells nobody anything, and its history says so, once."""
+    monkeypatch.setattr(courier.subprocess, "Popen", _no_process)
+    keeper = site.keeper(telling("http://127.0.0.1:1/"))
+    for seconds in (0, 300, 301):
+        shown = keeper.follow(lost(seconds))
+
+    assert site.kinds() == ["alert_firing", "notifier_down"]
+    assert shown.notifiers[0].error == "no process can be started: Resource temporarily unavailable"
+    assert shown.notifiers[0].waiting == 1
+
+
+def _no_process(*_, **__):
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))

@@ -1,8 +1,13 @@
 """A message on its way: what is sent, what is tried again, and what is never told of it."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from evenwatt.sinks.alerts.delivery import send, without_secrets
+from loopback_servers import Listening
 from message_receiver import MessageReceiver
 
 ALERT = {
@@ -57,6 +62,31 @@ def test_a_server_in_trouble_is_tried_again_for_a_while(receiver):
     with pytest.raises(Exception, match="HTTP 503"):
         send(order(receiver.url), seconds=2)
     assert len(receiver.received) > 1
+
+
+@pytest.mark.parametrize(("kind", "status"), [("webhook", 0), ("alertmanager", 0), ("apprise", 1)], ids=str)
+def test_an_answer_without_end_costs_the_machine_nothing(kind, status):
+    """What nobody reads is not waited for; what apprise reads has a bound, and so has the memory for it."""
+    with Listening(_talk_without_end) as server:
+        url = server.url if kind != "apprise" else server.url.replace("http", "json")
+        done = subprocess.run(
+            [sys.executable, "-m", "evenwatt.sinks.alerts.delivery"],
+            input=json.dumps(order(f"{url}/S3CRET", kind, seconds=0)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == status, done.stderr
+    assert bool(done.stdout) is bool(status)
+    assert "S3CRET" not in done.stdout
+
+
+def _talk_without_end(connection, _):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(2_048):
+        connection.sendall(bytes(2**20))
 
 
 @pytest.mark.parametrize("kind", ["apprise", "webhook", "alertmanager"])
