@@ -19,6 +19,8 @@ PRICE_PER_KWH = 0.36
 
 _GPU_MEMORY_BYTES = 20_000_000_000
 _TICKS_SECONDS = 20.0
+_GPU_IS_LOST = 15
+"""NVML_ERROR_GPU_IS_LOST"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,11 @@ class MeteredSite:
         """Let both GPUs draw power from now on."""
         self.counter_gpu.draw(400.0, swing_watts=200.0, period_seconds=0.7)
         self.sampled_gpu.draw(200.0)
+        self._scenario.write()
+
+    def lose_sampled_gpu(self) -> None:
+        """Let the driver answer to everything about that GPU that it is lost."""
+        self.sampled_gpu.fault("*", _GPU_IS_LOST)
         self._scenario.write()
 
     def come_to_rest(self) -> None:
