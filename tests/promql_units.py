@@ -64,7 +64,7 @@ _BY_NAME = (
     (r"_celsius", _unit(celsius=1)),
     (r"_seconds(_total)?", _unit(s=1)),
     (r"_(ratio|up|info|simulated|released|successful|stale|pending|ticks|running|waiting)", NUMBER),
-    (r"_(requests|restarts)_total", NUMBER),
+    (r"_(events|requests|restarts)_total", NUMBER),
     (r"ALERTS", NUMBER),
 )
 """By the end of a metric's name; the first that fits."""

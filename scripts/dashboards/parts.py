@@ -544,48 +544,62 @@ def _cells(column: Column) -> list[models.DynamicConfigValue]:
 
 # --- events ------------------------------------------------------------------------------------------------
 
+_OTHER_EVENTS: Final = 'evenwatt_events_total{%(hosts)s,kind!~"config_refused|engine_restart|gap|gpu_lost"}'
+"""All but those that have a mark of their own, which says more."""
+
 _EVENTS: Final = (
     (
         "Engine restarts",
-        "increase(evenwatt_engine_restarts_total{%s}[2m]) > 0",
+        "increase(evenwatt_engine_restarts_total{%(hosts)s}[2m]) > 0",
         "{{engine}} of {{instance}} restarted",
         "What it counted between its last reading and its end is not known.",
         PURPLE,
     ),
     (
         "Engine down",
-        "evenwatt_engine_up{%s} == bool 0 > 0",
+        "evenwatt_engine_up{%(hosts)s} == bool 0 > 0",
         "{{engine}} of {{instance}} does not answer",
         "No tokens are counted; its costs go on.",
         VERMILION,
     ),
     (
         "GPU lost",
-        "evenwatt_gpu_up{%s} == bool 0 > 0",
+        "evenwatt_gpu_up{%(hosts)s} == bool 0 > 0",
         "GPU {{gpu}} of {{instance}} does not answer",
         "Its energy is not known meanwhile.",
         VERMILION,
     ),
     (
         "Not watched",
-        "increase(evenwatt_gap_seconds_total{%s}[2m]) > 0",
+        "increase(evenwatt_gap_seconds_total{%(hosts)s}[2m]) > 0",
         "{{source}} of {{instance}} was not watched",
         "What was counted in the gap is an even spread.",
         ORANGE,
     ),
     (
         "Agent started",
-        "changes(process_start_time_seconds{%s}[2m]) > 0 and on (job, instance) evenwatt_build_info",
+        "changes(process_start_time_seconds{%(hosts)s}[2m]) > 0 and on (job, instance) evenwatt_build_info",
         "The agent of {{instance}} started anew",
         "",
         GREY,
     ),
     (
         "Configuration refused",
-        "evenwatt_config_last_reload_successful{%s} == bool 0 > 0",
+        "evenwatt_config_last_reload_successful{%(hosts)s} == bool 0 > 0",
         "{{instance}} goes on with its old configuration",
         "evenwatt check-config says where the file is wrong.",
         ORANGE,
+    ),
+    (
+        "Other events",
+        # A kind that there was none of yet has no series to rise.
+        (
+            f"increase({_OTHER_EVENTS}[2m]) > 0 or ({_OTHER_EVENTS} unless {_OTHER_EVENTS} offset 2m)"
+            " and on (job, instance) evenwatt_build_info{%(hosts)s} offset 2m"
+        ),
+        "{{kind}} on {{instance}}",
+        "evenwatt status and its page list the latest events, with their words.",
+        GREY,
     ),
 )
 
@@ -612,7 +626,7 @@ def events(hosts: str) -> tuple[builders.AnnotationQuery, ...]:
         .datasource(_SOURCE)
         .enable(True)
         .icon_color(colour)
-        .expr(expr % hosts)
+        .expr(expr % {"hosts": hosts})
         .step("60s")
         .title_format(title)
         .text_format(text)

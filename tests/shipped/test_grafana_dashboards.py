@@ -254,3 +254,38 @@ def test_units_of_known_queries(expression, unit):
     """The arithmetic that the dashboards are judged by knows powers, rates and conversions."""
     assert unit_of(expression, RULES).fits(unit)
     assert not unit_of(f"2 * {expression}", RULES).fits(unit)
+
+
+def test_an_event_is_marked_once_it_is_there(tmp_path):
+    """Also the first of its kind, which has no series before; not what was there when scraping began."""
+    (events,) = [
+        query.asked({}) for query in QUERIES if (query.dashboard, query.title) == ("health", "Other events")
+    ]
+    host = 'job="e",instance="a"'
+
+    def marked(minute, *kinds):
+        samples = [{"labels": f'{{{host},kind="{kind}"}}', "value": value} for kind, value in kinds]
+        return {"expr": f"clamp_max({events}, 1)", "eval_time": f"{minute}m", "exp_samples": samples}
+
+    series = {
+        f"evenwatt_build_info{{{host}}}": "1x20",
+        f'evenwatt_events_total{{{host},kind="engine_found"}}': "2x20",
+        f'evenwatt_events_total{{{host},kind="clock_step"}}': "1x9 2x10",
+        f'evenwatt_events_total{{{host},kind="history_down"}}': "_x10 1x10",
+        f'evenwatt_events_total{{{host},kind="gap"}}': "_x10 1x10",
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            marked(1),
+            marked(9),
+            marked(11, ("clock_step", 1), ("history_down", 1)),
+            marked(15),
+        ],
+    }
+    (tmp_path / "events.yaml").write_text(yaml.safe_dump({"tests": [test]}))
+    command = ["promtool", "test", "rules", str(tmp_path / "events.yaml")]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr

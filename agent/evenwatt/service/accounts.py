@@ -1,5 +1,6 @@
 """The history as a tick uses it: what is written, what waits to be, and what it all adds up to."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
@@ -28,6 +29,8 @@ class Accounts:
         totals: Of the life of the history, with the ticks that wait to be written.
         source_totals: As last read.
         events: The latest ones, newest first, as last read.
+        event_totals: How many of each kind there are, without those that wait to be written. What another
+            program writes (an import) is in it from the next start on.
         windows: As last worked out.
     """
 
@@ -49,6 +52,7 @@ class Accounts:
         self.totals: Sums = self._written
         self.source_totals = history.source_totals()
         self.events = history.events(limit=_EVENTS_SHOWN)
+        self.event_totals = Counter(history.event_totals())
         self.windows: tuple[WindowView, ...] = ()
 
     @property
@@ -74,6 +78,7 @@ class Accounts:
             self._pending_ticks += 1
             if self._history.set_aside not in {None, self._set_aside}:
                 self._set_aside = self._history.set_aside
+                self.event_totals.clear()
                 self._tell("history_corrupt", "history", f"it was corrupt; set aside as {self._set_aside}")
             self._fail(f"{error}; ticks are kept in memory until it can be written", error)
             return
@@ -85,6 +90,7 @@ class Accounts:
             )
         self._written = self.totals
         self._sums_since.add(tick)
+        self.event_totals.update(event.kind for event in waiting.events)
 
     def look_up(
         self,

@@ -102,6 +102,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         gpu_owners: By UUID, the engines that its costs go to.
         counter_power_ratios: By UUID, energy counter over integrated power on a busy GPU.
         cost_per_hour: What accrues now; energy at the power of this moment.
+        event_totals: By kind, how many events the history has.
         notes: What a reader of the costs has to know of them.
         host: Host power, as it was last read.
         alerts: Of every rule that is not switched off.
@@ -128,6 +129,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     history: HistoryHealth
     config_reload_ok: bool
     events: tuple[Event, ...]
+    event_totals: Mapping[str, int] = field(default_factory=dict)
     gpu_indexes: Mapping[str, int] = field(default_factory=dict)
     last_scrape: Scrape | None = None
     electricity: ElectricityView = field(default_factory=ElectricityView)

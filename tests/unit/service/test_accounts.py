@@ -73,6 +73,7 @@ def test_a_tick_is_shown_as_it_was_written(site, history):
     assert accounts.windows[0].row("chat").tokens.output_tokens == 100_000
     assert accounts.windows[0].row("chat").load_ratio is not None
     assert accounts.events == (event,)
+    assert accounts.event_totals == history.event_totals() == {"gap": 1}
     assert (accounts.health.up, accounts.health.pending_ticks, accounts.health.error) == (True, 0, None)
     assert site.told == []
 
@@ -106,9 +107,11 @@ def test_events_of_kept_ticks_come_with_them(site, history):
     event = Event(utc_seconds=float(HOUR), kind="gap", subject="chat", text="A gap.")
     with locked(history):
         site.tick({}, events=(event,))
+        assert site.accounts.event_totals == {}
     site.tick({})
 
     assert site.accounts.events == history.events(limit=20) == (event,)
+    assert site.accounts.event_totals == history.event_totals() == {"gap": 1}
 
 
 def test_a_history_that_can_be_written_and_not_read_does_not_end_the_agent(site, history):

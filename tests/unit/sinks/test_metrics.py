@@ -46,7 +46,9 @@ def test_every_metric_is_shown_with_its_labels():
     pending = PendingPrice(reference="flat", accepted="", offered="", source="", offered_utc_seconds=0.0)
     lost = alert_view("EvenwattGpuLost", AlertState.FIRING, uuid="GPU-a")
     phone = NotifierHealth(notifier="phone", kind="apprise", up=True)
-    shown = snapshot(rows, pending_prices=(pending,), alerts=(lost,), notifiers=(phone,))
+    shown = snapshot(
+        rows, pending_prices=(pending,), alerts=(lost,), notifiers=(phone,), event_totals={"gap": 1}
+    )
     for name, pairs in samples(shown):
         labels.setdefault(name, set()).add(tuple(sorted(label for label, _ in pairs)))
 
@@ -155,6 +157,11 @@ def test_flaws_that_never_happened_are_zero():
     assert value(shown, "engine_restarts_total", engine="chat") == 0.0
     assert value(shown, "gap_seconds_total", source="chat") == 0.0
     assert value(shown, "gap_seconds_total", source="agent") == 5.0
+
+
+def test_events_are_counted_by_kind():
+    """A dashboard marks them; what each was about is in the history."""
+    assert value(snapshot(event_totals={"gap": 2, "engine_found": 1}), "events_total", kind="gap") == 2.0
 
 
 def test_a_gpu_that_is_not_read_keeps_its_series():

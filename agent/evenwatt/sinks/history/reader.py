@@ -232,6 +232,10 @@ class HistoryReader:
         )
         return tuple(Event(utc_seconds=at, kind=kind, subject=s, text=t) for at, kind, s, t in rows)
 
+    def event_totals(self) -> dict[str, int]:
+        """Return how many events of each kind there are in the history."""
+        return dict(self._read("SELECT kind, count(*) FROM event GROUP BY kind"))
+
     def served_minutes(self, begin: int, end: int) -> tuple[ServedMinute, ...]:
         """Return what each engine served in each minute of a span, oldest first."""
         rows = self._read(SERVED_MINUTES, (UNALLOCATED, begin, end))

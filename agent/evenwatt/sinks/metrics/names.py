@@ -82,6 +82,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
             "Time not watched, in which what was counted is an even spread.",
             "source",
         ),
+        _spec("events_total", "Events in the history, which says of each what it was about.", "kind"),
         _spec(
             "gpu_info", "Constant 1; where a GPU's energy comes from.", "gpu", "uuid", "name", "energy_source"
         ),

@@ -145,6 +145,8 @@ def _engine_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "engine_restarts_total", (view.engine,), _source_totals(snapshot, view.engine).restarts
     for name in dict.fromkeys([*(source.source for source in snapshot.sources), *snapshot.source_totals]):
         yield "gap_seconds_total", (name,), _source_totals(snapshot, name).gap_seconds
+    for kind, count in snapshot.event_totals.items():
+        yield "events_total", (kind,), count
 
 
 def _source_totals(snapshot: Snapshot, name: str) -> SourceTotals:
