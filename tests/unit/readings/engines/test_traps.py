@@ -374,3 +374,58 @@ def test_tensorrt_llm_page_is_not_at_metrics():
 def test_infinity_is_not_billed_by_characters():
     """It has HTTP metrics only, and its usage may be characters: its page is no engine's."""
     assert fingerprint(b"http_request_duration_seconds_count 5\npython_info 1\n") is None
+
+
+def test_tgi_aborted_stream_has_input_and_no_output():
+    """Input is recorded when a request passes validation, output when it has succeeded."""
+    (model,) = models(
+        "tgi",
+        b"tgi_request_input_length_sum 70\n"
+        b"tgi_request_generated_tokens_sum 30\n"
+        b"tgi_request_success 1\n"
+        b'tgi_request_failure{err="dropped"} 2\n',
+    )
+
+    assert (model.input_tokens, model.output_tokens) == (70, 30)
+    assert model.requests == {"completed": 1, "aborted": 2}
+
+
+def test_lmdeploy_reuse_of_an_aborted_request_stays_in_its_input():
+    """The cached part is told when a request finishes: aborts overstate what was computed."""
+    page = b"""lmdeploy:prompt_tokens_total{model_name="m"} %d
+lmdeploy:cached_tokens_total{model_name="m"} 20
+lmdeploy:generation_tokens_total{model_name="m"} 9
+"""
+    (before,), (after,) = models("lmdeploy", page % 40), models("lmdeploy", page % 70)
+
+    assert after.input_tokens - before.input_tokens == 30
+    assert after.cached_input_tokens == before.cached_input_tokens
+
+
+def test_dynamo_worker_is_read_as_its_engine_and_its_frontend_as_dynamo():
+    """A worker's own series count no tokens; those of the engine pass through its page."""
+    worker = b'dynamo_component_requests_total{model="m"} 5\n'
+
+    assert fingerprint(worker) is None
+    assert fingerprint(worker + b'vllm:prompt_tokens_total{model_name="m"} 1\n') == "vllm"
+    assert fingerprint(b'dynamo_frontend_requests_total{model="m"} 1\n') == "dynamo"
+
+
+def test_nim_from_version_2_on_is_the_engine_that_it_wraps():
+    """Its bare names are those of 1.x; later ones have the prefix of vLLM or SGLang, on either path."""
+    assert fingerprint(b'prompt_tokens_total{model_name="m"} 1\n') == "nim"
+    assert fingerprint(b'sglang:prompt_tokens_total{model_name="m"} 1\n') == "sglang"
+    assert ADAPTERS["nim"].path == "/v1/metrics"
+
+
+def test_triton_requests_of_an_ensemble_are_not_counted_for_each_step():
+    """One request of an ensemble is one of each model in it."""
+    (model,) = models(
+        "triton",
+        b'nv_inference_request_success{model="ensemble"} 1\n'
+        b'nv_inference_request_success{model="tensorrt_llm"} 1\n'
+        b'nv_llm_input_token_len_sum{model="tensorrt_llm",response_metric_type="total_input_tokens"} 70\n'
+        b'nv_llm_output_token_len_sum{model="tensorrt_llm",response_metric_type="total_output_tokens"} 30\n',
+    )
+
+    assert (model.input_tokens, model.output_tokens, model.requests) == (70, 30, {})
