@@ -13,6 +13,7 @@ class RawEngine:
         self.answer, self.size, self.closes = answer, size, closes
         self.requests = []
         self.connections = 0
+        self.sent_bytes = 0  # handed to the kernel, but for what one transport buffers
         self._serving = {}
 
     async def __aenter__(self):
@@ -22,7 +23,7 @@ class RawEngine:
     async def __aexit__(self, *_):
         self._server.close()
         for writer in self._serving.values():
-            writer.close()
+            writer.transport.abort()  # whatever it still has for a client that reads no more
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _served(self, reader, writer):
@@ -41,6 +42,7 @@ class RawEngine:
                 for start in range(0, len(self.answer), self.size):
                     writer.write(self.answer[start : start + self.size])
                     await writer.drain()
+                    self.sent_bytes += self.size
                     if self.size < len(self.answer):
                         await asyncio.sleep(0)
                 if self.closes:

@@ -1,5 +1,6 @@
 """Reads an answer while it passes: as one JSON object, as lines of JSON, or as a stream of events."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,10 @@ _FAILED_EVENT_TYPES: Final = frozenset({"error", "response.failed"})
 _ONLY_LOADS: Final = frozenset({"load", "unload"})
 _MOST_LOOKS_FOR_MODEL = 8
 """How many events are read whole for the model's name; the first one has it, or none has."""
+_MAY_END = re.compile(
+    rb'\[DONE\]|"done"\s*:\s*true|"type"\s*:\s*"(?:message_stop|response\.(?:completed|incomplete|failed))"'
+)
+"""What is in every last word of a stream."""
 _STREAM_TYPES: Final = {"text/event-stream": "events", "application/x-ndjson": "lines"}
 
 
@@ -56,6 +61,17 @@ class AnswerReader:
         self._looks_for_model = _MOST_LOOKS_FOR_MODEL
         self._is_events = form == "events"
         self._line = self._event_line if self._is_events else self._object_line
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether it is a stream that has come to the end of an event, or line, or to none yet."""
+        is_within = self._cutter.is_within_line or self._object is not None or bool(self._data_lines)
+        return self.is_stream and not is_within
+
+    def is_no_end(self, piece: bytes) -> bool:
+        """Return whether a piece that begins between events ends there too, and is not the last word."""
+        ends_between = piece.endswith(b"\n\n" if self._is_events else b"\n")
+        return ends_between and _MAY_END.search(piece) is None
 
     def feed(self, piece: bytes) -> None:
         """Read on."""

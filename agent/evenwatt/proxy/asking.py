@@ -1,15 +1,18 @@
 """Asks an OpenAI-style stream for its usage where the client did not: by a splice, nothing else moves."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec import Struct
 
-from evenwatt.proxy.scanner import ObjectScanner
+from evenwatt.proxy.scanner import KeyPath, ObjectScanner
 
-__all__ = ["Asked", "asked_for_usage"]
+__all__ = ["STREAM", "Asked", "asked_for_usage"]
 
-_STREAM, _OPTIONS = ("stream",), ("stream_options",)
-_WANTED: Final = frozenset({_STREAM, _OPTIONS})
+STREAM: Final[KeyPath] = ("stream",)
+"""What of a request's body says whether it wants a stream."""
+
+_OPTIONS: Final[KeyPath] = ("stream_options",)
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -24,22 +27,22 @@ class Asked(Struct, frozen=True, kw_only=True):
     is_running: bool
 
 
-def asked_for_usage(body: bytes, *, running: bool) -> Asked | None:
+def asked_for_usage(body: bytes, values: Mapping[KeyPath, Any], *, running: bool) -> Asked | None:
     """Return the request with the question added; None where it stays as the client wrote it.
 
-    It does where no stream is wanted, where the client said itself whether it wants usage, and where the body
-    is no JSON object.
+    It does where no stream is wanted, and where the client said itself whether it wants usage.
 
     Args:
-        body: A whole request body.
+        body: A whole request body, a JSON object.
+        values: What was read in it, `STREAM` at least.
         running: Also ask for usage on each event, which vLLM and SGLang can give.
     """
-    has_options = b'"stream_options"' in body
-    scanner = ObjectScanner(_WANTED, needs_spans=has_options)
-    scanner.feed(body)
-    if not scanner.is_complete or scanner.values.get(_STREAM) is not True:
+    if values.get(STREAM) is not True:
         return None
     question = b'"include_usage":true' + (b',"continuous_usage_stats":true' if running else b"")
+    scanner = ObjectScanner(frozenset({_OPTIONS}), needs_spans=True)
+    if b'"stream_options"' in body:
+        scanner.feed(body)
     if _OPTIONS not in scanner.spans:
         brace = body.index(b"{") + 1
         added = b'"stream_options":{' + question + b"},"

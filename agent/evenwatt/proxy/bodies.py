@@ -51,9 +51,9 @@ class RequestBody:
         is_form = content_type.lower().startswith("multipart/")  # sound to be transcribed, for one
         if not self.has_any or is_form or "Content-Encoding" in self._request.headers:
             return
-        if not await self._held_whole():
+        if not await self._held_whole() or self._scanner is None or not self._scanner.is_complete:
             return
-        asked = asked_for_usage(b"".join(self._held), running=running)
+        asked = asked_for_usage(b"".join(self._held), self._scanner.values, running=running)
         if asked is not None:
             self._held = [asked.body]
             self.asked = asked

@@ -43,7 +43,12 @@ class ClientRequest:
         self.connection = connection
         self.method = parser.get_method().decode("ascii")
         self.target = target.decode("utf-8", "surrogateescape")
-        self.headers = CIMultiDict((_text(name), _text(value)) for name, value in headers)
+        self.headers = CIMultiDict(
+            [
+                (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+                for name, value in headers
+            ]
+        )
         self.remote = connection.remote
         self.version = parser.get_http_version()
         self.is_last = not parser.should_keep_alive()
@@ -79,7 +84,3 @@ class ClientRequest:
         if self.pieces.are_few:
             self.connection.resume()
         return piece
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

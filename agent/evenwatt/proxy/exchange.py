@@ -10,6 +10,7 @@ from msgspec import Struct
 from evenwatt.clock import boot_seconds
 from evenwatt.proxy.answers import AnswerReader
 from evenwatt.proxy.apis import OLLAMA, RESPONSES, UNMETERED, Api
+from evenwatt.proxy.asking import STREAM
 from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.facts import EngineFacts
 from evenwatt.proxy.observations import Observations
@@ -20,7 +21,7 @@ from evenwatt.readings.exposition import bounded_text
 
 __all__ = ["Books", "Exchange", "user_in"]
 
-_ASKED_KEYS: Final[frozenset[KeyPath]] = frozenset({("n",), ("user",), ("metadata", "user_id")})
+_ASKED_KEYS: Final[frozenset[KeyPath]] = frozenset({("n",), ("user",), ("metadata", "user_id"), STREAM})
 """What of a request's body matters for its account."""
 
 _NO_TOKENS = Tokens(input_tokens=0, output_tokens=0)
@@ -80,6 +81,8 @@ class Exchange:
         self._first_text_seconds: float | None = None
         self._reader: AnswerReader | None = None
         self._decoder: Decoder | None = None
+        self._is_plain = False
+        self._waiting: list[bytes] = []
         self._status: int | None = None
         self._booked: Future[None] | None = None
         self._is_booked = False
@@ -92,9 +95,34 @@ class Exchange:
         if status < _FIRST_ERROR_STATUS:
             self._reader = AnswerReader(self._api, content_type)
             self._decoder = decoder_for(encoding)
+            self._is_plain = not encoding
 
     def feed(self, piece: bytes) -> bool:
-        """Read a piece of the answer; return whether it has now said its last word."""
+        """Take a piece of the answer; return whether it has now said its last word.
+
+        A piece that cannot say it is not read before `catch_up`, so that no client waits for its account.
+        """
+        if self._can_wait(piece):
+            self._waiting.append(piece)
+            return False
+        self.catch_up()
+        return self._read(piece)
+
+    def catch_up(self) -> None:
+        """Read what waits, now that the client has it."""
+        for piece in self._waiting:
+            self._read(piece)
+        self._waiting.clear()
+
+    def _can_wait(self, piece: bytes) -> bool:
+        return (
+            self._is_plain
+            and self._reader is not None
+            and (bool(self._waiting) or self._reader.is_between_events)  # after one that waits, it is again
+            and self._reader.is_no_end(piece)
+        )
+
+    def _read(self, piece: bytes) -> bool:
         if self._reader is None or self._decoder is None:
             return False
         try:
@@ -109,6 +137,7 @@ class Exchange:
 
     def completed(self) -> "Future[None] | None":
         """Book it: the answer has said its last word, or has ended; return what tells that it is written."""
+        self.catch_up()
         reader = self._reader
         if reader is not None:
             reader.end()
@@ -132,6 +161,7 @@ class Exchange:
         if self._is_booked:
             return self._booked
         self._is_booked = True
+        self.catch_up()
         books, reader = self._books, self._reader
         books.observations.running -= 1
         if reader is not None and reader.is_load:

@@ -158,7 +158,7 @@ class Forwarder:
                 if shown:
                     client.put(shown)
                 if not answer.has_more:
-                    await client.flush()
+                    await _sent(exchange, client)
         except EngineBroke as error:
             if exchange is not None:
                 exchange.failed()
@@ -166,6 +166,13 @@ class Forwarder:
         if exchange is not None:
             await _written(exchange, client)
         await client.end(b"" if hider is None else hider.end(), answer.trailers)
+
+
+async def _sent(exchange: Exchange | None, client: ClientConnection) -> None:
+    """Send what the client may see, and only then read it for the account."""
+    await client.flush()
+    if exchange is not None:
+        exchange.catch_up()
 
 
 async def _written(exchange: Exchange, client: ClientConnection) -> None:

@@ -23,10 +23,8 @@ _HOP_BY_HOP: Final = frozenset(
 
 def end_to_end(headers: CIMultiDictProxy[str] | CIMultiDict[str]) -> CIMultiDict[str]:
     """Return the headers to pass on, in their order and spelling, repeated ones repeated."""
-    passed_on = CIMultiDict(headers)
-    for name in _HOP_BY_HOP | _listed(headers):
-        passed_on.popall(name, None)
-    return passed_on
+    left_out = _HOP_BY_HOP | _listed(headers)
+    return CIMultiDict([(name, value) for name, value in headers.items() if name.lower() not in left_out])
 
 
 def is_websocket(headers: Mapping[str, str]) -> bool:

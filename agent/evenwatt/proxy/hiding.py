@@ -4,10 +4,11 @@ A piece is handed on as it came unless usage is in it or an event is split over 
 goes on, and the rest waits for its other part.
 """
 
-import json
 import re
 import zlib
 from typing import Any, Final, Protocol
+
+from msgspec.json import decode
 
 from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span, scanned
@@ -147,7 +148,7 @@ def _without_last(data: bytes) -> bytes | None:
     if not key or _USAGE_KEY in after or not (before.endswith(b",") and after.startswith(b":")):
         return None
     try:
-        json.loads(after[1:-1])
+        decode(after[1:-1])
     except (ValueError, RecursionError):
         return None
     return before[:-1] + data[len(whole) - 1 :]

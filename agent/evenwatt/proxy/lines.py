@@ -28,17 +28,23 @@ class LineCutter:
         self._held: list[bytes] = []
         self._held_bytes = 0
 
-    def feed(self, piece: bytes) -> Iterator[LinePart]:
-        """Yield the lines that end in this piece, and parts of those that are too long."""
-        start = 0
-        while (end := piece.find(b"\n", start)) >= 0:
-            yield LinePart(self._with_held(piece[start:end]).removesuffix(b"\r"), is_end=True)
-            start = end + 1
-        if start < len(piece):
-            self._held.append(piece[start:])
-            self._held_bytes += len(piece) - start
+    def feed(self, piece: bytes) -> list[LinePart]:
+        """Return the lines that end in this piece, and parts of those that are too long."""
+        *lines, rest = piece.split(b"\n")
+        if lines and self._held:
+            lines[0] = self._with_held(lines[0])
+        parts = [LinePart(line.removesuffix(b"\r"), True) for line in lines]
+        if rest:
+            self._held.append(rest)
+            self._held_bytes += len(rest)
             if self._held_bytes > self._most_bytes:
-                yield LinePart(self._with_held(b""), is_end=False)
+                parts.append(LinePart(self._with_held(b""), is_end=False))
+        return parts
+
+    @property
+    def is_within_line(self) -> bool:
+        """Whether the beginning of a line is held."""
+        return bool(self._held)
 
     def end(self) -> Iterator[LinePart]:
         """Yield the last line where it had no line end."""
@@ -46,8 +52,6 @@ class LineCutter:
             yield LinePart(self._with_held(b""), is_end=True)
 
     def _with_held(self, rest: bytes) -> bytes:
-        if not self._held:
-            return rest
         line = b"".join([*self._held, rest])
         self._held.clear()
         self._held_bytes = 0

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.json import decode
 
 __all__ = ["TOO_LONG", "KeyPath", "ObjectScanner", "Span", "scanned"]
 
@@ -67,7 +68,6 @@ class ObjectScanner:
         self.is_complete = False
         self.is_broken = False
         self._wanted = wanted
-        self._parents = {path[:-1] for path in wanted}
         self._most_bytes = most_bytes
         self._may_parse = not needs_spans
         self._fed = 0
@@ -105,18 +105,13 @@ class ObjectScanner:
         if not (piece[:1] == b"{" and piece.rstrip()[-1:] == b"}"):
             return False
         try:
-            document = json.loads(piece)
+            document = decode(piece)
         except (ValueError, RecursionError):
             return False
         for path in self._wanted:
-            inner = document
-            for key in path[:-1]:
-                inner = inner.get(key)
-                if not isinstance(inner, dict):
-                    break
-            else:
-                if path[-1] in inner:
-                    self.values[path] = inner[path[-1]]
+            inner = document if len(path) == 1 else document.get(path[0])
+            if isinstance(inner, dict) and path[-1] in inner:
+                self.values[path] = inner[path[-1]]
         self.is_complete = True
         return True
 
@@ -186,7 +181,7 @@ class ObjectScanner:
 
     def _open(self, token: int, *, is_looked: bool) -> None:
         self._depth += 1
-        if is_looked and token == b"{"[0] and self._path in self._parents:
+        if is_looked and token == b"{"[0] and any(path[:-1] == self._path for path in self._wanted):
             self._looked_depth = self._depth
             self._is_key = True
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captured import CAPTURES
-from evenwatt.proxy.asking import asked_for_usage
+from evenwatt.proxy.asking import STREAM, asked_for_usage
 from evenwatt.proxy.hiding import UsageHider
+from evenwatt.proxy.scanner import scanned
 
 FOLDER = CAPTURES / "ollama" / "responses"
 
@@ -18,6 +19,11 @@ def hidden(data, size, *, running=False):
     hider = UsageHider(running=running)
     pieces = [hider.feed(data[start : start + size]) for start in range(0, len(data), size)]
     return b"".join([*pieces, hider.end()])
+
+
+def asked_in(body, *, running):
+    """Return a body as it is sent on; None where it goes as it is."""
+    return asked_for_usage(body, scanned(body, frozenset({STREAM})), running=running)
 
 
 def events_of(*documents):
@@ -119,7 +125,7 @@ def test_bytes_that_are_no_events_come_through(data, size):
 )
 def test_the_question_is_added_and_nothing_else_moves(body, expected):
     """Before, within or in place of the options, by a splice."""
-    asked = asked_for_usage(json.dumps(body).encode(), running=False)
+    asked = asked_in(json.dumps(body).encode(), running=False)
 
     assert asked is not None
     assert json.loads(asked.body) == expected
@@ -141,12 +147,12 @@ def test_the_question_is_added_and_nothing_else_moves(body, expected):
 )
 def test_a_body_stays_where_the_client_said_or_nothing_can_be_said(body):
     """No stream, the client's own word, or nothing that can be read."""
-    assert asked_for_usage(body, running=True) is None
+    assert asked_in(body, running=True) is None
 
 
 def test_running_usage_is_asked_for_where_the_engine_can_tell_it():
     """Of vLLM and SGLang: a stream that is cut off is then known to the last chunk."""
-    asked = asked_for_usage(b'{"stream": true}', running=True)
+    asked = asked_in(b'{"stream": true}', running=True)
 
     assert asked is not None
     assert asked.is_running
@@ -159,7 +165,7 @@ def test_all_other_keys_keep_their_values(others, running):
     body = {key: value for key, value in others.items() if key not in {"stream", "stream_options"}}
     body["stream"] = True
 
-    asked = asked_for_usage(json.dumps(body).encode(), running=running)
+    asked = asked_in(json.dumps(body).encode(), running=running)
 
     assert asked is not None
     told = json.loads(asked.body)

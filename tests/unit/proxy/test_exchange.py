@@ -2,8 +2,13 @@
 
 import asyncio
 import json
+import re
+from functools import partial
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evenwatt.proxy.apis import OLLAMA, OPENAI, RESPONSES, UNMETERED
 from evenwatt.proxy.exchange import Books, Exchange, user_in
@@ -18,21 +23,23 @@ EVENTS, OBJECT = "text/event-stream", "application/json"
 @pytest.fixture
 def booked(tmp_path):
     """Return a function that runs an account and returns what it came to, with its books."""
+    return partial(run_with, tmp_path)
 
-    def run(use, *, api=OPENAI, engine=UNKNOWN_ENGINE, models=()):
-        async def within():
-            totals = Totals(StateFolder(tmp_path))
-            books = Books(totals=totals, observations=Observations(set(models)), engine=engine)
-            use(Exchange(api, books, lambda _asked: "me"))
-            await totals.close()
-            await asyncio.sleep(0)  # what the writing thread told last
-            shown = dict(totals.shown)
-            assert books.observations.running == 0
-            return next(iter(shown.items()), None)
 
-        return asyncio.run(within())
+def run_with(folder, use, *, api=OPENAI, engine=UNKNOWN_ENGINE, models=()):
+    """Run an account and return what it came to."""
 
-    return run
+    async def within():
+        totals = Totals(StateFolder(folder))
+        books = Books(totals=totals, observations=Observations(set(models)), engine=engine)
+        use(Exchange(api, books, lambda _asked: "me"))
+        await totals.close()
+        await asyncio.sleep(0)  # what the writing thread told last
+        shown = dict(totals.shown)
+        assert books.observations.running == 0
+        return next(iter(shown.items()), None)
+
+    return asyncio.run(within())
 
 
 def answered(exchange, *events, content_type=EVENTS):
@@ -73,6 +80,52 @@ def test_an_answer_is_booked_once(booked):
     _, sums = booked(use)
 
     assert sums.requests == 1
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_only_the_last_word_waits_for_the_account(tmp_path_factory, data):
+    """However a stream is cut, and whenever its account catches up, it is the same."""
+    lines = [json.dumps(event) for event in (TEXT, TEXT, USAGE)]
+    stream = "".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode()
+    cuts = data.draw(st.lists(st.integers(0, len(stream)) | st.sampled_from(ends_of_events(stream))))
+    bounds = [0, *sorted(cuts), len(stream)]
+    catches_up = data.draw(st.lists(st.booleans(), min_size=len(bounds), max_size=len(bounds)))
+    seen = b""
+
+    def use(exchange):
+        nonlocal seen
+        exchange.answered(200, EVENTS, "")
+        for (start, end), is_caught_up in zip(pairwise(bounds), catches_up, strict=False):
+            is_told = exchange.feed(stream[start:end])
+            seen += stream[start:end]
+            assert is_told == seen.endswith(b"[DONE]\n\n")
+            if is_caught_up:
+                exchange.catch_up()
+        exchange.completed()
+
+    owner, sums = run_with(tmp_path_factory.mktemp("state"), use)
+
+    assert (owner.outcome, owner.counted) == ("completed", "exact")
+    assert sums == Sums(requests=1, input_tokens=5, output_tokens=3)
+
+
+def ends_of_events(stream):
+    """Return where events end in a stream."""
+    return [match.end() for match in re.finditer(rb"\n\n", stream)]
+
+
+def test_an_event_that_a_client_has_is_in_the_account_when_it_goes(booked):
+    """What was passed on and not yet read is read first."""
+
+    def use(exchange):
+        answered(exchange, TEXT)
+        assert not exchange.feed(f"data: {json.dumps(TEXT)}\n\n".encode())
+        exchange.aborted()
+
+    _, sums = booked(use)
+
+    assert sums.output_tokens == 2
 
 
 def test_a_whole_answer_without_usage_is_unknown(booked):
