@@ -4,14 +4,11 @@ import os
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from evenwatt.cli.app import ConfigOption, app
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["backup", "export", "import_"]
 

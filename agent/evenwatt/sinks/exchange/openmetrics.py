@@ -29,30 +29,22 @@ class Family(Struct, frozen=True):
     series: Iterable[Series]
 
 
-def write_openmetrics(
-    file: IO[bytes], families: Iterable[Family], *, labels: Mapping[str, str]
-) -> tuple[int, int]:
-    """Write series and the end that OpenMetrics asks for; return how many samples and series they were.
+def write_openmetrics(file: IO[bytes], families: Iterable[Family], *, labels: Mapping[str, str]) -> None:
+    """Write series and the end that OpenMetrics asks for.
 
     Args:
         file: To write to.
         families: One after the other, series by series: no time may come back within one.
         labels: Added to all, such as the `instance` that the store knows the machine by.
     """
-    samples = count = 0
     for family in families:
         head = _head(family)
         for series in family.series:
             prefix = f"{family.name}{_braced({**series.labels, **labels})} "
-            written = 0
             for utc_seconds, value in series.points:
                 file.write(f"{head}{prefix}{value!r} {utc_seconds}\n".encode())
                 head = ""
-                written += 1
-            samples += written
-            count += bool(written)
     file.write(b"# EOF\n")
-    return samples, count
 
 
 def _head(family: Family) -> str:
