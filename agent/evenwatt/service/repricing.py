@@ -70,17 +70,9 @@ class Repricer:
         window = report_window(
             asked, now_utc_seconds=clock.utc_seconds(), zone=settings.timezone, extent=extent
         )
-        self._zone_name = window.zone_name
-        first = history.first_second(settings.timezone)
-        if window.end_utc_seconds <= first:
-            raise ReportError(
-                f"the hours of {window.label} are not kept any more, and the prices of a day cannot be told "
-                f"apart in it; money can be corrected from {_words(first, settings.timezone)} on"
-            )
-        asked_from = int(window.start_utc_seconds)
-        self._is_cut = asked_from < first and history.kept().hours_from > 0
-        self.pieces = tuple(history.pieces(max(asked_from, first, extent[0]), int(window.end_utc_seconds)))
-        self._start, self._end = self.pieces[0].start, self.pieces[-1].end
+        self._window = window
+        self._begin = max(int(window.start_utc_seconds), extent[0])
+        self._find_pieces()
         gpu_names = stored_gpu_names(history.cursors())
         self._assumptions = tuple(assumed.text for assumed in all_assumptions(settings, gpu_names))
         self._book = price_book(
@@ -89,6 +81,19 @@ class Repricer:
             gpu_names,
             electricity=history.electricity_prices(self._start),
         )
+
+    def _find_pieces(self) -> None:
+        """Cut the span into what is repriced at once; the agent goes on forgetting what is old."""
+        zone, window = self._settings.timezone, self._window
+        first = self._history.first_second(zone)
+        if window.end_utc_seconds <= first:
+            raise ReportError(
+                f"the hours of {window.label} are not kept any more, and the prices of a day cannot be told "
+                f"apart in it; money can be corrected from {_words(first, zone)} on"
+            )
+        self._is_cut = window.start_utc_seconds < first and self._history.kept().hours_from > 0
+        self.pieces = tuple(self._history.pieces(max(self._begin, first), int(window.end_utc_seconds)))
+        self._start, self._end = self.pieces[0].start, self.pieces[-1].end
 
     @property
     def seconds(self) -> int:
@@ -117,8 +122,11 @@ class Repricer:
         It can be ended at any moment and begun again: what is written then is right, and recorded.
 
         Raises:
-            HistoryError: The history cannot be written; what was done before stays done.
+            ReportError: No hours of it are kept any more by now.
+            HistoryError: The history cannot be written, or what was to be rewritten next is forgotten; what
+                was done before stays done.
         """
+        self._find_pieces()
         before, after = MoneySums(), MoneySums()
         now = clock.utc_seconds()
         number: int | None = None
@@ -155,7 +163,7 @@ class Repricer:
         return Repricing(
             start_utc_seconds=float(self._start),
             end_utc_seconds=float(self._end),
-            zone_name=self._zone_name,
+            zone_name=self._window.zone_name,
             currency=self._currency,
             changes=self._changes,
             before=before,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from config_fixtures import settings_of
 from evenwatt import clock
 from evenwatt.economics.tariffs import DatedPrice, Tariff
-from evenwatt.errors import OptionError, ReportError
+from evenwatt.errors import HistoryError, OptionError, ReportError
 from evenwatt.ledger import Usage
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.billing import priced, priced_rows
@@ -272,6 +272,66 @@ def test_the_agent_writes_meanwhile(path):
     ((tokens,),) = RecordedHistory(path).rows("SELECT sum(output_tokens) FROM total_usage")
     assert tokens == (written + 3 * 96) * 100_000
     assert disagreements(path, settings.timezone) == []
+
+
+def forget(path, *, minute, hour=0):
+    """Forget what is older than two moments, as the agent does."""
+    with closing(History(path, currency="USD", zone=settings_of(BEFORE).timezone)) as history:
+        while history.forget_some({"minute": minute, "hour": hour}):
+            pass
+
+
+def test_minutes_are_forgotten_while_somebody_thinks_about_the_difference(path, tmp_path):
+    """What was shown by minutes is written by hours: no token of theirs is lost, and their money is right."""
+    whole = tmp_path / "whole.db"
+    for place in (path, whole):
+        begin(place, days=3, forget=False)
+    with repriced_history(path, may_write=True) as opened:
+        repricer = Repricer(settings_of(RIGHT), opened, AskedWindow(window="all"))
+        repricer.difference(lambda _: None)
+        forget(path, minute=MIDNIGHT + 2 * DAY)
+        repricer.write(lambda _: None)
+    forget(whole, minute=MIDNIGHT + 2 * DAY)
+    reprice(whole, RIGHT)
+
+    assert disagreements(path) == []
+    assert_same(levels(path, "usage"), levels(whole, "usage"))
+
+
+def test_hours_are_forgotten_while_somebody_thinks_about_the_difference(path):
+    """The money of days that mix prices now stays, and all of their physics."""
+    begin(path, days=4, forget=False)
+    with repriced_history(path, may_write=True) as opened:
+        repricer = Repricer(settings_of(RIGHT), opened, AskedWindow(window="all"))
+        before = levels(path, "usage")["day"]
+        forget(path, minute=MIDNIGHT + 3 * DAY, hour=MIDNIGHT + 2 * DAY)
+        repricer.write(lambda _: None)
+    after = levels(path, "usage")["day"]
+
+    assert disagreements(path) == []
+    for key, row in before.items():
+        assert after[key]["output_tokens"] == row["output_tokens"]
+        assert after[key]["active_joules"] == near(row["active_joules"])
+        if key[0] < MIDNIGHT + 2 * DAY:
+            assert after[key] == row
+
+
+def test_what_is_forgotten_between_two_pieces_ends_it(path):
+    """Nothing of it is touched, and the error says what to do."""
+    begin(path, days=3, forget=False)
+    physics = levels(path, "usage")["total"]["chat", "small"]["output_tokens"]
+
+    def advance(_seconds):
+        forget(path, minute=MIDNIGHT + 2 * DAY)
+
+    with repriced_history(path, may_write=True) as opened:
+        repricer = Repricer(settings_of(RIGHT), opened, AskedWindow(window="all"))
+        with pytest.raises(HistoryError, match="forgotten meanwhile; the same command does"):
+            repricer.write(advance)
+    assert levels(path, "usage")["total"]["chat", "small"]["output_tokens"] == physics
+    assert disagreements(path) == []
+    reprice(path, RIGHT)
+    assert reprice(path, RIGHT, may_write=False).changes_nothing
 
 
 def test_what_is_older_than_hours_keeps_its_money(path):

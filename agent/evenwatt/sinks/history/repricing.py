@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from evenwatt.errors import HistoryError
 from evenwatt.ledger import Usage
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
 from evenwatt.sinks.history.machine_hours import add_up_machine_hours
-from evenwatt.sinks.history.pieces import Piece
+from evenwatt.sinks.history.pieces import Piece, kept
 from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import (
     add_up_days,
@@ -113,8 +114,12 @@ class RepricedHistory(HistoryReader):
 
         Returns:
             The number of the record.
+
+        Raises:
+            HistoryError: It is not kept in these rows any more, or cannot be written; nothing has changed.
         """
         with self._writing():
+            self._refuse_forgotten(piece, zone)
             priced, references, event = price(piece, self)
             self._write(piece, priced, references)
             if piece.level == "minute":
@@ -126,6 +131,17 @@ class RepricedHistory(HistoryReader):
             add_up_local_days(self._connection, self._days(zone), piece.start, piece.end, _TABLES)
             add_up_totals(self._connection, _TABLES)
             return self._record(event, event_number)
+
+    def _refuse_forgotten(self, piece: Piece, zone: tzinfo) -> None:
+        """Refuse to add up coarser rows from finer ones that were forgotten since the pieces were cut."""
+        first = first_whole_day(self._connection, self._days(zone))
+        if piece.level == "minute":
+            first = max(first, kept(self._connection).minutes_from)
+        if piece.start < first:
+            raise HistoryError(
+                f"{self.path}: {piece.level}s that were to be rewritten next are forgotten meanwhile; the "
+                "same command does the rest from what is kept"
+            )
 
     def _write(self, piece: Piece, priced: PricedRows, references: Iterable[str]) -> None:
         level = piece.level
