@@ -117,13 +117,8 @@ def test_the_same_prices_give_the_same_money(path):
     told = reprice(path)
 
     assert told.changes_nothing
-    # Days of Kolkata begin within hours of UTC: without minutes those cannot be cut again.
     for table in LEVEL_TABLES:
-        after = levels(path, table)
-        cut = {key for key in after["local_day"] if key[0] <= MIDNIGHT + 3 * DAY}
-        for sums in (after, before[table]):
-            sums["local_day"] = {key: row for key, row in sums["local_day"].items() if key not in cut}
-        assert_same(after, before[table])
+        assert_same(levels(path, table), before[table])
     assert disagreements(path) == []
 
 
@@ -151,6 +146,17 @@ def test_it_is_as_if_the_prices_had_been_right_from_the_start(path, tmp_path, te
         {level: {key: row for key, row in rows.items() if "gone" not in key} for level, rows in mine.items()},
         theirs,
     )
+
+
+def test_a_price_that_was_made_up_is_taken_back(path, tmp_path):
+    """What is not known any more is not known in any level, and no rounding is left of it."""
+    unknown = "\n".join(line for line in BEFORE.splitlines() if "hardware" not in line)
+    begin(path, forget=False)
+    reprice(path, unknown)
+    begin(tmp_path / "unknown.db", unknown, forget=False)
+
+    assert_same(levels(path, "usage"), levels(tmp_path / "unknown.db", "usage"))
+    assert disagreements(path) == []
 
 
 def test_bills_of_references_that_are_compared_no_longer_stay(path):
@@ -274,6 +280,24 @@ def test_the_agent_writes_meanwhile(path):
     assert disagreements(path, settings.timezone) == []
 
 
+def test_days_of_the_site_go_on_adding_up_to_the_whole(path):
+    """Two days of which minutes are forgotten, repriced, in a zone of half hours: money and tokens add up."""
+    begin(path)
+    physics = RecordedHistory(path).rows(
+        "SELECT local_day, output_tokens, active_joules FROM local_day_usage"
+    )
+    reprice(path, RIGHT, first="2027-01-17", last="2027-01-18")
+
+    for column in ("output_tokens", "energy_cost", "hardware_cost", "labour_cost", "idle_loaded_cost"):
+        ((days, total),) = RecordedHistory(path).rows(
+            f"SELECT (SELECT sum({column}) FROM local_day_usage), (SELECT sum({column}) FROM total_usage)"
+        )
+        assert days == near(total)
+    assert physics == RecordedHistory(path).rows(
+        "SELECT local_day, output_tokens, active_joules FROM local_day_usage"
+    )
+
+
 def forget(path, *, minute, hour=0):
     """Forget what is older than two moments, as the agent does."""
     with closing(History(path, currency="USD", zone=settings_of(BEFORE).timezone)) as history:
@@ -303,17 +327,18 @@ def test_hours_are_forgotten_while_somebody_thinks_about_the_difference(path):
     begin(path, days=4, forget=False)
     with repriced_history(path, may_write=True) as opened:
         repricer = Repricer(settings_of(RIGHT), opened, AskedWindow(window="all"))
-        before = levels(path, "usage")["day"]
+        before = {level: levels(path, "usage")[level] for level in ("day", "local_day")}
         forget(path, minute=MIDNIGHT + 3 * DAY, hour=MIDNIGHT + 2 * DAY)
         repricer.write(lambda _: None)
-    after = levels(path, "usage")["day"]
+    after = levels(path, "usage")
 
     assert disagreements(path) == []
-    for key, row in before.items():
-        assert after[key]["output_tokens"] == row["output_tokens"]
-        assert after[key]["active_joules"] == near(row["active_joules"])
-        if key[0] < MIDNIGHT + 2 * DAY:
-            assert after[key] == row
+    for level, rows in before.items():
+        for key, row in rows.items():
+            assert after[level][key]["output_tokens"] == row["output_tokens"]
+            assert after[level][key]["active_joules"] == near(row["active_joules"])
+            if key[0] < MIDNIGHT + 2 * DAY:
+                assert after[level][key] == row
 
 
 def test_what_is_forgotten_between_two_pieces_ends_it(path):

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Usage
+from evenwatt.ledger.entries import LARGER_WINS
 from evenwatt.model import Event
 from evenwatt.sinks.history.beside import connection_beside
 from evenwatt.sinks.history.local_days import LocalDays, stored_zone
@@ -19,12 +20,11 @@ from evenwatt.sinks.history.reader import HistoryReader
 from evenwatt.sinks.history.rollups import (
     add_up_days,
     add_up_hours,
-    add_up_local_days,
     add_up_totals,
     first_whole_day,
 )
-from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS
-from evenwatt.sinks.history.statements import Row
+from evenwatt.sinks.history.schema import API_COLUMNS, COST_COLUMNS, LOCAL_DAY
+from evenwatt.sinks.history.statements import LEAST_SECONDS, Row, adding
 from evenwatt.snapshot import ApiBill, Money
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
@@ -38,6 +38,21 @@ BillKey = tuple[int, str, str, str]
 
 _TABLES: Final = ("usage", "api")
 _USAGE: Final = Usage.__struct_fields__
+_NO_PHYSICS: Final = tuple(0 if column in LARGER_WINS else None for column in _USAGE)
+
+_NOTHING: Final = 1e-9
+_LEFT_OVER: Final = tuple(
+    f"UPDATE {LOCAL_DAY}_usage SET {column} = NULL WHERE {LOCAL_DAY} = ? AND abs({column}) < {least}{where}"  # noqa: S608 -- our own names only
+    for column, least, where in (
+        ("unpriced_seconds", LEAST_SECONDS, ""),
+        ("unpriced_joules", LEAST_SECONDS, ""),
+        ("hardware_cost", _NOTHING, " AND unpriced_seconds > 0"),
+        ("idle_loaded_cost", _NOTHING, " AND unpriced_seconds > 0"),
+        ("idle_empty_cost", _NOTHING, " AND unpriced_seconds > 0"),
+        ("energy_cost", _NOTHING, " AND unpriced_joules > 0"),
+    )
+)
+"""What rounding leaves where all was taken off: nothing is unpriced any more, or nothing of a cost known."""
 
 
 class PricedRows(Struct, frozen=True, kw_only=True):
@@ -119,7 +134,8 @@ class RepricedHistory(HistoryReader):
             HistoryError: It is not kept in these rows any more, or cannot be written; nothing has changed.
         """
         with self._writing():
-            self._refuse_forgotten(piece, zone)
+            self._refuse_forgotten(piece)
+            before = self.priced(piece)
             priced, references, event = price(piece, self)
             self._write(piece, priced, references)
             if piece.level == "minute":
@@ -128,16 +144,14 @@ class RepricedHistory(HistoryReader):
             else:
                 add_up_machine_hours(self._connection, piece.start, piece.end)
             add_up_days(self._connection, piece.start, piece.end, _TABLES)
-            add_up_local_days(self._connection, self._days(zone), piece.start, piece.end, _TABLES)
+            self._move_local_days(self._days(zone), before, self.priced(piece))
             add_up_totals(self._connection, _TABLES)
             return self._record(event, event_number)
 
-    def _refuse_forgotten(self, piece: Piece, zone: tzinfo) -> None:
+    def _refuse_forgotten(self, piece: Piece) -> None:
         """Refuse to add up coarser rows from finer ones that were forgotten since the pieces were cut."""
-        first = first_whole_day(self._connection, self._days(zone))
-        if piece.level == "minute":
-            first = max(first, kept(self._connection).minutes_from)
-        if piece.start < first:
+        held = kept(self._connection)
+        if piece.start < (held.minutes_from if piece.level == "minute" else held.hours_from):
             raise HistoryError(
                 f"{self.path}: {piece.level}s that were to be rewritten next are forgotten meanwhile; the "
                 "same command does the rest from what is kept"
@@ -158,6 +172,38 @@ class RepricedHistory(HistoryReader):
         self._connection.executemany(
             f"INSERT INTO {level}_api ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608 -- our own names only
             ((*key, *_values(API_COLUMNS, bill)) for key, bill in priced.bills.items()),
+        )
+
+    def _move_local_days(self, days: LocalDays, before: PricedRows, after: PricedRows) -> None:
+        """Take the money of rows that were rewritten off the days that they begin in, and add what it is now.
+
+        Days of the site are not added up anew: an hour whose minutes are forgotten may reach over a midnight,
+        and what was served in it stays in the days in which it was. Only what it costs more or less is all of
+        the day before.
+        """
+        for rows, sign in ((before, -1), (after, 1)):
+            self._connection.executemany(
+                adding(LOCAL_DAY, "usage"),
+                (
+                    (days(at), *owner, *_NO_PHYSICS, *_values(COST_COLUMNS, money, sign))
+                    for (at, *owner), money in rows.money.items()
+                ),
+            )
+            self._connection.executemany(
+                adding(LOCAL_DAY, "api"),
+                (
+                    (days(at), *owner, *_values(API_COLUMNS, bill, sign))
+                    for (at, *owner), bill in rows.bills.items()
+                ),
+            )
+        touched = {(days(at),) for at, *_ in before.money}
+        for statement in _LEFT_OVER:
+            self._connection.executemany(statement, touched)
+        billed, gone = ({(days(at), *owner) for at, *owner in rows.bills} for rows in (after, before))
+        self._connection.executemany(
+            f"DELETE FROM {LOCAL_DAY}_api WHERE ({LOCAL_DAY}, engine, model, reference) = (?, ?, ?, ?)"  # noqa: S608 -- our own names only
+            " AND tokens = 0",
+            gone - billed,
         )
 
     def _record(self, event: Event, number: int | None) -> int:
@@ -194,5 +240,6 @@ def _named(columns: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
     return {name.removesuffix("_cost"): value for name, value in zip(columns, values, strict=True)}
 
 
-def _values(columns: Iterable[str], row: Money | ApiBill) -> Iterator[Any]:
-    return (getattr(row, column.removesuffix("_cost")) for column in columns)
+def _values(columns: Iterable[str], row: Money | ApiBill, sign: int = 1) -> Iterator[Any]:
+    values = (getattr(row, column.removesuffix("_cost")) for column in columns)
+    return (None if value is None else sign * value for value in values)
