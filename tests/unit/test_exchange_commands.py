@@ -129,6 +129,29 @@ def test_a_full_disk_leaves_nothing(config, tmp_path, command):
     assert list(folder.iterdir()) == []
 
 
+def no_room_at_all():
+    """Let this process write nothing to any file."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_full_disk_is_told_of_the_history_and_not_of_the_export(config, tmp_path):
+    """What cannot be written is not what is read."""
+    lines, new = tmp_path / "all.jsonl", tmp_path / "new.db"
+    assert evenwatt("export", "-c", config, "-f", "jsonl", "-o", lines).returncode == 0
+    told = subprocess.run(
+        [sys.executable, "-m", "evenwatt", "import", lines, "-c", config, "--history", new],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=no_room_at_all,
+    )
+
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"evenwatt: {new}: cannot be opened: "), told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
 def test_commands_need_no_pyarrow(config, tmp_path):
     """Parquet without its library is told with what to install, and nothing else needs it."""
     blocked = tmp_path / "blocked"

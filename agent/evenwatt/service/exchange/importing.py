@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
+from typing import IO
 
 from msgspec import Struct
 
@@ -90,25 +91,36 @@ def _merged(source: Path, found: _Source, target: MergingHistory, zone: tzinfo, 
 
 @contextmanager
 def _opened(source: Path, history: Path) -> Iterator[_Source]:
-    try:
+    with _told_as_unreadable(source):
         if is_there(history) and source.samefile(history):
             raise ExchangeError(f"{source}: is this history itself; there is nothing to import")
-        if not is_database(source):
-            with source.open("rb") as file:
+        file = None if is_database(source) else source.open("rb")
+    if file is not None:
+        with file:
+            with _told_as_unreadable(source):
                 head = read_head(source, file)
-                yield _Source(
-                    currency=head.currency,
-                    readings=head.readings,
-                    sections=read_sections(source, file, LAYOUT),
-                )
-                return
+            sections = _lines_of(source, file)
+            yield _Source(currency=head.currency, readings=head.readings, sections=sections)
+        return
+    with up_to_date_copy(source) as readable, history_beside(readable) as reader:
+        held = history_settings(reader)
+        yield _Source(currency=held["currency"], readings=held["readings"], sections=_sections(reader))
+
+
+@contextmanager
+def _told_as_unreadable(source: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ExchangeError(
             f"{source}: cannot be read ({error.strerror}); see its path and who may read it"
         ) from error
-    with up_to_date_copy(source) as readable, history_beside(readable) as reader:
-        held = history_settings(reader)
-        yield _Source(currency=held["currency"], readings=held["readings"], sections=_sections(reader))
+
+
+def _lines_of(source: Path, file: IO[bytes]) -> Iterator[Section]:
+    """Yield the days of an export; what goes wrong where they are written is not its fault."""
+    with _told_as_unreadable(source):
+        yield from read_sections(source, file, LAYOUT)
 
 
 def _sections(reader: HistoryReader) -> Iterator[Section]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from evenwatt.errors import HistoryError, HistoryInUse
@@ -35,10 +36,10 @@ class WriterLock:
                 "give this one a history.path of its own",
                 pid,
             ) from None
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
+        # The lock holds without it: on a full disk it is the history that says what is wrong.
+        with suppress(OSError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), f"{os.getpid()}\n".encode("ascii"))
 
     def close(self) -> None:
         """Let go."""
