@@ -144,12 +144,15 @@ class Sandbox:
     def placed(self, typed):
         """Return a command with the places of this machine in it."""
         for folder in ("etc", "mnt", "opt", "var"):
-            typed = re.sub(rf"(?<=[ =])/{folder}/", f"{self.folder}/{folder}/", typed)
+            typed = re.sub(rf"(?<=[ =>\"'])/{folder}/", f"{self.folder}/{folder}/", typed)
         typed = typed.replace("http://victoria:8428", self._victoria)
         typed = re.sub(r"127\.0\.0\.1:1143\d", lambda _: f"127.0.0.1:{free_port()}", typed)
         typed = re.sub(r"\bPID\b", str(self._agent.pid), typed)
-        for command, answer in ASKING.items():
-            typed = typed.replace(command, f"{command} {answer}")
+        for command, option in (
+            *ASKING.items(),
+            ("evenwatt proxy", f"--metrics-listen 127.0.0.1:{free_port()}"),
+        ):
+            typed = typed.replace(f"{command} ", f"{command} {option} ")
         if typed.startswith(LASTING):
             return f"timeout --preserve-status --signal=TERM 4 {typed}"
         return typed
