@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +18,9 @@ __all__ = ["ChildServer", "EngineProcess", "TruthLine", "free_port", "loopback_s
 
 _ENGINE_SCRIPT = Path(__file__).with_name("counting_engine.py")
 _START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 20.0
 _CALL_SECONDS = 5.0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 _LOG_TAIL_CHARACTERS = 2_000
 
 
@@ -48,6 +48,7 @@ class ChildServer:
         environment: Of the process; None: that of the tests.
         program: The file that is run, where the first word of the command is another name.
         folder: Where the process runs; None: where the tests do.
+        health_url: Where it answers 200 once it works; None: `/health` on its port.
         start_seconds: What it may take to answer.
     """
 
@@ -60,6 +61,7 @@ class ChildServer:
         environment: Mapping[str, str] | None = None,
         program: Path | None = None,
         folder: Path | None = None,
+        health_url: str | None = None,
         start_seconds: float = _START_SECONDS,
     ) -> None:
         self.port = port
@@ -69,8 +71,16 @@ class ChildServer:
         self._environment = environment
         self._program = program
         self._folder = folder
+        self._health_url = health_url or f"{self.url}/health"
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
 
     @property
     def pid(self) -> int:
@@ -80,7 +90,7 @@ class ChildServer:
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process and wait until its `/health` answers 200.
+        """Start the process and wait until it says that it works.
 
         Raises:
             RuntimeError: It runs already, ended at once, or did not answer in time, with its last output.
@@ -98,7 +108,7 @@ class ChildServer:
                 env=self._environment,
             )
         try:
-            self._wait_until_healthy(self._process)
+            self.wait_for(self._is_healthy, self._start_seconds)
         except BaseException:
             self.stop()  # in order, as it may have started others
             raise
@@ -119,22 +129,25 @@ class ChildServer:
             self._process.kill()
             self._process.wait(_STOP_SECONDS)
 
-    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + self._start_seconds
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise RuntimeError(f"{self._command[0]} ended with {process.returncode}: {self._log_tail()}")
-            if self._is_healthy():
-                return
+    def wait_for(self, condition: Callable[[], object], seconds: float) -> None:
+        """Wait for a condition.
+
+        Raises:
+            RuntimeError: It did not come, or the process ended, with its last output.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            status = None if self._process is None else self._process.poll()
+            if status is not None:
+                raise RuntimeError(f"{self._command[0]} ended with {status}: {self._log_tail()}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._command[0]}: not within {seconds} s: {self._log_tail()}")
             time.sleep(_POLL_SECONDS)
-        raise RuntimeError(
-            f"{self.url}/health did not answer 200 within {self._start_seconds} s: {self._log_tail()}"
-        )
 
     def _is_healthy(self) -> bool:
         try:
             with loopback_session() as session:
-                return session.get(f"{self.url}/health", timeout=_CALL_SECONDS).ok
+                return session.get(self._health_url, timeout=_CALL_SECONDS).ok
         except requests.RequestException:
             return False
 

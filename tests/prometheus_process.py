@@ -1,27 +1,22 @@
-"""A real Prometheus as a process, on a configuration of its own, and what it answers."""
+"""A real Prometheus as a process, on a configuration of its own."""
 
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
-from engine_process import free_port, loopback_session
+from engine_process import free_port
+from promql_server import PromqlServer
 
 __all__ = ["PrometheusProcess", "rules_evaluated_each"]
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 20.0
-_POLL_SECONDS = 0.1
 
-
-class PrometheusProcess:
+class PrometheusProcess(PromqlServer):
     """A Prometheus that is started, asked and ended; used as a context.
 
     Args:
-        folder: For its configuration, its data and its log.
+        folder: For its configuration, its data (`tsdb`) and its log.
         configuration: As prometheus.yml has it.
         arguments: Of the command, beside those that say where things are.
     """
@@ -29,77 +24,19 @@ class PrometheusProcess:
     def __init__(
         self, folder: Path, configuration: Mapping[str, Any], *, arguments: Sequence[str] = ()
     ) -> None:
-        self.port = free_port()
-        self.data = folder / "tsdb"
-        self.log = folder / "prometheus.log"
-        self._file = folder / "prometheus.yml"
-        self._file.write_text(yaml.safe_dump(dict(configuration)))
-        self._arguments = arguments
-        self._session = loopback_session()
-
-    @property
-    def url(self) -> str:
-        """Of its port."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
+        port, file = free_port(), folder / "prometheus.yml"
+        file.write_text(yaml.safe_dump(dict(configuration)))
+        place = f"127.0.0.1:{port}"
         command = [
             "prometheus",
-            f"--config.file={self._file}",
-            f"--storage.tsdb.path={self.data}",
-            f"--web.listen-address=127.0.0.1:{self.port}",
-            *self._arguments,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address={place}",
+            *arguments,
         ]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            self.wait_for(self._is_ready, _START_SECONDS)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._session.close()
-
-    def _is_ready(self) -> bool:
-        try:
-            return self._session.get(f"{self.url}/-/ready", timeout=5).status_code == 200
-        except OSError:
-            return False
-
-    def wait_for(self, condition: Any, seconds: float) -> None:
-        """Wait for a condition; fail with the log when it does not come."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if condition():
-                return
-            assert self._process.poll() is None, self.log.read_text()[-3000:]
-            time.sleep(_POLL_SECONDS)
-        raise AssertionError(f"not within {seconds} s; log:\n{self.log.read_text()[-3000:]}")
-
-    def answer(self, path: str, **parameters: Any) -> Any:
-        """Return the `data` of an answer of its API; fail with its error."""
-        answer = self._session.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=20).json()
-        assert answer["status"] == "success", f"{answer.get('error')}: {parameters}"
-        return answer["data"]
-
-    def query(self, expression: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Return the series that an expression gives now, or at `time`."""
-        return self.answer("query", query=expression, **parameters)["result"]
-
-    def values(self, expression: str, *labels: str, **parameters: Any) -> dict[tuple[str, ...], float]:
-        """Return what an expression gives, by the values of some labels."""
-        return {
-            tuple(series["metric"].get(label, "") for label in labels): float(series["value"][1])
-            for series in self.query(expression, **parameters)
-        }
+        super().__init__(
+            command, port=port, log=folder / "prometheus.log", health_url=f"http://{place}/-/ready"
+        )
 
 
 def rules_evaluated_each(seconds: float, files: Sequence[Path], folder: Path) -> list[str]:

@@ -5,9 +5,8 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine_process import ChildServer, free_port, loopback_session
@@ -15,21 +14,6 @@ from engine_process import ChildServer, free_port, loopback_session
 __all__ = ["ProxyProcess"]
 
 _CALL_SECONDS = 10.0
-
-
-class _Listening(ChildServer):
-    """A process that is healthy as soon as its page says so."""
-
-    def __init__(self, *arguments: Any, health_url: str, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._health_url = health_url
-
-    def _is_healthy(self) -> bool:
-        try:
-            with loopback_session() as session:
-                return session.get(self._health_url, timeout=_CALL_SECONDS).ok
-        except requests.RequestException:
-            return False
 
 
 class ProxyProcess:
@@ -68,8 +52,8 @@ class ProxyProcess:
         self._environment = environment
         self._server = self._process(command)
 
-    def _process(self, arguments: list[str]) -> _Listening:
-        return _Listening(
+    def _process(self, arguments: list[str]) -> ChildServer:
+        return ChildServer(
             [sys.executable, "-m", "evenwatt", "proxy", *arguments],
             port=self.port,
             log=self.log,

@@ -7,7 +7,7 @@ import pytest
 
 from exported_history import CONFIG, DAY, FIRST_DAY, write_days
 from prometheus_process import PrometheusProcess
-from victoria_metrics import victoria_metrics, wait_for
+from victoria_metrics import VictoriaMetrics
 
 LABELS = ("job=evenwatt", "instance=gpu-01:9787", "site=paris")
 TOKENS_EACH_DAY = 3 * 1_600_000
@@ -64,12 +64,12 @@ def test_prometheus_takes_the_export_of_what_it_missed(exports, tmp_path):
 
 def test_victoria_metrics_takes_the_export_of_what_it_missed(exports, tmp_path):
     """It is sent over HTTP while it runs."""
-    with victoria_metrics(tmp_path, "store", "-retentionPeriod=10y") as store:
+    with VictoriaMetrics(tmp_path, "store", "-retentionPeriod=10y") as store:
         for file in exports:
             sent = store.session.post(
                 f"{store.url}/api/v1/import/prometheus", data=file.read_bytes(), timeout=30
             )
             assert sent.status_code == 204
         at = FIRST_DAY + 3 * DAY
-        wait_for(lambda: store.values("sum(last_over_time(evenwatt_tokens_total[3d]))", time=at), 30)
+        store.wait_for(lambda: store.values("sum(last_over_time(evenwatt_tokens_total[3d]))", time=at), 30)
         judge(store.values)

@@ -4,16 +4,13 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import contextmanager
 from shutil import which
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent_process import AgentProcess
 from counting_engine import Counts
-from engine_process import free_port, loopback_session
 from evenwatt.sinks.metrics import METRICS
 from fake_machine import (
     booked_tokens,
@@ -24,6 +21,7 @@ from fake_machine import (
 )
 from fake_nvml import FakeGpu
 from loopback_servers import PageServer
+from prometheus_process import PrometheusProcess
 
 pytest_plugins = ["machine_fixtures"]
 
@@ -46,7 +44,6 @@ HOSTILE_NAMES = (
 MANY = 5_000
 
 needs_promtool = pytest.mark.skipif(which("promtool") is None, reason="promtool is not installed")
-needs_prometheus = pytest.mark.skipif(which("prometheus") is None, reason="prometheus is not installed")
 
 
 def samples_of(page: str) -> list:
@@ -126,10 +123,8 @@ def test_the_page_keeps_to_the_contract(request, page):
     assert len(shown) > len(contract) / 2
 
 
-@needs_prometheus
 def test_prometheus_takes_the_page(machine, tmp_path):
     """A real Prometheus scrapes the agent and answers with our counters."""
-    port = free_port()
     with machine.quiet_engine() as engine, machine.agent({"chat": engine}) as agent:
         config = {
             "global": {"scrape_interval": "1s"},
@@ -137,52 +132,20 @@ def test_prometheus_takes_the_page(machine, tmp_path):
                 {"job_name": "evenwatt", "static_configs": [{"targets": [agent.url.removeprefix("http://")]}]}
             ],
         }
-        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
         machine.draw(100.0, 200.0)
         engine.work(WORK)
         agent.wait_for(lambda: booked_tokens(agent, "chat") == WORK)
         machine.rest(agent)
-        with prometheus(tmp_path, port):
-            agent.wait_for(lambda: query(port, "up") == {"evenwatt": 1.0})
-            agent.wait_for(lambda: query(port, 'evenwatt_tokens_total{type="output"}') == {"evenwatt": 200.0})
-            energy = query(port, "sum by (job) (evenwatt_gpu_energy_joules_total)")
+        with PrometheusProcess(tmp_path, config) as prometheus:
+            written = ('evenwatt_tokens_total{type="output"}', "job")
+            prometheus.wait_for(lambda: prometheus.values(*written) == {("evenwatt",): 200.0}, 20)
+            energy = prometheus.values("sum by (job) (evenwatt_gpu_energy_joules_total)", "job")
+            tokens = prometheus.values("sum by (job) (evenwatt_tokens_total)", "job")
 
             assert energy == {
-                "evenwatt": pytest.approx(machine.true_joules(0) + machine.true_joules(1), abs=0.01)
+                ("evenwatt",): pytest.approx(machine.true_joules(0) + machine.true_joules(1), abs=0.01)
             }
-            assert query(port, "sum by (job) (evenwatt_tokens_total)") == {"evenwatt": 1_500.0}
-
-
-@contextmanager
-def prometheus(folder, port):
-    """Run Prometheus on a configuration of the folder."""
-    command = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def query(port, expression) -> dict[str, float]:
-    """Return what Prometheus answers, by job."""
-    with loopback_session() as session:
-        try:
-            answer = session.get(
-                f"http://127.0.0.1:{port}/api/v1/query", params={"query": expression}, timeout=5
-            ).json()
-        except OSError:
-            return {}
-    if answer["status"] != "success":
-        return {}
-    return {r["metric"].get("job", ""): float(r["value"][1]) for r in answer["data"]["result"]}
+            assert tokens == {("evenwatt",): 1_500.0}
 
 
 @needs_promtool

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine_process import free_port
+from engine_process import ChildServer, free_port
 from fleet_hosts import HOSTS, served_hosts
 from prometheus_process import PrometheusProcess, rules_evaluated_each
-from victoria_metrics import process, victoria_metrics, wait_for
+from victoria_metrics import VictoriaMetrics
 
 RULES = Path(__file__).parents[2] / "dashboards" / "prometheus" / "fleet.yaml"
 
@@ -30,20 +30,23 @@ def stores(tmp_path_factory):
     with ExitStack() as running:
         fleet = running.enter_context(served_hosts())
         (folder / "scrape.yml").write_text(yaml.safe_dump({"scrape_configs": [fleet.scrape_config]}))
-        central = running.enter_context(victoria_metrics(folder, "central"))
+        central = running.enter_context(VictoriaMetrics(folder, "central"))
         scraping = running.enter_context(
-            victoria_metrics(folder, "scraping", f"-promscrape.config={folder / 'scrape.yml'}")
+            VictoriaMetrics(folder, "scraping", f"-promscrape.config={folder / 'scrape.yml'}")
         )
+        port = free_port()
         running.enter_context(
-            process(
-                folder,
-                "vmalert",
-                "vmalert",
-                f"-rule={rules}",
-                f"-datasource.url={scraping.url}",
-                f"-remoteWrite.url={scraping.url}",
-                "-remoteWrite.flushInterval=200ms",
-                f"-httpListenAddr=127.0.0.1:{free_port()}",
+            ChildServer(
+                [
+                    "vmalert",
+                    f"-rule={rules}",
+                    f"-datasource.url={scraping.url}",
+                    f"-remoteWrite.url={scraping.url}",
+                    "-remoteWrite.flushInterval=200ms",
+                    f"-httpListenAddr=127.0.0.1:{port}",
+                ],
+                port=port,
+                log=folder / "vmalert.log",
             )
         )
         configuration = {
@@ -62,17 +65,17 @@ def stores(tmp_path_factory):
         }
         prometheus = running.enter_context(PrometheusProcess(folder, configuration))
         for store in (prometheus, scraping, central):
-            wait_for(lambda store=store: len(store.values("evenwatt_build_info", "instance")) == 50, 60)
+            store.wait_for(lambda store=store: len(store.values("evenwatt_build_info", "instance")) == 50, 60)
         time.sleep(STANDING_SECONDS)
         fleet.reading = 1
         for store in (prometheus, scraping, central):
-            wait_for(
+            store.wait_for(
                 lambda store=store: (
                     store.values("count(changes(evenwatt_seconds_total[1h]) > 0)") == {(): 50}
                 ),
                 60,
             )
-        wait_for(lambda: scraping.values("evenwatt:fleet_break_even_ratio:1d"), 120)
+        scraping.wait_for(lambda: scraping.values("evenwatt:fleet_break_even_ratio:1d"), 120)
         time.sleep(SETTLING_SECONDS)
         yield {"prometheus": prometheus, "victoria-metrics": scraping, "central": central}
 

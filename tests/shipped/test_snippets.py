@@ -35,7 +35,7 @@ from evenwatt.sinks.history import History
 from fake_machine import Machine
 from message_receiver import MessageReceiver
 from sink_fixtures import BOOK, served, tick
-from victoria_metrics import victoria_metrics
+from victoria_metrics import VictoriaMetrics
 
 pytest_plugins = ["machine_fixtures"]
 pytestmark = pytest.mark.timeout(120)
@@ -235,7 +235,7 @@ def sandbox(tmp_path_factory, nvml_library):
             alerts={"notify": [{"name": "team", "webhook": f"{receiver.url}/hook"}]},
         )
         write_history(agent.history)
-        victoria = running.enter_context(victoria_metrics(folder, "victoria"))
+        victoria = running.enter_context(VictoriaMetrics(folder, "victoria"))
         running.enter_context(agent)
         yield Sandbox(folder, agent, victoria.url, machine.environment)
 
