@@ -69,18 +69,23 @@ def test_an_answer_without_end_costs_the_machine_nothing(kind, status):
     """What nobody reads is not waited for; what apprise reads has a bound, and so has the memory for it."""
     with Listening(_talk_without_end) as server:
         url = server.url if kind != "apprise" else server.url.replace("http", "json")
-        done = subprocess.run(
-            [sys.executable, "-m", "evenwatt.sinks.alerts.delivery"],
-            input=json.dumps(order(f"{url}/S3CRET", kind, seconds=0)),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = delivered(order(f"{url}/S3CRET", kind, seconds=0))
 
     assert done.returncode == status, done.stderr
     assert bool(done.stdout) is bool(status)
     assert "S3CRET" not in done.stdout
+
+
+def delivered(an_order):
+    """Let a process of its own deliver an order, as the agent does."""
+    return subprocess.run(
+        [sys.executable, "-m", "evenwatt.sinks.alerts.delivery"],
+        input=json.dumps(an_order),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _talk_without_end(connection, _):
@@ -99,3 +104,11 @@ def test_reasons_have_no_secrets(kind):
 
     for secret in ("passw0rd", "T0KENONE", "b@d", "querysecret", "tokentoken"):
         assert secret not in text or len(secret) < 4
+
+
+def test_an_address_that_apprise_does_not_know_is_not_repeated():
+    """Not even the ends of its parts, which apprise itself shows."""
+    done = delivered(order("nosuch://HOST/SECRET", "apprise", seconds=0))
+
+    assert done.returncode == 1
+    assert done.stdout == "apprise does not take this address; its wiki has the form of each service"
