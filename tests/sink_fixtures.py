@@ -130,7 +130,7 @@ def engine_view(name="chat", **values) -> EngineView:
         "models": ("small",),
         "requests_running": 2,
         "requests_waiting": 1,
-        "counter_step_tokens": 1,
+        "step_tokens": 1,
     }
     return EngineView(**{**told, **values})
 

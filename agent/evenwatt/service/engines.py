@@ -238,6 +238,6 @@ class EngineRoster:
             models=self._models.get(name, ()),
             requests_running=None if reading is None else reading.requests_running,
             requests_waiting=None if reading is None else reading.requests_waiting,
-            counter_step_tokens=None if reading is None else reading.step_tokens,
+            step_tokens=None if reading is None else reading.step_tokens,
             capacity=capacity,
         )

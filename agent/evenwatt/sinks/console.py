@@ -210,7 +210,7 @@ def _host_rows(document: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 
 def _step_words(document: Mapping[str, Any]) -> Iterable[str]:
     for engine in document["engines"]:
-        step_tokens = engine["counter_step_tokens"]
+        step_tokens = engine["step_tokens"]
         if step_tokens is not None and step_tokens > 1:
             yield (
                 f"{engine['engine']} tells its tokens in steps of {step_tokens:,}: "

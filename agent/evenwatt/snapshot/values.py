@@ -20,7 +20,7 @@ class EngineView(Struct, frozen=True, kw_only=True):
     """An engine as it was last read.
 
     Attributes:
-        counter_step_tokens: In steps of how many it tells its tokens: as uncertain is what it counted between
+        step_tokens: In steps of how many it tells its tokens: as uncertain is what it counted between
             two readings. 1: exactly; None: it was not read.
         capacity: What it can sustain, and who says so; None where that is unknown.
     """
@@ -32,7 +32,7 @@ class EngineView(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     requests_running: int | None = None
     requests_waiting: int | None = None
-    counter_step_tokens: int | None = None
+    step_tokens: int | None = None
     capacity: Capacity | None = None
 
 

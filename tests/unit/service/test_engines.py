@@ -80,9 +80,9 @@ def test_an_engine_shows_what_it_said_last(vllm):
         roster.note([])
         down = view(roster, "chat")
 
-    assert (up.up, up.models, up.counter_step_tokens) == (True, ("small",), 1)
+    assert (up.up, up.models, up.step_tokens) == (True, ("small",), 1)
     assert (down.up, down.models, down.requests_running) == (False, ("small",), None)
-    assert down.counter_step_tokens is None
+    assert down.step_tokens is None
 
 
 def test_capacity_is_known_where_somebody_says_so():

@@ -193,7 +193,7 @@ def test_a_capacity_of_somebody_is_not_marked(shown_lines):
 @pytest.mark.parametrize(("step", "is_told"), [(100, True), (1, False), (None, False)])
 def test_counters_that_are_told_in_steps_say_so(shown_lines, step, is_told):
     """Of an engine that tells its tokens exactly, or tells nothing, there is no word."""
-    text = text_of(shown_lines(snapshot(engines=(engine_view(counter_step_tokens=step),))))
+    text = text_of(shown_lines(snapshot(engines=(engine_view(step_tokens=step),))))
 
     assert ("chattellsitstokensinstepsof100:" in text) is is_told
 

@@ -103,7 +103,7 @@ def test_what_is_not_known_is_absent():
         gpus=(unknown,),
         counter_power_ratios={},
         engines=(
-            engine_view(up=False, requests_running=None, requests_waiting=None, counter_step_tokens=None),
+            engine_view(up=False, requests_running=None, requests_waiting=None, step_tokens=None),
         ),
         sources=(),
         electricity_price_per_kwh=None,

@@ -116,7 +116,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = {
         _spec("engine_requests_running", "Requests running at the last tick.", "engine"),
         _spec("engine_requests_waiting", "Requests waiting at the last tick.", "engine"),
         _spec(
-            "engine_counter_step_tokens",
+            "engine_step_tokens",
             "In steps of how many the engine tells its tokens: so uncertain is an increase. 1: exactly.",
             "engine",
         ),

@@ -138,7 +138,7 @@ def _engine_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "engine_up", (view.engine, view.kind), float(view.up)
         yield "engine_requests_running", (view.engine,), view.requests_running
         yield "engine_requests_waiting", (view.engine,), view.requests_waiting
-        yield "engine_counter_step_tokens", (view.engine,), view.counter_step_tokens
+        yield "engine_step_tokens", (view.engine,), view.step_tokens
         if view.capacity is not None:
             labels = (view.engine, "all", view.capacity.source.value)
             yield "capacity_tokens_per_second", labels, view.capacity.tokens_per_second
