@@ -102,9 +102,7 @@ def test_what_is_not_known_is_absent():
         {(HOUR, "chat", "small"): idle(idle_loaded_joules=None)},
         gpus=(unknown,),
         counter_power_ratios={},
-        engines=(
-            engine_view(up=False, requests_running=None, requests_waiting=None, step_tokens=None),
-        ),
+        engines=(engine_view(up=False, requests_running=None, requests_waiting=None, step_tokens=None),),
         sources=(),
         electricity_price_per_kwh=None,
         cost_per_hour=Costs(hardware=3.6),
