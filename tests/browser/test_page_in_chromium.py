@@ -64,11 +64,11 @@ def agent(tmp_path_factory):
 
 
 @contextmanager
-def shown(browser, address, *, width=1280, scheme="light", told=None, **options):
+def shown(browser, address, *, width=1280, scheme="light", locale="en-GB", told=None, **options):
     """Open the page; nothing may be complained about, but what a test expects."""
     complaints = [] if told is None else told
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, locale="en-GB", **options
+        viewport={"width": width, "height": 900}, color_scheme=scheme, locale=locale, **options
     )
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
@@ -198,6 +198,7 @@ def test_a_slider_moves_the_numbers_and_the_curve(browser, agent):
         )
 
         assert float(after.strip("€")) < float(before.strip("€"))
+        assert page.locator("#panel details tbody tr").count() == 11
         assert page.locator("#panel path.own-line").count() == 2
 
 
@@ -222,6 +223,72 @@ def test_history_is_zoomed_by_buttons_and_by_dragging(browser, agent):
         page.mouse.move(box["x"] + 420, box["y"] + 40, steps=5)
         page.mouse.up()
         until(page, "document.querySelector('#panel').textContent.includes('each 60 s')")
+
+
+def test_history_and_its_numbers_are_reached_by_keyboard(browser, agent):
+    """From the panel on: span, earlier, later, closer, wider; then the table behind the charts unfolds."""
+    told = "document.querySelector('#panel [aria-live]').textContent"
+    with shown(browser, agent.url) as page:
+        chosen(page, "history")
+        until(page, "document.querySelector('#panel summary')")
+        before = page.evaluate(told)
+        page.focus("#panel")
+        names = []
+        for _ in range(5):
+            page.keyboard.press("Tab")
+            names.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.id"))
+            if names[-1] == "Zoom in":
+                page.keyboard.press("Enter")
+                until(page, f"before => {told} !== before", arg=before)
+        page.focus("#panel summary")
+        page.keyboard.press("Enter")
+
+        assert names == ["history-span", "Earlier", "Later", "Zoom in", "Zoom out"]
+        assert page.locator("#panel details table").is_visible()
+        assert page.locator("#panel details tbody tr").count() > 10
+
+
+def test_zooming_stops_where_the_history_does(browser, agent):
+    """Out of all bounds, and later than now, there is nothing to ask for; the whole history is shown."""
+    told = "document.querySelector('#panel [aria-live]').textContent"
+    with shown(browser, agent.url) as page:
+        chosen(page, "history")
+        until(page, f"{told}.includes('a point each')")
+        for _ in range(16):
+            page.click("[aria-label='Zoom out']")
+            page.click("[aria-label='Later']")
+        until(page, f"{told}.includes('each 6 h') || {told}.includes('each 60 min')")
+
+        assert "cannot be shown" not in page.evaluate(told)
+        assert page.locator("#panel .u-over").count() == 3
+
+
+@pytest.mark.parametrize(("locale", "said"), [("de-DE", "0,0"), ("en-GB", "€0.0"), ("fr-FR", "0,0")])
+def test_numbers_are_written_as_the_reader_does(browser, agent, locale, said):
+    """The verdict and what stands below it have the reader's decimals; no amount is in another's."""
+    with shown(browser, agent.url, locale=locale) as page:
+        until(page, PROMISE)
+        text = page.inner_text(".verdict")
+
+        assert said in page.inner_text("#verdict")
+        assert "EUR" not in text
+        if said == "0,0":
+            assert re.findall(r"[0-9]\.[0-9]{2,}\s?€|€[0-9]", text) == []
+
+
+def test_nothing_moves_for_whoever_asks_for_that(browser, agent):
+    """With reduced motion no element has a transition or an animation, on any tab."""
+    moving = (
+        "[...document.querySelectorAll('*')].map(each => getComputedStyle(each)).filter(style =>"
+        " style.transitionDuration.split(', ').some(one => one !== '0s') || style.animationName !== 'none'"
+        " || style.scrollBehavior === 'smooth').length + document.getAnimations().length"
+    )
+    with shown(browser, agent.url, reduced_motion="reduce") as page:
+        page.wait_for_selector("#curve .own-dot")
+        for tab in TABS:
+            chosen(page, tab)
+
+            assert page.evaluate(moving) == 0
 
 
 def test_the_theme_is_chosen_and_kept(browser, agent):
@@ -330,7 +397,14 @@ def test_paper_shows_what_is_folded_and_no_button(browser, agent):
 
 def test_a_restart_of_the_agent_is_survived(browser, tmp_path):
     """While it is away the page says so; when it is back the page goes on, without a reload."""
-    with simulated(tmp_path) as agent, shown(browser, agent.url, told=[]) as page:
+    with simulated(tmp_path) as agent:
+        # Tokens that no API had a price for yet would be compared with none, in the whole window.
+        agent.wait_for(lambda: agent.metric("evenwatt_api_cost_total"))
+        _watch_a_restart(browser, agent)
+
+
+def _watch_a_restart(browser, agent):
+    with shown(browser, agent.url, told=[]) as page:
         until(page, PROMISE)
         page.evaluate("globalThis.isSame = true")
         agent.kill()
@@ -378,6 +452,7 @@ def test_an_agent_with_nothing_to_meter_teaches(browser, tmp_path):
         assert "No engine is read" in taught
         assert "assumed" in taught
         assert "price_per_kwh" in taught
+        assert 'engines:\n  - {name: chat, kind: vllm, url: "http://127.0.0.1:8000"}' in taught
         assert "evenwatt doctor" in told["gpus"]
         assert "price_per_kwh" in told["assumptions"]
         assert "Sliders need" in told["whatif"]

@@ -119,7 +119,7 @@ def _without_tokens(facts: VerdictFacts) -> str:
     if facts.costs.full is not None:
         return f"{said}; the machine cost {_money(facts.costs.full)} {facts.currency} all the same."
     known = facts.costs.known
-    if known is None:
+    if not known:
         return f"{said}, and nothing is known of what the machine cost."
     return (
         f"{said}; what is known of the machine's cost came to {_money(known)} {facts.currency} all the same."

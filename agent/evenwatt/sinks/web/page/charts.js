@@ -2,7 +2,7 @@
 
 import { clean, el, shortened, svg } from "./dom.js";
 import { costPerMtokAtLoad } from "./economics.js";
-import { day, money, perMtok, percent, weekdays } from "./format.js";
+import { day, money, moneyTick, perMtok, percent, weekdays } from "./format.js";
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -130,7 +130,7 @@ export const daysChart = (width, { days, currency }) => {
     svg("line", { class: "hatch-line", x1: 0, x2: 0, y1: 0, y2: 5 }))));
   for (const tick of ticks) {
     picture.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }),
-      svg("text", { class: "end", x: left - 8, y: y(tick) + 4 }, money(tick, currency).replace(/[.,]00(?=\D*$)/, "")));
+      svg("text", { class: "end", x: left - 8, y: y(tick) + 4 }, moneyTick(tick, currency, most)));
   }
   const every = Math.ceil(days.length / Math.max(Math.floor((width - left) / 62), 1));
   days.forEach((item, index) => {

@@ -59,7 +59,7 @@ export const behind = (parent, label, content) => {
 };
 
 export const teach = (title, ...children) => el("div", { class: "teach" }, el("h3", {}, title), ...children);
-export const code = (text) => el("pre", { tabindex: "0" }, el("code", {}, clean(text)));
+export const code = (text) => el("pre", { tabindex: "0" }, el("code", {}, String(text).split("\n").map(clean).join("\n")));
 export const p = (...children) => el("p", {}, ...children);
 
 // Draws again whenever there is another width to fill, or another theme.

@@ -38,6 +38,8 @@ export const money = (value, currency) => {
   const whole = Math.abs(value) >= 10_000;
   return moneyWith(value, currency, { minimumFractionDigits: whole ? 0 : 2, maximumFractionDigits: whole ? 0 : 2 });
 };
+// At an axis, where the most of it says how fine the others have to be.
+export const moneyTick = (value, currency, most) => (most < 0.05 ? perMtok(value, currency) : money(value, currency).replace(/[.,]00(?=\D*$)/, ""));
 export const perMtok = (value, currency) => {
   if (value === "never" || value === Infinity) return "∞";
   if (!known(value)) return UNKNOWN;

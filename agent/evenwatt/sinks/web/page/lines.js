@@ -27,10 +27,10 @@ export const linesChart = (target, { width, height, columns, series, text, zone,
       const date = new Date(seconds * 1000);
       try { return zone ? uPlot.tzDate(date, zone) : date; } catch { return date; }
     },
-    scales: { x: { time: true }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), (most || 1) * 1.08] } },
+    scales: { x: { time: true }, y: { range: (_, least, most) => (least === null ? [null, null] : [Math.min(0, least), (most || 1) * 1.08]) } },
     axes: [
       axis(2, { size: 26, values: (_, ticks) => ticks.map((tick) => axisTime(tick, ticks.at(-1) - ticks[0], zone)), grid: { show: !isSpark, stroke: style("--rule"), width: 1 }, space: 70 }),
-      axis(3, { size: width < 560 ? 54 : 66, values: (_, ticks) => ticks.map(text), space: isSpark ? 34 : 44 }),
+      axis(3, { size: width < 560 ? 54 : 66, values: (_, ticks) => ticks.map((tick) => text(tick, ticks.at(-1))), space: isSpark ? 34 : 44 }),
     ],
     series: [{}, ...series.map((item) => ({
       label: item.label, stroke: style(item.colour), width: 1.75, spanGaps: false, points: { show: false },

@@ -9,6 +9,7 @@ const CHOSEN = "evenwatt-reference";
 const remembered = () => { try { return localStorage.getItem(CHOSEN); } catch { return null; } };
 const remember = (value) => { try { localStorage.setItem(CHOSEN, value); } catch { /* until the page is closed */ } };
 
+const PRICES = /^(electricity|hardware)/;
 const infinite = (value) => (value === "never" ? Infinity : value);
 const load = (report) => {
   const upper = report.curve?.is_load_upper_bound ? "at most " : "";
@@ -47,14 +48,33 @@ const sentence = (report) => {
   return said;
 };
 
+// What the sentence leaves out. The report's own words stand where they have no number in them: here those are local.
+const rest = (report) => {
+  const { head, verdict } = report;
+  const { currency } = head;
+  const chosen = chosenOf(report);
+  const told = [];
+  if (verdict.outcome !== "no_tokens" && (report.totals.cost_per_mtok.full_total === null || !chosen)) {
+    told.push(clean(verdict.sentence));
+  } else if (verdict.outcome === "unknown") {
+    told.push("It is too early to judge by.");
+  }
+  for (const item of report.comparisons) {
+    if (item === chosen || item.price_per_mtok === null || item.saved === null) continue;
+    told.push([name(item.reference, 40), `: ${perMtok(item.price_per_mtok, currency)}, ${money(Math.abs(item.saved), currency)} ${item.saved >= 0 ? "saved" : "more paid here"}.`]);
+  }
+  if (head.coverage_ratio < 0.995) told.push(`The agent watched ${percent(head.coverage_ratio)} of this window.`);
+  if (head.estimated_ratio > 0.005) told.push(`${percent(head.estimated_ratio)} of the accounted time is estimated.`);
+  const assumed = head.assumptions.filter((item) => PRICES.test(item.setting));
+  if (assumed.length) told.push("It stands on prices that are assumed.");
+  return told.flatMap((words) => [words, " "]);
+};
+
 export const showVerdict = (report) => {
   const { head } = report;
   show("verdict", sentence(report));
   byId("verdict").dataset.outcome = report.verdict.outcome;
-  const told = [report.verdict.sentence];
-  if (head.coverage_ratio < 0.995) told.push(`The agent watched ${percent(head.coverage_ratio)} of this window.`);
-  if (head.estimated_ratio > 0.005) told.push(`${percent(head.estimated_ratio)} of the accounted time is estimated.`);
-  show("told", clean(told.join(" ")));
+  show("told", rest(report));
   show("machine", name(head.machine, 32));
   if (!performance.getEntriesByName("evenwatt-verdict").length) performance.mark("evenwatt-verdict");
   const select = byId("reference");
@@ -112,7 +132,7 @@ export const showTaught = (status, report) => {
   } else if (report && !report.totals.tokens.total_tokens) {
     found.push(teach("No tokens yet", p("The engines answer, and served nothing in this window. Ask one of them something: the next tick counts it.")));
   }
-  const prices = status.assumptions.filter((item) => /^(electricity|hardware)/.test(item.setting));
+  const prices = status.assumptions.filter((item) => PRICES.test(item.setting));
   if (prices.length) {
     found.push(teach(`${prices.length === 1 ? "A price is" : "Prices are"} assumed`, p("Costs stand on values that nobody wrote down. Write these lines into the configuration to make them yours:"),
       prices.map((item) => [p(clean(item.text)), code(item.line_to_write)])));
@@ -167,6 +187,12 @@ export const showDays = (report) => {
   const days = report.days.filter((item) => item.accounted_seconds > 0);
   const totals = report.totals;
   if (!days.length) { show("days-told"); drawInto("days", () => teach("No day yet", p("The first bar comes with the first minutes of metering."))); show("days-table"); return; }
+  if (!days.some((item) => COMPONENTS.some((part) => item.costs[part]))) {
+    show("days-told");
+    drawInto("days", () => teach("Nothing to add up", p(`What these days cost is not known: ${missing(totals.costs).join(" and ") || "nothing cost anything"}.`)));
+    show("days-table");
+    return;
+  }
   const share = totals.idle_cost !== null && totals.costs.full ? ` ${percent(totals.idle_cost / totals.costs.full)} of it while no request ran.` : "";
   const lacking = missing(totals.costs);
   show("days-told", totals.costs.full === null ? `Not known: ${lacking.join(" and ")}.` : `${money(totals.costs.full, currency)} over ${days.length} ${days.length === 1 ? "day" : "days"}.${share}`);

@@ -2,9 +2,9 @@
 
 import { COMPONENTS, curveChart, weekChart } from "./charts.js";
 import { ask } from "./data.js";
-import { behind, byId, clean, code, drawInto, el, name, p, show, table, teach } from "./dom.js";
-import { changedLine, whatIf } from "./economics.js";
-import { UNKNOWN, WINDOWS, bytes, compact, duration, kwh, money, moment, number, perMtok, percent, significant, watts, weekdays } from "./format.js";
+import { behind, byId, clean, code, drawInto, el, name, p, show, svg, table, teach } from "./dom.js";
+import { changedLine, costPerMtokAtLoad, whatIf } from "./economics.js";
+import { UNKNOWN, WINDOWS, bytes, compact, duration, kwh, money, moment, moneyTick, number, perMtok, percent, significant, watts, weekdays } from "./format.js";
 import { linesChart } from "./lines.js";
 import { pricesOf } from "./overview.js";
 
@@ -89,7 +89,7 @@ const week = async (state, panel) => {
   const select = el("select", { id: "week-value", onchange: (event) => draw(event.target.value) },
     Object.entries(WEEK_VALUES).map(([key, [label]]) => el("option", { value: key, selected: key === (state.weekKey ?? "tokens") }, label)));
   show(panel, el("p", { class: "controls" }, el("label", { for: "week-value" }, "Show"), " ", select),
-    el("p", { class: "soft" }, `Means over the last ${WINDOWS[report.head.window.label]}, in the time of ${report.head.window.zone_name}; the darkest hour has the most.${report.week.is_approximate ? " Hours are approximate." : ""}`),
+    el("p", { class: "soft" }, `Means over the last ${WINDOWS[report.head.window.label]}, in the time of ${report.head.window.zone_name}; the strongest colour has the most.${report.week.is_approximate ? " Hours are approximate." : ""}`),
     chart, numbers);
   draw(state.weekKey ?? "tokens");
   return null;
@@ -99,16 +99,39 @@ const week = async (state, panel) => {
 
 const SPANS = [["6 hours", 21_600], ["day", 86_400], ["week", 604_800], ["month", 2_592_000], ["year", 31_536_000]];
 
+const stroke = (colour) => {
+  const line = svg("line", { x1: 0, x2: 14, y1: 5, y2: 5, "stroke-width": 3 });
+  line.style.stroke = `var(${colour})`;
+  return svg("svg", { class: "stroke", viewBox: "0 0 14 10", "aria-hidden": "true" }, line);
+};
+
+const TABLE_MILLISECONDS = 250; // who zooms on sees no table, and it takes the time of two frames
+
+// Unknown where a part is unknown; cached tokens alone may be.
+const withSums = (columns) => ({
+  ...columns,
+  tokens_per_second: columns.input_tokens_per_second.map((input, index) => (input === null ? null
+    : input + (columns.cached_input_tokens_per_second[index] ?? 0) + columns.output_tokens_per_second[index])),
+  cost_per_hour: columns.utc_seconds.map((_, index) => COMPONENTS.map((part) => columns[`${part}_cost_per_hour`][index])
+    .reduce((sum, cost) => (sum === null || cost === null ? null : sum + cost), 0)),
+});
+
 const history = async (state, panel) => {
   const view = state.history ??= { from: null, to: null, span: 86_400 };
   const charts = el("div", { class: "stack" });
   const told = el("p", { class: "soft", "aria-live": "polite" });
   const readout = el("p", { class: "readout", "aria-hidden": "true" }, "\u00a0");
   const numbers = el("div");
-  let document_ = null;
+  const { currency, zone } = state;
+  const drawn = [
+    ["Power", [["power", "power_watts", "--energy", true]], watts],
+    ["Tokens per second", [["all", "tokens_per_second", "--own", true], ["output", "output_tokens_per_second", "--api-0", false]], compact],
+    ["Cost per hour", [["full", "cost_per_hour", "--hardware", true], ["idle", "idle_cost_per_hour", "--soft", false]], (value, most) => moneyTick(value, currency, most)],
+  ];
+  let columns = null;
   let plots = [];
   let turn = 0;
-  const zone = () => state.zone;
+  let later = 0;
 
   const load = async () => {
     const mine = turn += 1;
@@ -118,51 +141,73 @@ const history = async (state, panel) => {
       else { const now = Math.floor(Date.now() / 1000); asked.from = now - view.span; asked.to = now + 60; }
       const answer = await ask("history", asked);
       if (mine !== turn) return;
-      document_ = answer;
-      draw();
+      columns = withSums(answer);
+      if (plots.length) plots.forEach((plot, index) => plot.setData(dataOf(drawn[index])));
+      else draw();
+      tell();
     } catch (error) {
       if (mine === turn) show(told, `The history cannot be shown: ${clean(error.message)}`);
     }
   };
-  const zoom = (from, to) => { view.from = from; view.to = Math.max(to, from + 300); return load(); };
-  const range = () => [view.from ?? document_.start_utc_seconds, view.to ?? document_.end_utc_seconds];
-  const move = (share) => { if (!document_) return; const [from, to] = range(); zoom(from + (to - from) * share, to + (to - from) * share); };
-  const scale = (factor) => { if (!document_) return; const [from, to] = range(); const middle = (from + to) / 2; const half = (to - from) * factor / 2; zoom(middle - half, middle + half); };
+  // At once with the points that are there; finer ones, or wider, come from the agent.
+  const zoom = (from, to) => {
+    view.from = from;
+    view.to = Math.max(to, from + 300);
+    for (const plot of plots) plot.setScale("x", { min: view.from, max: view.to });
+    return load();
+  };
+  const range = () => [view.from ?? columns.start_utc_seconds, view.to ?? columns.end_utc_seconds];
+  // Neither beyond what the history holds: there is nothing to see.
+  const move = (share) => {
+    if (!columns) return;
+    const [from, to] = range();
+    const most = Math.max(columns.last_utc_seconds - to, 0);
+    const least = Math.min(columns.first_utc_seconds - from, 0);
+    const shift = Math.max(Math.min((to - from) * share, most), least);
+    zoom(from + shift, to + shift);
+  };
+  const scale = (factor) => {
+    if (!columns) return;
+    const [from, to] = range();
+    const middle = (from + to) / 2;
+    const half = (to - from) * factor / 2;
+    zoom(Math.max(middle - half, columns.first_utc_seconds), Math.min(middle + half, columns.last_utc_seconds));
+  };
 
+  const dataOf = ([, series]) => [columns.utc_seconds, ...series.map(([, key]) => columns[key])];
   const draw = () => {
-    if (!document_ || !charts.clientWidth) return;
+    const width = charts.clientWidth;
+    if (!columns || !width) return;
     for (const plot of plots) plot.destroy();
     charts.replaceChildren();
-    const d = document_;
-    const width = charts.clientWidth;
-    const total = d.utc_seconds.map((_, index) => d.input_tokens_per_second[index] === null ? null
-      : d.input_tokens_per_second[index] + (d.cached_input_tokens_per_second[index] ?? 0) + d.output_tokens_per_second[index]);
-    const cost = d.utc_seconds.map((_, index) => COMPONENTS.some((part) => d[`${part}_cost_per_hour`][index] === null) ? null
-      : COMPONENTS.reduce((sum, part) => sum + d[`${part}_cost_per_hour`][index], 0));
-    const currency = state.currency;
-    const drawn = [
-      ["Power", [["power", d.power_watts, "--energy", true]], watts],
-      ["Tokens per second", [["all", total, "--own", true], ["output", d.output_tokens_per_second, "--api-0", false]], compact],
-      ["Cost per hour", [["full", cost, "--hardware", true], ["idle", d.idle_cost_per_hour, "--soft", false]], (value) => money(value, currency)],
-    ];
-    plots = drawn.map(([title, series, text]) => {
+    plots = drawn.map((one) => {
+      const [title, series, text] = one;
       const holder = el("div");
-      charts.append(el("figure", {}, el("figcaption", {}, el("b", {}, title), " ", series.length > 1 ? el("span", {}, series.map(([label], index) => `${index ? ", " : ""}${label}`)) : null), holder));
-      const plot = linesChart(holder, { width, height: 150, columns: [d.utc_seconds, ...series.map((item) => item[1])],
-        series: series.map(([label, , colour, filled]) => ({ label, colour, fill: filled })), text, zone: zone(), onZoom: zoom, step: true });
+      charts.append(el("figure", {}, el("figcaption", {}, el("b", {}, title), " ", series.length > 1 ? series.map(([label, , colour]) => [stroke(colour), label]) : null), holder));
+      const plot = linesChart(holder, { width, height: 150, columns: dataOf(one),
+        series: series.map(([label, , colour, filled]) => ({ label, colour, fill: filled })), text, zone, onZoom: zoom, step: true });
       plot.over.addEventListener("mousemove", () => {
         const index = plot.cursor.idx;
         if (index === null || index === undefined) return;
-        show(readout, `${moment(d.utc_seconds[index], zone())}: ${watts(d.power_watts[index])}, ${compact(total[index])} tokens a second, ${money(cost[index], currency)} an hour, ${perMtok(d.cost_per_mtok[index], currency)} per Mtok`);
+        const c = columns;
+        show(readout, `${moment(c.utc_seconds[index], zone)}: ${watts(c.power_watts[index])}, ${compact(c.tokens_per_second[index])} tokens a second, ${money(c.cost_per_hour[index], currency)} an hour, ${perMtok(c.cost_per_mtok[index], currency)} per Mtok`);
       });
       plot.over.addEventListener("dblclick", () => scale(4));
       return plot;
     });
-    show(told, `${moment(d.start_utc_seconds, zone())} to ${moment(d.end_utc_seconds, zone())}, a point each ${duration(d.width_seconds)}. Drag across a chart to look closer, click it twice to step back.`);
-    const step = Math.ceil(d.utc_seconds.length / 40);
+  };
+  const tell = () => {
+    const c = columns;
+    show(told, `${moment(c.start_utc_seconds, zone)} to ${moment(c.end_utc_seconds, zone)}, a point each ${duration(c.width_seconds)}. Drag across a chart to look closer, click it twice to step back.`);
+    clearTimeout(later);
+    later = setTimeout(tabulate, TABLE_MILLISECONDS);
+  };
+  const tabulate = () => {
+    const c = columns;
+    const step = Math.ceil(c.utc_seconds.length / 40);
     behind(numbers, "The numbers behind the charts", table("History", [{ title: "from", text: true }, { title: "power" }, { title: "tokens per second" }, { title: "cost per hour" }, { title: "idle" }, { title: "per Mtok" }],
-      d.utc_seconds.map((_, index) => index).filter((index) => index % step === 0).map((index) => [moment(d.utc_seconds[index], zone()), watts(d.power_watts[index]), compact(total[index]),
-        money(cost[index], currency), money(d.idle_cost_per_hour[index], currency), perMtok(d.cost_per_mtok[index], currency)])));
+      c.utc_seconds.map((_, index) => index).filter((index) => index % step === 0).map((index) => [moment(c.utc_seconds[index], zone), watts(c.power_watts[index]), compact(c.tokens_per_second[index]),
+        money(c.cost_per_hour[index], currency), money(c.idle_cost_per_hour[index], currency), perMtok(c.cost_per_mtok[index], currency)])));
   };
   const button = (label, spoken, act) => el("button", { type: "button", "aria-label": spoken, onclick: act }, label);
   show(panel, el("p", { class: "controls" },
@@ -250,6 +295,7 @@ const whatif = async (state, panel) => {
   if (!priced.some((item) => item.reference === chosen.reference)) chosen.reference = priced[0].reference;
   const chart = el("div", { class: "chart tall" });
   const outcome = el("dl", { class: "figures three", "aria-live": "polite" });
+  const numbers = el("div");
   const slider = (key, label, least, most, step, words) => {
     const id = `what-if-${key}`;
     const output = el("output", { for: id }, words(chosen[key]));
@@ -275,6 +321,8 @@ const whatif = async (state, panel) => {
         `own ${money(found.own_cost_per_month, currency)}, API ${money(found.api_cost_per_month, currency)}`));
     drawInto(chart, (width) => curveChart(width, { line, before: report.curve.line, currency, label: "then",
       observed: { load_ratio: chosen.load, cost_per_mtok: found.cost_per_mtok }, prices: pricesOf(report, line).filter((item) => item.name === chosen.reference) }));
+    behind(numbers, "The numbers behind the curve", table("Cost per Mtok by load", [{ title: "load" }, { title: "then" }, { title: "as it was" }],
+      [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1].map((load) => [percent(load), perMtok(costPerMtokAtLoad(line, load), currency), perMtok(costPerMtokAtLoad(report.curve.line, load), currency)])));
   };
   const price = parts.price_per_kwh;
   show(panel, el("p", { class: "soft" }, `Starts from the last ${WINDOWS[report.head.window.label]}. Everything that no slider moves stays as it was; a month has ${number(monthHours, 0)} hours.`),
@@ -286,7 +334,7 @@ const whatif = async (state, panel) => {
         el("select", { id: "what-if-reference", onchange: (event) => { chosen.reference = event.target.value; draw(); } },
           priced.map((item) => el("option", { value: item.reference, selected: item.reference === chosen.reference }, clean(item.reference).slice(0, 80)))),
         el("button", { type: "button", onclick: () => { state.whatif = null; open(state, "whatif"); } }, "Reset"))),
-    outcome, chart);
+    outcome, chart, numbers);
   draw();
   return null;
 };
