@@ -27,7 +27,7 @@ const PROPERTIES = [
 ].map((id) => ({ id }));
 const CUSTOM = [
   'align', 'cellOptions', 'drawStyle', 'fillOpacity', 'lineInterpolation', 'lineStyle', 'lineWidth', 'minWidth', 'pointSize',
-  'scaleDistribution', 'showPoints', 'spanNulls', 'stacking',
+  'scaleDistribution', 'showPoints', 'spanNulls', 'stacking', 'width',
 ].map((id) => ({ id: `custom.${id}`, isCustom: true }));
 const properties = () => [...PROPERTIES, ...CUSTOM].map(({ id, isCustom }) => ({
   id, isCustom, name: id, path: isCustom ? id.slice('custom.'.length) : id,
@@ -112,8 +112,15 @@ function withDefaults(panel) {
 const LEGEND = { calcs: [], displayMode: 'list', placement: 'bottom', showLegend: true };
 
 function Lines({ found, panel, width, height }) {
-  const more = panel.type === 'trend' ? { preparePlotFrame: ([frame]) => frame } : {};
+  const more = panel.type === 'trend' ? { preparePlotFrame: ([frame]) => withOrigins(frame) } : {};
   return <TimeSeries frames={found} legend={LEGEND} options={{}} structureRev={1} timeRange={timeRange} timeZone="utc" width={width} height={height} {...more} />;
+}
+
+// As Grafana's trend panel does: the legend finds a field by where it comes from.
+function withOrigins(frame) {
+  return { ...frame, fields: frame.fields.map((field, fieldIndex) => ({
+    ...field, state: { ...field.state, origin: { fieldIndex, frameIndex: 0 } },
+  })) };
 }
 
 function Figures({ found, panel, width, height }) {
@@ -127,13 +134,13 @@ function Figures({ found, panel, width, height }) {
 }
 
 function States({ found, panel, width, height }) {
-  const name = 150, row = Math.min(height / found.length, 40);
+  const name = 170, row = Math.min(height / found.length, 40);
   return <svg width={width} height={height} fontFamily="Inter, sans-serif" fontSize="12" fill={theme.colors.text.primary}>
     {found.map((frame, number) => {
       const [time, field] = frame.fields;
       const scale = (at) => name + ((at / 1000 - start) / seconds) * (width - name);
       return <g key={number}>
-        <text x={name - 8} y={(number + 0.6) * row} textAnchor="end">{getFieldDisplayName(field, frame).slice(0, 24)}</text>
+        <text x={name - 8} y={(number + 0.6) * row} textAnchor="end">{getFieldDisplayName(field, frame).slice(0, 28)}</text>
         {time.values.map((at, index) => <rect key={at} x={scale(at)} y={(number + 0.1) * row} width={Math.max(scale(at + step * 1000) - scale(at), 0)} height={row * 0.8} fill={field.display(field.values[index]).color} />)}
       </g>;
     })}

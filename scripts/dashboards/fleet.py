@@ -154,6 +154,7 @@ _VERDICT = Section(
                         expr=f"sum(evenwatt:cost:increase1d{{{MONEY_OF}}}) - sum({IDLE_DAY})", legend="active"
                     ),
                     Query(expr=f"sum by (state) ({IDLE_DAY})", legend="{{state}}"),
+                    decimals=2,
                 ),
                 STATES,
             ),

@@ -194,7 +194,7 @@ _EACH = Section(
                     title="Limit", expr=f"{BY_GPU} (evenwatt_gpu_power_limit_watts{{{HOSTS}}})", unit="watt"
                 ),
                 Column(
-                    title="Memory in use",
+                    title="In use",
                     expr=f"{BY_GPU} (evenwatt_gpu_memory_used_bytes{{{HOSTS}}})",
                     unit="bytes",
                 ),

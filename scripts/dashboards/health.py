@@ -283,7 +283,7 @@ _UNSURE = Section(
                     unit="si:tok/s",
                 ),
                 Column(
-                    title="Load over 24h",
+                    title="Load, 24h",
                     expr=(
                         "sum by (instance, engine, source) ("
                         f"(evenwatt_capacity_tokens_per_second{{{HOSTS}}} > bool 0)"

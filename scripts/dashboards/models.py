@@ -55,6 +55,7 @@ _TOTALS = Section(
                 "that its engine holds; with several models in one engine it is an allocation by tokens.",
                 MONEY,
                 Query(expr=_over_range("evenwatt_cost_total"), legend="cost"),
+                decimals=2,
             ),
         ),
         (
@@ -137,7 +138,7 @@ _TABLE = Section(
                     decimals=3,
                 ),
                 Column(
-                    title="Output alone, per Mtok",
+                    title="Per Mtok output",
                     expr=f'{BY_MODEL} (evenwatt_cost_per_mtok{{{ROW},basis="full",tokens="output"}})',
                     unit=MONEY,
                     decimals=3,
@@ -183,7 +184,7 @@ _COMPARED = Section(
                     decimals=3,
                 ),
                 Column(
-                    title="Even at a load of",
+                    title="Even at load",
                     expr=(
                         f"sum by (instance, engine, model, reference) "
                         f"(evenwatt_break_even_load_ratio{{{ROW}}})"

@@ -265,6 +265,7 @@ _MONEY = Section(
                         expr=f"sum by (state) (increase(evenwatt_idle_cost_total{{{HOST}}}[$__range]))",
                         legend="{{state}}",
                     ),
+                    decimals=2,
                 ),
                 STATES,
             ),

@@ -467,6 +467,7 @@ def bars(
     *queries: Query,
     thresholds: Sequence[tuple[float | None, str]] = ((None, BLUE),),
     most: float | None = None,
+    decimals: int | None = None,
     names_above: bool = False,
 ) -> Panel:
     """Return a bar for each series, as it stands now; few with long names have them above."""
@@ -482,6 +483,8 @@ def bars(
     )
     if names_above:
         panel = panel.name_placement(common_models.BarGaugeNamePlacement.TOP)
+    if decimals is not None:
+        panel = panel.decimals(decimals)
     return panel if most is None else panel.max(most)
 
 
@@ -500,6 +503,10 @@ def states(title: str, description: str, *queries: Query, words: Sequence[models
         .fill_opacity(80)
         .legend(legend())
     )
+
+
+_WIDTHS: Final = {"API": 190, "Model": 150, "Setting": 190}
+"""In pixels, of columns whose names are longer than an even share of a table."""
 
 
 def rows(title: str, description: str, names: Mapping[str, str], *columns: Column, sort: str) -> Panel:
@@ -523,6 +530,10 @@ def rows(title: str, description: str, names: Mapping[str, str], *columns: Colum
             },
         ),
     )
+    for name, width in _WIDTHS.items():
+        if name in names.values():
+            wide = models.DynamicConfigValue(id_val="custom.width", value=width)
+            panel = panel.override_by_name(name, [wide])
     for column in columns:
         panel = panel.override_by_name(column.title, _cells(column))
     return panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(True)]).no_value("-")
