@@ -18,7 +18,7 @@ from evenwatt.service.exchange.tables import Advance
 from evenwatt.sinks.exchange.openmetrics import Family, Series
 from evenwatt.sinks.history import HistoryReader
 from evenwatt.sinks.history.extract import pieces_of, values_by_owner
-from evenwatt.sinks.history.pieces import Piece, rows_in
+from evenwatt.sinks.history.pieces import FOREVER, Piece, rows_in
 from evenwatt.sinks.history.queries import history_settings
 from evenwatt.sinks.history.schema import TABLES
 from evenwatt.sinks.metrics import METRICS
@@ -30,8 +30,6 @@ _ROUNDING: Final = 1e-12
 
 _NOTHING: Final = 1e-9
 """What is left of a sum, relatively, when all of it was taken off."""
-
-_FOREVER: Final = 2**40
 
 
 class _Column(Struct, frozen=True):
@@ -82,7 +80,7 @@ def exported_families(
     yield _constant("money_info", money, 1, pieces)
     yield _constant("simulated", {}, int(held.get("readings") == "simulated"), pieces)
     labels_of = _labels(reader)
-    since = pieces_of(reader, span.start, _FOREVER, finest=finest)
+    since = pieces_of(reader, span.start, FOREVER, finest=finest)
     by_metric: dict[str, list[_Column]] = {}
     for column in _COLUMNS:
         by_metric.setdefault(column.metric, []).append(column)

@@ -8,7 +8,10 @@ from msgspec import Struct
 
 from evenwatt.sinks.history.schema import LEVEL_SECONDS, TABLES
 
-__all__ = ["Kept", "Piece", "kept", "rows_in"]
+__all__ = ["FOREVER", "Kept", "Piece", "kept", "rows_in"]
+
+FOREVER: Final = 2**40
+"""A moment after all that there is."""
 
 _FROM: Final = ("minutes_from", "hours_from")
 

@@ -3,10 +3,10 @@
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from evenwatt.economics.tariffs import FeedPrices
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import EngineUse, GpuUse, HostUse, MeterUse, SourceTotals, Usage
 from evenwatt.model import UNALLOCATED, Event
-from evenwatt.sinks.history.pieces import Kept, kept
+from evenwatt.sinks.history.pieces import FOREVER, Kept, Piece, kept, rows_in
 from evenwatt.sinks.history.prices import (
     PriceOffer,
     PriceRow,
@@ -38,20 +38,8 @@ _COSTS = tuple((column.removesuffix("_cost"), column) for column in COST_COLUMNS
 _BILL = tuple(column.removesuffix("_cost") for column in API_COLUMNS)
 _WHOLE_MINUTE_SECONDS = 59.0
 
-
-_SINCE: Final = (
-    "(SELECT * FROM minute_{0} WHERE minute >= ? AND minute < ?"
-    " UNION ALL SELECT * FROM hour_{0} WHERE hour >= ? AND hour < ?"
-    " UNION ALL SELECT * FROM day_{0} WHERE day >= ?)"
-)
-"""Whole hours and days are taken from their levels, so that a month costs no more than a day."""
-
-
-def _bounds(utc_seconds: int) -> tuple[int, ...]:
-    first_hour, first_day = (
-        -(-utc_seconds // seconds) * seconds for seconds in (SECONDS_PER_HOUR, SECONDS_PER_DAY)
-    )
-    return utc_seconds, first_hour, first_hour, first_day, first_day
+_Source = tuple[str, tuple[int, ...]]
+"""Rows to select from, as SQL, and the values that it takes."""
 
 
 class CalibrationRow(Struct, frozen=True, kw_only=True):
@@ -298,39 +286,52 @@ class HistoryReader:
 
     def totals(self) -> Sums:
         """Return what the whole life of the history adds up to."""
-        return self._sums("total_{0}", ())
+        return self._sums(lambda table: (f"total_{table}", ()))
 
     def sums_since(self, utc_seconds: int) -> Sums:
-        """Return what the history adds up to from a whole minute on."""
-        return self._sums(_SINCE, _bounds(utc_seconds))
+        """Return what the history adds up to from a whole minute on.
 
-    def _sums(self, source: str, bounds: tuple[int, ...]) -> Sums:
+        Whole hours and days are taken from their levels, so that a month costs no more than a day.
+        """
+        first_hour, first_day = (
+            -(-utc_seconds // seconds) * seconds for seconds in (SECONDS_PER_HOUR, SECONDS_PER_DAY)
+        )
+        pieces = (
+            Piece("minute", utc_seconds, first_hour),
+            Piece("hour", first_hour, first_day),
+            Piece("day", first_day, FOREVER),
+        )
+        return self._sums(lambda table: rows_in(pieces, table))
+
+    def _sums(self, source: Callable[[str], _Source]) -> Sums:
         usage, money = {}, {}
-        for (engine, model), row in self.grouped("usage", source, bounds):
+        for (engine, model), row in self.grouped("usage", *source("usage")):
             costs = {name: row.pop(column) for name, column in _COSTS}
             usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
-        ((_, host),) = self.grouped("host", source, bounds)
+        ((_, host),) = self.grouped("host", *source("host"))
         return Sums(
             usage=usage,
             money=money,
             api={
                 (engine, model, reference): ApiBill(**dict(zip(_BILL, row.values(), strict=True)))
-                for (engine, model, reference), row in self.grouped("api", source, bounds)
+                for (engine, model, reference), row in self.grouped("api", *source("api"))
             },
-            gpus={uuid: GpuUse(**row) for (uuid,), row in self.grouped("gpu", source, bounds)},
-            engines={engine: EngineUse(**row) for (engine,), row in self.grouped("engine", source, bounds)},
-            meters={name: MeterUse(**row) for (name,), row in self.grouped("meter", source, bounds)},
+            gpus={uuid: GpuUse(**row) for (uuid,), row in self.grouped("gpu", *source("gpu"))},
+            engines={
+                engine: EngineUse(**row) for (engine,), row in self.grouped("engine", *source("engine"))
+            },
+            meters={name: MeterUse(**row) for (name,), row in self.grouped("meter", *source("meter"))},
             host=HostUse(**host),
         )
 
     def grouped(
         self, table: str, source: str, bounds: tuple[int, ...]
     ) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """Yield each owner in a table with the sums of its columns, over rows of a source within bounds."""
+        """Yield each owner in a table with the sums of its columns, over the rows of a source."""
         owner, columns = TABLES[table]
         group = f" GROUP BY {', '.join(owner)}" if owner else ""
         rows = self._read(
-            f"SELECT {', '.join((*owner, *sums_of(columns)))} FROM {source.format(table)}{group}",  # noqa: S608 -- our own names only
+            f"SELECT {', '.join((*owner, *sums_of(columns)))} FROM {source}{group}",  # noqa: S608 -- our own names only
             bounds,
         )
         for row in rows:
