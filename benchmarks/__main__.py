@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import commands, latency, pages, proxy, report, resources, tick
+from benchmarks import commands, latency, page, pages, proxy, report, resources, tick
 from benchmarks.figures import Table, head
 
 BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Callable[[float], Table]] = {
     "crowd": tick.run_crowded,
     "commands": commands.run,
     "report": report.run,
+    "page": page.run,
     "proxy": proxy.run,
 }
 
