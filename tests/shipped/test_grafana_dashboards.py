@@ -141,6 +141,21 @@ def differences(shipped, read, place=""):
         yield place
 
 
+def test_provisioning_puts_them_where_the_docs_say():
+    """Grafana reads the folder that the docs install the files to, and has a source of the type they ask."""
+    folder = ROOT / "dashboards" / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((folder / "dashboards" / "evenwatt.yaml").read_text())["providers"]
+    (source,) = yaml.safe_load((folder / "datasources" / "evenwatt.yaml").read_text())["datasources"]
+    types = {page["templating"]["list"][0]["query"] for page in DASHBOARDS.values()}
+
+    assert provider["type"] == "file"
+    assert (
+        f"-t {provider['options']['path']} dashboards/grafana/*.json"
+        in (ROOT / "docs/grafana.md").read_text()
+    )
+    assert types == {source["type"]}
+
+
 def test_dashboards_have_identities_of_their_own():
     """A dashboard does not overwrite another one when it is imported."""
     assert len({page["uid"] for page in DASHBOARDS.values()}) == len(DASHBOARDS) == 5
