@@ -505,7 +505,7 @@ def states(title: str, description: str, *queries: Query, words: Sequence[models
     )
 
 
-_WIDTHS: Final = {"API": 190, "Model": 150, "Setting": 190}
+_WIDTHS: Final = {"API": 205, "Model": 150, "Setting": 190}
 """In pixels, of columns whose names are longer than an even share of a table."""
 
 
