@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PRIMARY_CODE", "is_damage", "opened_or_set_aside", "told_as_damage"]
+__all__ = ["PRIMARY_CODE", "damage", "is_damage", "opened_or_set_aside", "told_as_damage"]
 
 PRIMARY_CODE: Final = 0xFF
 """The bits of an extended error code that hold the plain one."""
@@ -77,9 +77,14 @@ def told_as_damage() -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        damage = sqlite3.DatabaseError("database disk image is malformed")
-        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damage from error
+        raise damage() from error
+
+
+def damage() -> sqlite3.DatabaseError:
+    """Return the error of a damaged database, for damage that SQLite does not see."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def is_damage(error: BaseException | None) -> bool:

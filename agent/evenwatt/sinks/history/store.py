@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
 
-from evenwatt.database import is_damage, opened_or_set_aside, told_as_damage
+from evenwatt.database import PRIMARY_CODE, damage, is_damage, opened_or_set_aside, told_as_damage
 from evenwatt.economics.api import ReferencePrice
 from evenwatt.errors import HistoryError
 from evenwatt.ledger import Posting
@@ -23,7 +23,7 @@ from evenwatt.sinks.history.pieces import kept
 from evenwatt.sinks.history.reader import ElectricityPriceRow, HistoryReader
 from evenwatt.sinks.history.retention import forget_some, give_back_room
 from evenwatt.sinks.history.rollups import fill_local_days
-from evenwatt.sinks.history.schema import LEVELS, LOCAL_DAY, bring_up_to_date
+from evenwatt.sinks.history.schema import LEVEL_SECONDS, LEVELS, LOCAL_DAY, TABLES, bring_up_to_date
 from evenwatt.sinks.history.statements import (
     adding,
     adding_up_bills,
@@ -190,6 +190,7 @@ class History(HistoryReader):
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         self.copied_to = bring_up_to_date(connection, self.path)
+        _look_at_names_and_cursors(connection)
         ((mode,),) = connection.execute("PRAGMA auto_vacuum")
         if mode != _INCREMENTAL:
             # Written by a release that forgot nothing. Where there is no room for this now, the room of what
@@ -387,3 +388,23 @@ class History(HistoryReader):
             self._connection.execute(adding_up_bills("day", "hour"), values)
             self._connection.execute(adding_up_local_bills(), values)
             self._connection.execute(adding_up_total_bills(), values)
+
+
+def _look_at_names_and_cursors(connection: sqlite3.Connection) -> None:
+    """Find the damage that `quick_check` cannot see and that would end every start.
+
+    Raises:
+        sqlite3.DatabaseError: A table or a column has lost its name, or a cursor is no JSON.
+    """
+    try:
+        for table, (keys, values) in TABLES.items():
+            for level in LEVEL_SECONDS:
+                columns = ", ".join((level, *keys, *values))
+                connection.execute(f"SELECT {columns} FROM {level}_{table} LIMIT 0")  # noqa: S608 -- our own names only
+        unreadable = connection.execute("SELECT count(*) FROM cursor WHERE NOT json_valid(state)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_ERROR:  # such as a lock
+            raise
+        raise damage() from error
+    if unreadable != (0,):
+        raise damage()

@@ -182,6 +182,29 @@ def test_names_of_tables_that_are_damaged_are_told_and_set_aside(path, tmp_path)
         assert history.set_aside.name.startswith("history.db.corrupt-20")
 
 
+@pytest.mark.parametrize(
+    ("written", "flipped"),
+    [
+        (b"energy_joules", b"energy_jou\xecges"),
+        (b"idle_loaded_seconds", b"idle_loaded_sesonds"),
+        (b'{"', b"{\x1a"),
+    ],
+    ids=["no text", "another name", "a cursor"],
+)
+def test_a_flipped_byte_that_sqlite_does_not_see_is_no_crash_loop(path, written, flipped):
+    """The name of a column, or a cursor: the history is set aside, and another one begun."""
+    with opened(path) as history:
+        history.write(tick({(HOUR, "chat", "small"): served()}, cursors={"machine": {"number": 1}}))
+    content = path.read_bytes()
+    assert content.count(written)
+    path.write_bytes(content.replace(written, flipped))
+
+    with opened(path) as history:
+        assert history.set_aside is not None
+        assert history.cursors() == {}
+        history.write(tick({(HOUR, "chat", "small"): served()}))
+
+
 def test_a_database_that_is_damaged_while_it_is_written_is_set_aside(path):
     """A page that goes bad is found by a tick: that one fails, and the next is in a new history."""
     with opened(path) as history:
