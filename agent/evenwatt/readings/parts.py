@@ -140,7 +140,9 @@ class PartsReader:
         try:
             reading = part.source.read()
         except SourceError as error:
-            part.error, part.quiet_looks = error, 0
+            # The first one may be that it ends just now: that does not make an idle server one at work.
+            part.quiet_looks = part.quiet_looks if part.error is None else 0
+            part.error = error
             return
         part.error = None
         has_moved = last is None or last.models != reading.models or bool(reading.requests_running)
@@ -149,7 +151,7 @@ class PartsReader:
 
     def _end(self, part: _Part) -> None:
         part.source.close()
-        was_idle = part.last is not None and part.error is None and part.quiet_looks >= _QUIET_LOOKS
+        was_idle = part.last is not None and part.quiet_looks >= _QUIET_LOOKS
         self._ended.append(
             replace(_told(part, even_if_unread=True), has_ended=True, is_cut_short=not was_idle)
         )

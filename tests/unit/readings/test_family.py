@@ -271,3 +271,23 @@ def test_a_port_that_is_none_is_asked_for_nowhere(port):
 
         assert part.url == server.url
         assert part.address.page_path == "/metrics?model=m&autoload=false"
+
+
+@pytest.mark.parametrize(("failed_looks", "is_cut_short"), [(0, False), (1, False), (2, True)])
+def test_a_part_that_dies_while_it_is_looked_at_was_idle_if_it_was_before(failed_looks, is_cut_short):
+    """One look that fails may be its end; after a second one nobody knows what it did."""
+    with PageServer({"/metrics": (200, {}, VLLM_LIKE)}) as server:
+        live = LivePart(name="one", kind="vllm", url=server.url, address=PartAddress(model="m"))
+        listed = [live]
+        reader = PartsReader(lambda _: tuple(listed), deadline_seconds=1.0, api_key=None)
+        for _ in range(3):
+            reader.look(soon())
+        server.pages["/metrics"] = (503, {}, b"")
+        for _ in range(failed_looks):
+            reader.look(soon())
+        listed.clear()
+        reader.look(soon())
+        (part,) = reader.parts()
+
+    assert (part.has_ended, part.is_cut_short) == (True, is_cut_short)
+    assert part.models[0].output_tokens == 3
