@@ -21,7 +21,8 @@ _TIMEOUT_SECONDS = 10.0
 _LEAST_SECRET = 4
 _LONGEST_REASON = 300
 _MOST_ANSWER = 200
-_MOST_MEMORY_BYTES = 2**29
+_MOST_MEMORY_BYTES = 96 * 2**20
+"""Half of it is what apprise takes; the unit grants the agent and all that it starts 256 MiB."""
 _TOO_MANY_REQUESTS = 429
 _CLIENT_ERRORS = range(400, 500)
 _PAYLOAD_VERSION = "4"
@@ -49,9 +50,9 @@ def main() -> int:
 
 def _bound_memory() -> None:
     """Let an answer without end, which apprise reads to its end, cost this process only."""
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
     bound = _MOST_MEMORY_BYTES if most == resource.RLIM_INFINITY else min(_MOST_MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (bound, most))
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, most))
 
 
 def send(order: Mapping[str, Any], *, seconds: float) -> None:
