@@ -44,6 +44,7 @@ class _Printer:
     """Sets the parts of a story one below the other."""
 
     def __init__(self, console: "Console") -> None:
+        console.size = console.size  # not asked of the system anew for each line
         self._console = console
         self._is_wide = console.width >= _WIDE
 
@@ -51,11 +52,11 @@ class _Printer:
         if told.simulated:
             self._line(SIMULATED, style="bold reverse")
         self._line(f"{told.title}, {told.window}", style="dim")
-        self._line()
+        self._console.line()
         self._line(told.verdict, style="bold")
         if told.line_to_write is not None:
             self._line(f"To write, with your value: {told.line_to_write}")
-        self._line()
+        self._console.line()
         self._figures(told)
         for section in told.sections:
             self._section(report, section)
@@ -64,7 +65,7 @@ class _Printer:
             self._line(f"    To write, with your value: {line}", style="dim")
         self._line(told.colophon, style="dim")
 
-    def _line(self, text: str = "", *, style: str = "") -> None:
+    def _line(self, text: str, *, style: str = "") -> None:
         from rich.text import Text  # noqa: PLC0415 -- see print_report
 
         width = min(self._console.width, _MOST_TEXT)
@@ -81,13 +82,13 @@ class _Printer:
         for figure, value in zip(told.figures, values, strict=True):
             table.add_row(figure.label, value, figure.note)
         self._console.print(table)
-        self._line()
+        self._console.line()
 
     def _section(self, report: Report, section: Section) -> None:
         self._line(section.title.upper(), style="bold")
         for lead in section.leads:
             self._line(lead)
-        self._line()
+        self._console.line()
         self._picture(report, section.name)
         shown = [table for table in section.tables if not table.is_detail]
         for table in shown:
@@ -97,7 +98,7 @@ class _Printer:
         for note in notes:
             self._line(note, style="dim")
         if notes:
-            self._line()
+            self._console.line()
 
     def _picture(self, report: Report, name: str) -> None:
         if name == "load":
@@ -126,12 +127,11 @@ class _Printer:
         self._block(plot)
         for line in legend:
             self._line(line)
-        self._line()
+        self._console.line()
 
     def _block(self, lines: Iterator[str] | list[str]) -> None:
-        for line in lines:
-            self._console.print(line, no_wrap=True, crop=True, overflow="crop")
-        self._line()
+        self._console.print("\n".join(lines), no_wrap=True, crop=True, overflow="crop")
+        self._console.line()
 
     def _grid(self) -> "RichTable":
         from rich.table import Table as RichTable  # noqa: PLC0415 -- see print_report
@@ -160,7 +160,7 @@ class _Printer:
             shown.add_row(*(Text(cell, style=style) for cell in set_cells))
         self._line(table.title)
         self._console.print(shown)
-        self._line()
+        self._console.line()
 
 
 def _widths(table: Table, cells: list[list[str]], room: int) -> list[int]:
@@ -183,5 +183,8 @@ def _widths(table: Table, cells: list[list[str]], room: int) -> list[int]:
 
 def _title_width(title: str, *, lines: int) -> int:
     """Return the least width at which a title takes so many lines, and no word of it is broken."""
-    least = max(map(len, title.split()))
+    words = title.split()
+    least = max(map(len, words))
+    if lines >= len(words):
+        return least
     return next(width for width in range(least, len(title) + 1) if len(wrap(title, width)) <= lines)
