@@ -9,6 +9,7 @@ from evenwatt.economics.tariffs import stale_seconds
 from evenwatt.ledger import MeterUse
 from evenwatt.model import UNALLOCATED
 from evenwatt.service.notes import price_notes
+from evenwatt.sinks.words import duration
 from evenwatt.snapshot.report.comparing import Machine
 from evenwatt.snapshot.report.owning import Owning
 from evenwatt.snapshot.report.values import ReportHead, ReportTotals
@@ -74,7 +75,7 @@ def _on_electricity(head: ReportHead, machine: Machine, owning: Owning, book: Pr
         stale = stale_seconds(book.tariff, head.first_utc_seconds, head.window.end_utc_seconds)
     if stale >= SECONDS_PER_MINUTE:
         yield (
-            f"For {stale / SECONDS_PER_HOUR:,.1f} h of the window the electricity feed gave no price: the "
+            f"For {duration(stale)} of the window the electricity feed gave no price: the "
             "last known one was used, and is stale."
         )
 
@@ -103,8 +104,8 @@ def _on_setup(head: ReportHead, setup: SetupCost | None, zone: tzinfo) -> Iterat
 def _on_time(head: ReportHead) -> Iterator[str]:
     first = head.first_utc_seconds
     if first is not None and first > head.window.start_utc_seconds:
-        missing = (first - head.window.start_utc_seconds) / SECONDS_PER_HOUR
-        yield f"The history begins {missing:,.0f} h after the window does; all sums are of the rest."
+        missing = duration(first - head.window.start_utc_seconds)
+        yield f"The history begins {missing} after the window does; all sums are of the rest."
     if head.estimated_ratio:
         yield (
             f"In {head.estimated_ratio:.1%} of the time the agent was not looking: what was counted then is "
@@ -131,10 +132,9 @@ def _times(count: int) -> str:
 
 def _on_cost(totals: ReportTotals) -> Iterator[str]:
     if totals.unpriced_seconds:
-        hours = totals.unpriced_seconds / SECONDS_PER_HOUR
         yield (
-            f"For {hours:,.1f} h no hardware price was known when they were metered, so there is no full "
-            "cost of the window; a part is not the whole."
+            f"For {duration(totals.unpriced_seconds)} no hardware price was known when they were metered, so "
+            "there is no full cost of the window; a part is not the whole."
         )
     if totals.unpriced_kwh:
         yield (

@@ -6,7 +6,7 @@ from evenwatt.model import UNALLOCATED, State
 from evenwatt.sinks.report.calendar import day_spans, span_words
 from evenwatt.sinks.report.overview import is_a_day, missing_costs
 from evenwatt.sinks.report.parts import Column, Kind, Row, Section, Stress, Table, name_cell
-from evenwatt.sinks.words import UNKNOWN, kwh, money, mtok, number, per_mtok, percent
+from evenwatt.sinks.words import UNKNOWN, duration, kwh, money, mtok, number, per_mtok, percent
 from evenwatt.snapshot.report.values import Report, ReportRow
 from evenwatt.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -188,8 +188,7 @@ def _notes(report: Report) -> Iterator[str]:
     if uncharged:
         yield f"Nothing is charged for {' and '.join(_UNCHARGED[name] for name in uncharged)}."
     if totals.unpriced_seconds:
-        hours = number(totals.unpriced_seconds / SECONDS_PER_HOUR, 1)
-        yield f"For {hours} h of the machine's time no hardware price was known."
+        yield f"For {duration(totals.unpriced_seconds)} of the machine's time no hardware price was known."
     if totals.unpriced_kwh:
         yield f"For {kwh(totals.unpriced_kwh)} kWh no electricity price was known."
     if totals.kwh is not None:

@@ -180,7 +180,7 @@ def test_a_window_of_part_of_the_history(history):
     assert found.head.first_utc_seconds == HOUR
     assert found.verdict.outcome is Outcome.UNKNOWN
     assert "Too early to judge the last 1h, of which only 2 minutes were watched" in found.verdict.sentence
-    assert any("begins 1 h after" in note for note in found.head.notes)
+    assert any("begins 58 min after" in note for note in found.head.notes)
 
 
 def test_no_tokens_has_cost_but_no_unit_cost(history):
