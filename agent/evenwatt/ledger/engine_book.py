@@ -19,6 +19,7 @@ from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, GpuReading
 
 __all__ = ["EngineBook"]
 
+_DYNAMO = "dynamo"
 _MARKS = ("process", "created", "header")
 """Signals that only one process in the world has, the kernel's word first.
 
@@ -41,6 +42,8 @@ class EngineBook:
         self._models = models
         self._twins: set[str] = set()
         self._gateways: set[str] = set()
+        self._dynamo_fronts: set[str] = set()
+        self._dynamo_workers: set[str] = set()
         self._behind: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._parts = PartBook(cursors)
@@ -107,14 +110,19 @@ class EngineBook:
     ) -> tuple[str, ...]:
         """Return the engines whose tokens are added up: of a chain only one counts.
 
-        A gateway is left out where any other engine is known, and a proxy where the engine behind it is read.
+        A gateway is left out where any other engine is known, Dynamo's frontend where a worker of Dynamo's
+        is, and a proxy where the engine behind it is read.
         One that was not read yet may be anything, and is taken for an engine.
         """
         read = [reading for reading in readings if isinstance(reading, EngineReading)]
         self._gateways |= {reading.engine for reading in read if reading.is_gateway}
+        self._dynamo_fronts |= {reading.engine for reading in read if reading.kind == _DYNAMO}
+        self._dynamo_workers |= {reading.engine for reading in read if reading.is_dynamo_worker}
         self._behind |= _behind(read)
         others = [engine for engine in engines if engine not in self._gateways]
         chains = {e: others for e in engines if e in self._gateways and others}
+        if workers := [engine for engine in engines if engine in self._dynamo_workers]:
+            chains |= {front: workers for front in engines if front in self._dynamo_fronts}
         chains |= {front: [engine] for front, engine in self._behind.items() if engine in engines}
         stated = self._rules.in_totals
         counted = [engine for engine in engines if stated.get(engine, engine not in chains)]

@@ -1,6 +1,7 @@
 """Engines whose models are processes of their own: each is counted from zero and once, and its end told."""
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.ledger import LedgerRules
 from evenwatt.ledger.cursors import is_part_key
@@ -250,6 +251,28 @@ def test_the_configuration_has_the_last_word(stated, tokens):
 
     assert books.tokens("gate") == tokens
     assert not books.events("gateway_left_out")
+
+
+def test_dynamo_s_frontend_counts_where_no_worker_of_its_own_is_read():
+    """Beside an engine that works for somebody else; with a worker of Dynamo's, that one counts."""
+    books = Books()
+    books.fold(at(0))
+    for second in (10, 20):
+        read = counters(read=second, wrote=second)
+        front = replace(engine(at(second), read, name="front", started=1), kind="dynamo")
+        books.fold(at(second), front, engine(at(second), read, name="other", started=1))
+    assert books.tokens("front") == (20, 20)
+
+    for second in (30, 40):
+        read = counters(read=second, wrote=second)
+        front = replace(engine(at(second), read, name="front", started=1), kind="dynamo")
+        worker = engine(at(second), read, name="worker", started=21, is_dynamo_worker=True)
+        books.fold(at(second), front, worker)
+
+    assert books.tokens("front") == (20, 20)
+    assert books.tokens("worker") == (40, 40)
+    (told,) = books.events("gateway_left_out")
+    assert "worker" in told.text
 
 
 def test_a_gateway_that_is_left_out_and_comes_back_counts_nothing_twice():

@@ -199,6 +199,15 @@ def test_page_without_engine_series_is_unmetered(source, kind):
     assert ("--disable-log-stats" in message) == (kind == "vllm")
 
 
+@pytest.mark.parametrize(
+    ("more", "is_worker"), [(b"", False), (b"dynamo_component_uptime_seconds 12.5\n", True)]
+)
+def test_a_worker_of_dynamo_says_so(source, more, is_worker):
+    """Its page has the engine's own series, and a few of Dynamo's."""
+    with PageServer({"/metrics": (200, {}, VLLM_PAGE + more)}) as server:
+        assert source(server.url).read().is_dynamo_worker is is_worker
+
+
 def test_engine_without_counters_yet_has_no_models(source):
     """Counters may appear with the first request: before it there is a reading without models."""
     with PageServer({"/metrics": (200, {}, b"# TYPE vllm:prompt_tokens_total counter\n")}) as server:

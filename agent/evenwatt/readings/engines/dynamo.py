@@ -1,14 +1,19 @@
 """The words of Dynamo's frontend, translated.
 
-A gateway in front of workers: what its workers count for themselves is more (a request that moves to another
-worker is prefilled again), and adding both would count twice. Read the frontend for tokens, and leave the
-workers' pages out.
+A gateway in front of workers, whose pages, where they are switched on, have the words of the engine within
+and a few of Dynamo's own. Where a worker is read the frontend is left out: the worker has the GPUs. It may
+count more, as a request that moves to another worker is prefilled again.
 """
+
+from typing import Final
 
 from evenwatt.readings.adapter import Adapter, Series
 from evenwatt.readings.engines.table import CounterTable, start_time
 
-__all__ = ["DYNAMO"]
+__all__ = ["DYNAMO", "DYNAMO_WORKER"]
+
+DYNAMO_WORKER: Final = "dynamo_component_uptime_seconds"
+"""On the page of every worker, beside the series of its engine."""
 
 _REQUESTS = "dynamo_frontend_requests_total"
 _SUCCESS = {"status": frozenset({"success"})}
@@ -39,7 +44,7 @@ DYNAMO = Adapter(
     waiting=Series("dynamo_frontend_queued_requests"),
     models=_TABLE.models,
     signals=start_time,
-    unmetered="has no `dynamo_frontend_` series on its page; read the frontend, not a worker",
+    unmetered="has no `dynamo_frontend_` series on its page; is it the frontend's?",
     counted="output while it is generated where this version tells it so, the rest at the end of a request",
 )
 """NVIDIA Dynamo's HTTP frontend."""

@@ -6,6 +6,7 @@ is missing is 0. A request with n choices adds its prompt n + 1 times, all but t
 """
 
 from evenwatt.readings.adapter import Adapter, Series
+from evenwatt.readings.engines.dynamo import DYNAMO_WORKER
 from evenwatt.readings.engines.table import CounterTable, start_time
 
 __all__ = ["SGLANG"]
@@ -30,7 +31,7 @@ _TABLE = CounterTable(
 SGLANG = Adapter(
     kind="sglang",
     prefixes=("sglang:",),
-    wanted=_TABLE.names | {"sglang:num_running_reqs", "sglang:num_queue_reqs"},
+    wanted=_TABLE.names | {"sglang:num_running_reqs", "sglang:num_queue_reqs", DYNAMO_WORKER},
     running=Series("sglang:num_running_reqs", _ONE_RANK),
     waiting=Series("sglang:num_queue_reqs", _ONE_RANK),
     models=_TABLE.models,

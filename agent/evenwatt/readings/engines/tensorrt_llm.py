@@ -5,6 +5,7 @@ want to read there.
 """
 
 from evenwatt.readings.adapter import Adapter, Series
+from evenwatt.readings.engines.dynamo import DYNAMO_WORKER
 from evenwatt.readings.engines.table import CounterTable, start_time
 
 __all__ = ["TENSORRT_LLM"]
@@ -28,7 +29,7 @@ TENSORRT_LLM = Adapter(
     kind="tensorrt_llm",
     prefixes=("trtllm_",),
     path="/prometheus/metrics",
-    wanted=_TABLE.names | {"trtllm_num_requests_running", "trtllm_num_requests_waiting"},
+    wanted=_TABLE.names | {"trtllm_num_requests_running", "trtllm_num_requests_waiting", DYNAMO_WORKER},
     running=Series("trtllm_num_requests_running"),
     waiting=Series("trtllm_num_requests_waiting"),
     models=_TABLE.models,

@@ -25,6 +25,7 @@ from evenwatt.readings.adapter import (
     token_sum,
     tokens_of_both,
 )
+from evenwatt.readings.engines.dynamo import DYNAMO_WORKER
 from evenwatt.readings.exposition import Sample, bounded_text, token_count
 
 __all__ = ["VLLM"]
@@ -159,7 +160,7 @@ def _is_unloaded(samples: Sequence[Sample]) -> bool:
 VLLM = Adapter(
     kind="vllm",
     prefixes=("vllm:",),
-    wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME, _SLEEP_STATE},
+    wanted=_COUNTERS | _CREATED | {_RUNNING, _WAITING, _START_TIME, _SLEEP_STATE, DYNAMO_WORKER},
     running=Series(_RUNNING),
     waiting=Series(_WAITING),
     models=_models,
