@@ -141,7 +141,7 @@ def _measure_api(table, agent):
         """Return stretches of which no two are the same, all within the year."""
         last = now - ASKED * HOUR
         return [
-            f"history?from={last - days * DAY + n * HOUR}&to={last + n * HOUR}&points={points}"
+            f"history?from={last - int(days * DAY) + n * HOUR}&to={last + n * HOUR}&points={points}"
             for n in range(ASKED)
         ]
 
@@ -153,7 +153,7 @@ def _measure_api(table, agent):
         "reports of 7 h to 29 days, cold": [f"report?window={7 * (n + 1)}h" for n in range(ASKED)],
         "clients, cold": [f"clients?window={7 * (n + 1)}h" for n in range(ASKED)],
         "a day of history, cold": stretches(1),
-        "3 days of history, cold": stretches(3),
+        "36 hours of history, cold": stretches(1.5),
         "30 days of history, cold": stretches(30),
         "100 days of history in 1200 points, cold": stretches(100, 2_000),
         "360 days of history, cold": stretches(360),

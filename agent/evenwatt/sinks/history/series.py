@@ -17,19 +17,30 @@ _MINUTE_WIDTHS: Final = (60, 120, 300, 600, 900, 1_800)
 _HOUR_WIDTHS: Final = (3_600, 7_200, 10_800, 21_600, 43_200)
 _DAY_WIDTHS: Final = (86_400, 7 * 86_400, 28 * 86_400)
 
-_MOST_BY_MINUTES: Final = 3 * SECONDS_PER_DAY
+_MOST_BY_MINUTES: Final = 36 * SECONDS_PER_HOUR
 _MOST_BY_HOURS: Final = 100 * SECONDS_PER_DAY
 """Longer stretches are read from the coarser level: what is read, and so the wait for it, is bounded."""
 
 
-_STRETCH: Final = "SELECT {1} FROM {0} WHERE {2} >= ? AND {2} < ?"
-_VALUES: Final = ", ".join(MACHINE_VALUES.values())
-_USED: Final[Mapping[str, str]] = {
-    "minute": _STRETCH.format("minute_usage", _VALUES, "minute"),
-    "hour": _STRETCH.format("machine_hour", ", ".join(map("sum({})".format, MACHINE_VALUES)), "hour"),
-    "day": _STRETCH.format("day_usage", _VALUES, "day"),
+_HOSTS: Final = """
+    SELECT {0} / ? * ?, sum(seconds), sum(down_seconds), sum(estimated_seconds)
+    FROM {0}_host WHERE {0} >= ? AND {0} < ? GROUP BY 1 ORDER BY 1
+"""
+_USED: Final = """
+    SELECT {0} / ? * ?, {1} FROM {2} GROUP BY 1
+"""
+"""What was used, as the rest of an `HourRow`."""
+
+_SUMS: Final = ", ".join(map("sum({})".format, MACHINE_VALUES))
+_EACH: Final = "(SELECT {0}, {1} FROM {0}_usage WHERE {0} >= ? AND {0} < ? GROUP BY {0})"
+"""Added up for each row of the level first, in the order of the key: rows of usage are not sorted then."""
+
+_VALUES: Final = ", ".join(f"{value} AS {name}" for name, value in MACHINE_VALUES.items())
+_SOURCES: Final[Mapping[str, str]] = {
+    "minute": _EACH.format("minute", _VALUES),
+    "hour": "(SELECT * FROM machine_hour WHERE hour >= ? AND hour < ?)",
+    "day": _EACH.format("day", _VALUES),
 }
-"""By level, what was used in a stretch, as the rest of an `HourRow`; hours of the machine are kept as one."""
 
 
 class Series(Struct, frozen=True, kw_only=True):
@@ -104,12 +115,11 @@ def _width(widths: tuple[int, ...], seconds: float, most_points: int) -> int | N
 
 
 def _rows(reader: HistoryReader, level: str, start: int, end: int, width: int) -> list[HourRow]:
-    hosts = reader.read(
-        f"SELECT {level} / {width} * {width}, sum(seconds), sum(down_seconds), sum(estimated_seconds)"  # noqa: S608 -- our own names only
-        f" FROM {level}_host WHERE {level} >= ? AND {level} < ? GROUP BY 1 ORDER BY 1",
-        (start, end),
-    )
-    # A stretch of the key for each point: one query for all would sort every row of usage first.
+    asked = (width, width, start, end)
+    rows = reader.read(_USED.format(level, _SUMS, _SOURCES[level]), asked)
+    used = {begun: values for begun, *values in rows}
+    nothing = [None] * len(MACHINE_VALUES)
     return [
-        HourRow(begun, *host, *reader.read(_USED[level], (begun, begun + width))[0]) for begun, *host in hosts
+        HourRow(begun, *host, *used.get(begun, nothing))
+        for begun, *host in reader.read(_HOSTS.format(level), asked)
     ]

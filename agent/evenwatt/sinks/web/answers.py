@@ -2,11 +2,11 @@
 
 import gzip
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.json import encode
 
 from evenwatt import clock
 
@@ -14,7 +14,8 @@ __all__ = ["Answer", "Page", "Pages", "answer_of", "json_page"]
 
 _LEAST_COMPRESSED = 1_024
 """Shorter bodies fit into the first packet anyway."""
-_COMPRESSION = 5
+_COMPRESSION = 2
+"""A third of the time of the usual 6, and a tenth longer."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,5 @@ def answer_of(page: Page) -> Answer:
 
 
 def json_page(document: Mapping[str, Any], status: int = 200) -> Page:
-    """Return a JSON document as a page; a number that is none is a fault of ours, and raises."""
-    body = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
-    return Page(body=body, content_type="application/json", status=status)
+    """Return a JSON document as a page; a number that is none is not known, and null."""
+    return Page(body=encode(document), content_type="application/json", status=status)
