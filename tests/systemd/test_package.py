@@ -53,16 +53,15 @@ def metric(host, name, **labels):
     return sum(values) if values else None
 
 
-def wait_for(condition, host, seconds=60.0):
+def wait_for(condition, host, seconds=60.0, *, what=""):
     """Wait for a condition; fail with the agent's journal where it does not come, and return it."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := condition():
             return found
         time.sleep(0.1)
-    raise AssertionError(
-        host.container.run("systemctl status evenwatt; journalctl -u evenwatt", check=False).stdout
-    )
+    said = host.container.run("systemctl status evenwatt; journalctl -u evenwatt", check=False).stdout
+    raise AssertionError(f"waited for {what}; booked are {output_tokens(host)}\n{said}")
 
 
 def shown(host, name, unit="evenwatt"):
@@ -99,9 +98,10 @@ def output_tokens(host):
 
 def counted(host, requests_count=3):
     """Have the engine answer and wait until exactly that is booked on top; return the new total."""
+    wait_for(lambda: page(host), host)  # nothing booked is not the same as nobody there to say it
     before = output_tokens(host)
     expected = before + ask(host, requests_count)
-    wait_for(lambda: output_tokens(host) == expected, host)
+    wait_for(lambda: output_tokens(host) == expected, host, what=f"{expected} tokens, {before} before")
     return expected
 
 
