@@ -349,7 +349,8 @@ def test_the_service_can_be_installed_without_the_package(machines, package):
 
 
 def test_the_proxy_is_a_service_too(installed):
-    """Started by whoever wants it: notified, with state of its own, and counting."""
+    """Started by whoever wants it: notified, with a state of its own, and counting what the agent counts."""
+    before = counted(installed)
     installed.configure(
         proxy=[
             {
@@ -364,14 +365,16 @@ def test_the_proxy_is_a_service_too(installed):
     assert shown(installed, "ActiveState", "evenwatt-proxy") == "active"
     assert shown(installed, "StatusText", "evenwatt-proxy") == "counts before front"
     with loopback_session() as session:
-        session.post(
+        answer = session.post(
             f"http://127.0.0.1:{installed.port + 1}/v1/completions",
             json={"prompt": "the watt hour", "max_tokens": 4},
             headers={"Authorization": f"Bearer {KEY}"},
             timeout=60,
-        ).raise_for_status()
+        )
         text = session.get(f"http://127.0.0.1:{installed.port + 2}/metrics", timeout=5).text
     assert re.search(r"^evenwatt_proxy_requests_total{.*} 1", text, re.MULTILINE)
+    after = before + answer.json()["usage"]["completion_tokens"]
+    wait_for(lambda: output_tokens(installed) == after, installed)
 
     pid = shown(installed, "MainPID", "evenwatt-proxy")
     installed.container.run(f"kill -KILL {pid}")
