@@ -115,12 +115,13 @@ export const COMPONENT_NAMES = { hardware: "hardware", energy: "electricity", la
 export const daysChart = (width, { days, currency }) => {
   const small = width < 560;
   const height = small ? 230 : 270;
-  const left = small ? 52 : 64;
   const top = 10;
   const bottom = height - 26;
   const sums = days.map((item) => COMPONENTS.reduce((sum, part) => sum + (item.costs[part] ?? 0), 0));
   const ticks = evenTicks(Math.max(...sums, 1e-9));
   const most = ticks.at(-1);
+  const labels = ticks.map((tick) => moneyTick(tick, currency, most));
+  const left = Math.max(small ? 52 : 64, 10 + 7.5 * Math.max(...labels.map((text) => text.length)));
   const step = (width - left) / days.length;
   const bar = Math.min(step * 0.72, 46);
   const y = (value) => bottom - (value / most) * (bottom - top);
@@ -128,10 +129,9 @@ export const daysChart = (width, { days, currency }) => {
     "aria-label": `Cost per day by component over ${days.length} days. The table below has all numbers.` });
   picture.append(svg("defs", {}, svg("pattern", { id: "hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
     svg("line", { class: "hatch-line", x1: 0, x2: 0, y1: 0, y2: 5 }))));
-  for (const tick of ticks) {
-    picture.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }),
-      svg("text", { class: "end", x: left - 8, y: y(tick) + 4 }, moneyTick(tick, currency, most)));
-  }
+  ticks.forEach((tick, index) => picture.append(
+    svg("line", { class: "grid", x1: left, x2: width, y1: y(tick), y2: y(tick) }),
+    svg("text", { class: "end", x: left - 8, y: y(tick) + 4 }, labels[index])));
   const every = Math.ceil(days.length / Math.max(Math.floor((width - left) / 62), 1));
   days.forEach((item, index) => {
     const begin = left + index * step + (step - bar) / 2;
