@@ -80,7 +80,7 @@ class Notifier(Section):
     Attributes:
         name: Of somebody who is told, each its own: up to 64 of `a-z`, `0-9`, `_`, `.`, `-`.
         apprise (secret address): Any address of [apprise](https://github.com/caronc/apprise): ntfy, Slack,
-            e-mail, Discord, ...
+            e-mail, Discord and many more.
         webhook (secret address): Where a JSON document is sent, in the form of Alertmanager's webhooks with
             `title` and `text`.
         alertmanager (secret address): Of an Alertmanager; it groups, reminds and keeps quiet by itself.

@@ -1,5 +1,6 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from evenwatt.errors import ConfigError
 __all__ = ["load", "parse_proxy", "parse_settings"]
 
 _MAX_BYTES = 1 << 20
+_SWITCH = re.compile(r"\b(\w+): true\b")
+"""How faults name a key to write, which is an option on the command line."""
 
 
 def load(path: Path | None = None, overrides: Sequence[Override] = ()) -> Settings:
@@ -65,18 +68,22 @@ def parse_proxy(options: Mapping[str, str | None]) -> Proxy:
         return Proxy.model_validate({key: value for key, value in options.items() if value is not None})
     except ValidationError as error:
         faults = tuple(
-            f"--{key.replace('_', '-')}: {text}"
+            f"{_option(key)}: {text}"
             for details in error.errors(include_url=False, include_input=False)
             for key, text in _option_faults(details, options)
         )
     raise ConfigError(faults)
 
 
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
 def _option_faults(details: Any, options: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
     context = details.get("ctx", {})
     if details["type"] == REFUSED:
         for path, text in context["faults"].items():
-            yield str(path[0]), text
+            yield str(path[0]), _SWITCH.sub(lambda switch: _option(switch[1]), text)
     else:
         key = str(details["loc"][0])
         yield key, f"got {options.get(key)}, expected {context.get('expected', 'something else')}"

@@ -99,7 +99,9 @@ def test_totals_are_not_shown_to_other_machines_unasked(host):
     assert "metrics_open_to_all: true" in fault
     with pytest.raises(ConfigError) as error:
         parse_proxy({"name": "a", "upstream": "http://x", "metrics_listen": f"{host}:9788"})
-    assert error.value.faults[0].startswith("--metrics-listen: got ")
+    (fault,) = error.value.faults
+    assert fault.startswith("--metrics-listen: got ")
+    assert "write --metrics-open-to-all if" in fault
 
     (told,) = settings_of(
         f"proxy: [{{name: a, upstream: http://x, {address}, metrics_open_to_all: true}}]"
