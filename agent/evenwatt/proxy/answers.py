@@ -19,7 +19,7 @@ _ONLY_LOADS: Final = frozenset({"load", "unload"})
 _MOST_LOOKS_FOR_MODEL = 8
 """How many events are read whole for the model's name; the first one has it, or none has."""
 _MAY_END = re.compile(
-    rb'\[DONE\]|"done"\s*:\s*true|"type"\s*:\s*"(?:message_stop|response\.(?:completed|incomplete|failed))"'
+    rb'\[DONE\]|"done"\s*:\s*true|"(?:%b)"' % "|".join(map(re.escape, sorted(_LAST_EVENT_TYPES))).encode()
 )
 """What is in every last word of a stream."""
 _STREAM_TYPES: Final = {"text/event-stream": "events", "application/x-ndjson": "lines"}

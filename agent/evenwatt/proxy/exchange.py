@@ -82,7 +82,7 @@ class Exchange:
         self._reader: AnswerReader | None = None
         self._decoder: Decoder | None = None
         self._is_plain = False
-        self._waiting: list[bytes] = []
+        self._waiting: list[tuple[bytes, float]] = []
         self._status: int | None = None
         self._booked: Future[None] | None = None
         self._is_booked = False
@@ -102,16 +102,17 @@ class Exchange:
 
         A piece that cannot say it is not read before `catch_up`, so that no client waits for its account.
         """
+        came_boot_seconds = boot_seconds()
         if self._can_wait(piece):
-            self._waiting.append(piece)
+            self._waiting.append((piece, came_boot_seconds))
             return False
         self.catch_up()
-        return self._read(piece)
+        return self._read(piece, came_boot_seconds)
 
     def catch_up(self) -> None:
         """Read what waits, now that the client has it."""
-        for piece in self._waiting:
-            self._read(piece)
+        for piece, came_boot_seconds in self._waiting:
+            self._read(piece, came_boot_seconds)
         self._waiting.clear()
 
     def _can_wait(self, piece: bytes) -> bool:
@@ -122,7 +123,7 @@ class Exchange:
             and self._reader.is_no_end(piece)
         )
 
-    def _read(self, piece: bytes) -> bool:
+    def _read(self, piece: bytes, came_boot_seconds: float) -> bool:
         if self._reader is None or self._decoder is None:
             return False
         try:
@@ -132,7 +133,7 @@ class Exchange:
             self._decoder = None
             return False
         if self._first_text_seconds is None and self._reader.texts:
-            self._first_text_seconds = boot_seconds() - self._began_boot_seconds
+            self._first_text_seconds = came_boot_seconds - self._began_boot_seconds
         return self._reader.is_complete
 
     def completed(self) -> "Future[None] | None":

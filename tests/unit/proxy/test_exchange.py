@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from functools import partial
 from itertools import pairwise
 
@@ -10,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evenwatt.proxy.apis import OLLAMA, OPENAI, RESPONSES, UNMETERED
+from captured import CAPTURES
+from evenwatt.clock import boot_seconds
+from evenwatt.proxy.apis import MESSAGES, OLLAMA, OPENAI, RESPONSES, UNMETERED
 from evenwatt.proxy.exchange import Books, Exchange, user_in
 from evenwatt.proxy.facts import UNKNOWN_ENGINE, EngineFacts
 from evenwatt.proxy.observations import Observations
 from evenwatt.proxy.state import StateFolder
 from evenwatt.proxy.totals import Sums, Totals
 
-EVENTS, OBJECT = "text/event-stream", "application/json"
+EVENTS, LINES, OBJECT = "text/event-stream", "application/x-ndjson", "application/json"
 
 
 @pytest.fixture
@@ -108,6 +111,56 @@ def test_only_the_last_word_waits_for_the_account(tmp_path_factory, data):
 
     assert (owner.outcome, owner.counted) == ("completed", "exact")
     assert sums == Sums(requests=1, input_tokens=5, output_tokens=3)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("name", "api", "content_type"),
+    [
+        ("api-generate-stream.ndjson", OLLAMA, LINES),
+        ("api-chat-stream.ndjson", OLLAMA, LINES),
+        ("v1-chat-stream-usage.sse.txt", OPENAI, EVENTS),
+        ("v1-messages-stream.sse.txt", MESSAGES, EVENTS),
+        ("v1-responses-stream.sse.txt", RESPONSES, EVENTS),
+    ],
+)
+def test_the_last_word_of_every_interface_is_heard_before_it_is_shown(
+    booked, name, api, content_type, line_end
+):
+    """Event by event, as engines send them: the last one is read at once, no earlier one is taken for it."""
+    stream = (CAPTURES / "ollama" / "responses" / name).read_bytes().replace(b"\n", line_end)
+    end = line_end * 2 if content_type == EVENTS else line_end
+    pieces = [event + end for event in stream.removesuffix(end).split(end)]
+    told = []
+
+    def use(exchange):
+        exchange.answered(200, content_type, "")
+        for piece in pieces:
+            told.append(exchange.feed(piece))
+            exchange.catch_up()
+        exchange.aborted()
+
+    booked(use, api=api)
+
+    assert told == [*[False] * (len(pieces) - 1), True]
+
+
+def test_the_first_text_came_when_it_came_and_not_when_it_was_read(booked):
+    """A client that takes its time is no slow engine."""
+    seen = []
+
+    def use(exchange):
+        exchange.answered(200, EVENTS, "")
+        exchange.feed(f"data: {json.dumps(TEXT)}\n\n".encode())
+        came_seconds = boot_seconds() - exchange._began_boot_seconds
+        time.sleep(0.01)
+        exchange.catch_up()
+        seen.append(0 < exchange._first_text_seconds <= came_seconds)
+        exchange.aborted()
+
+    booked(use)
+
+    assert seen == [True]
 
 
 def ends_of_events(stream):
