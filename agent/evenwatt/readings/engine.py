@@ -225,6 +225,8 @@ class EngineSource:
         if self._part is not None and self._part.facts is not None:
             return self._part.facts
         answer = self._client.get(f"{self.base_url}/props", ends_boot_seconds - boot_seconds())
+        if answer.is_not_ready:
+            return ServerFacts(is_ready=False)
         return facts_in(answer.body) if answer.status == http.client.OK else None
 
     def _as_before(self, listener: Listener | None) -> EngineReading:

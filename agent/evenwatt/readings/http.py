@@ -66,6 +66,11 @@ class Answer(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def is_not_ready(self) -> bool:
+        """Whether the status says that the server cannot answer yet, or not just now."""
+        return self.status in _NOT_READY_STATUSES
+
     def ok_body(self, advice: Mapping[int, str] = _STATUS_ADVICE) -> bytes:
         """Return the body of a good answer.
 
@@ -86,7 +91,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         if hint is None:
             failed = self.status >= http.client.INTERNAL_SERVER_ERROR
             hint = "it failed; see its log" if failed else _WHOSE
-        kind = SourceUnavailable if self.status in _NOT_READY_STATUSES else SourceContractError
+        kind = SourceUnavailable if self.is_not_ready else SourceContractError
         raise kind(f"{said}: {hint}")
 
 

@@ -35,11 +35,13 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     Attributes:
         is_sleeping: None where this build knows no sleep.
         is_router: It starts a server for each model, and has no page of its own.
+        is_ready: It answers; one that still loads its model says nothing of itself before it has.
         build: Its number; None where it is none of the project's own builds.
     """
 
     is_sleeping: bool | None = None
     is_router: bool = False
+    is_ready: bool = True
     build: int | None = None
 
 
@@ -96,7 +98,7 @@ class SleepGuard:
             facts = self._facts(ends_boot_seconds)
             self._process, self._is_at_work = process, True
             self._can_sleep = _can_sleep(facts, pid)
-            self._is_disturbed = self._can_sleep and not _answers_from_a_copy(facts)
+            self._is_disturbed = bool(self._can_sleep) and not _answers_from_a_copy(facts)
         elif not self._is_worth_asking(pid):
             self._look_for_sleep(ends_boot_seconds)
             return False
@@ -138,8 +140,10 @@ class SleepGuard:
                 self.is_asleep = facts is not None and facts.is_sleeping is True
 
 
-def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool:
-    """Return whether a server may fall asleep, as far as can be told."""
+def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool | None:
+    """Return whether a server may fall asleep, as far as can be told; None: it is to be asked again."""
+    if facts is not None and not facts.is_ready:
+        return None
     if facts is None or facts.is_sleeping is None:
         return False
     return facts.is_sleeping or pid is None or _is_told_to_sleep(pid) is not False

@@ -7,9 +7,11 @@ import pytest
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceUnavailable
+from evenwatt.readings.engine import EngineSource
 from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
 from evenwatt.readings.threadwork import ThreadWork
 from load import mixed_requests, send
+from loopback_servers import PageServer
 
 pytest_plugins = ["llama_fixtures"]
 
@@ -135,3 +137,23 @@ def test_work_of_nobody_is_not_known():
     work.mark(2**22 + 1)
     assert work.has_worked(2**22 + 1) is None
     assert work.has_worked(1) is None
+
+
+@pytest.mark.parametrize("build", ["b1-7e4c0a9", "b11433-0123abc"])
+def test_a_server_that_was_met_while_it_loaded_its_model_is_left_asleep(build):
+    """It says nothing of itself until the model is there: that is no word that it never sleeps."""
+    loading = (503, {}, b'{"error": {"message": "Loading model", "code": 503}}')
+    with PageServer({"/props": loading, "/metrics": loading}) as server:
+        source = EngineSource(name="chat", url=server.url, kind="llamacpp")
+        for _ in range(2):
+            with pytest.raises(SourceUnavailable, match="Loading model"):
+                source.read()
+        said = {"build_info": build, "is_sleeping": True}
+        server.pages["/props"] = (200, {}, json.dumps(said).encode())
+        server.requests.clear()
+
+        with pytest.raises(SourceUnavailable, match="its model sleeps"):
+            source.read()
+
+        assert server.paths() == ["/props"]
+        source.close()
