@@ -272,7 +272,7 @@ class EngineReading(_Recorded, frozen=True, kw_only=True):
         parts: All of its processes that count on their own and live, and those that ended since the last
             reading; None: it has no such processes.
         is_gateway: It passes requests on to engines that count the same tokens.
-        is_dynamo_worker: It works for a frontend of NVIDIA Dynamo, which counts the same tokens.
+        front_kind: Of the frontends that it works for, which count the same tokens; None: it says of none.
         is_unloaded: It says that no model is in memory: all of them sleep, or none is loaded. False: one is,
             or it does not say.
         requests_running: At the moment of reading; None where not told.
@@ -286,7 +286,7 @@ class EngineReading(_Recorded, frozen=True, kw_only=True):
     clients: tuple[ClientCounters, ...] | None = None
     parts: tuple[EnginePart, ...] | None = None
     is_gateway: bool = False
-    is_dynamo_worker: bool = False
+    front_kind: str | None = None
     is_unloaded: bool = False
     requests_running: int | None = None
     requests_waiting: int | None = None

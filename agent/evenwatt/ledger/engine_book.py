@@ -19,7 +19,6 @@ from evenwatt.model import DEFAULT_MODEL, UNALLOCATED, EngineReading, GpuReading
 
 __all__ = ["EngineBook"]
 
-_DYNAMO = "dynamo"
 _MARKS = ("process", "created", "header")
 """Signals that only one process in the world has, the kernel's word first.
 
@@ -41,9 +40,7 @@ class EngineBook:
         self._rules = rules
         self._models = models
         self._twins: set[str] = set()
-        self._gateways: set[str] = set()
-        self._dynamo_fronts: set[str] = set()
-        self._dynamo_workers: set[str] = set()
+        self._last: dict[str, EngineReading] = {}
         self._behind: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._parts = PartBook(cursors)
@@ -110,19 +107,20 @@ class EngineBook:
     ) -> tuple[str, ...]:
         """Return the engines whose tokens are added up: of a chain only one counts.
 
-        A gateway is left out where any other engine is known, Dynamo's frontend where a worker of Dynamo's
-        is, and a proxy where the engine behind it is read.
+        A gateway is left out where any other engine is known, a frontend where one is that says it works for
+        its kind, and a proxy where the engine behind it is read.
         One that was not read yet may be anything, and is taken for an engine.
         """
         read = [reading for reading in readings if isinstance(reading, EngineReading)]
-        self._gateways |= {reading.engine for reading in read if reading.is_gateway}
-        self._dynamo_fronts |= {reading.engine for reading in read if reading.kind == _DYNAMO}
-        self._dynamo_workers |= {reading.engine for reading in read if reading.is_dynamo_worker}
+        self._last |= {reading.engine: reading for reading in read}
         self._behind |= _behind(read)
-        others = [engine for engine in engines if engine not in self._gateways]
-        chains = {e: others for e in engines if e in self._gateways and others}
-        if workers := [engine for engine in engines if engine in self._dynamo_workers]:
-            chains |= {front: workers for front in engines if front in self._dynamo_fronts}
+        known = [self._last[engine] for engine in engines if engine in self._last]
+        gateways = {reading.engine for reading in known if reading.is_gateway}
+        others = [engine for engine in engines if engine not in gateways]
+        chains = {gateway: others for gateway in gateways if others}
+        for front in known:
+            if workers := [reading.engine for reading in known if reading.front_kind == front.kind]:
+                chains[front.engine] = workers
         chains |= {front: [engine] for front, engine in self._behind.items() if engine in engines}
         stated = self._rules.in_totals
         counted = [engine for engine in engines if stated.get(engine, engine not in chains)]

@@ -16,7 +16,7 @@ from evenwatt.model import DEFAULT_MODEL, EnginePart, EngineReading, Epoch, Mome
 from evenwatt.readings.adapter import Adapter, refuse_sums_too_large
 from evenwatt.readings.engine_body import EngineBody, engine_body, role_of
 from evenwatt.readings.engines import ADAPTERS, fingerprint, is_page_of
-from evenwatt.readings.engines.dynamo import DYNAMO_WORKER
+from evenwatt.readings.engines.dynamo import front_kind
 from evenwatt.readings.engines.generic import CounterNames, generic_adapter
 from evenwatt.readings.engines.ollama import loaded_models
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
@@ -275,7 +275,7 @@ class EngineSource:
             models=models,
             clients=clients,
             is_gateway=adapter.is_gateway,
-            is_dynamo_worker=any(sample.name == DYNAMO_WORKER for sample in samples),
+            front_kind=front_kind(samples),
             is_unloaded=self._guard.is_asleep
             or adapter.is_unloaded(samples)
             or has_nothing_loaded(adapter.ollama_url(samples, self.base_url), ends_boot_seconds),

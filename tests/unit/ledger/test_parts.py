@@ -266,13 +266,19 @@ def test_dynamo_s_frontend_counts_where_no_worker_of_its_own_is_read():
     for second in (30, 40):
         read = counters(read=second, wrote=second)
         front = replace(engine(at(second), read, name="front", started=1), kind="dynamo")
-        worker = engine(at(second), read, name="worker", started=21, is_dynamo_worker=True)
+        worker = engine(at(second), read, name="worker", started=21, front_kind="dynamo")
         books.fold(at(second), front, worker)
 
     assert books.tokens("front") == (20, 20)
     assert books.tokens("worker") == (40, 40)
     (told,) = books.events("gateway_left_out")
     assert "worker" in told.text
+
+    read = counters(read=50, wrote=50)
+    front = replace(engine(at(50), read, name="front", started=1), kind="dynamo")
+    books.fold(at(50), front, engine(at(50), read, name="worker", started=21))
+
+    assert books.tokens("front") == (30, 30), "what was its worker works for nobody now"
 
 
 def test_a_gateway_that_is_left_out_and_comes_back_counts_nothing_twice():

@@ -5,12 +5,14 @@ and a few of Dynamo's own. Where a worker is read the frontend is left out: the 
 count more, as a request that moves to another worker is prefilled again.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from evenwatt.readings.adapter import Adapter, Series
 from evenwatt.readings.engines.table import CounterTable, start_time
+from evenwatt.readings.exposition import Sample
 
-__all__ = ["DYNAMO", "DYNAMO_WORKER"]
+__all__ = ["DYNAMO", "DYNAMO_WORKER", "front_kind"]
 
 DYNAMO_WORKER: Final = "dynamo_component_uptime_seconds"
 """On the page of every worker, beside the series of its engine."""
@@ -48,3 +50,8 @@ DYNAMO = Adapter(
     counted="output while it is generated where this version tells it so, the rest at the end of a request",
 )
 """NVIDIA Dynamo's HTTP frontend."""
+
+
+def front_kind(samples: Sequence[Sample]) -> str | None:
+    """Return the kind of the frontend that an engine's page says it works for; None where it says of none."""
+    return DYNAMO.kind if any(sample.name == DYNAMO_WORKER for sample in samples) else None
