@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import threading
 import time
 from contextlib import closing
@@ -14,6 +15,8 @@ from evenwatt.sinks.web import Page, Pages, Question, WebServer, desk, json_page
 from evenwatt.sinks.web.files import page_files
 
 LONG = Page(body=b"evenwatt " * 1_000, content_type="text/plain; charset=utf-8")
+LONGEST = Page(body=b"evenwatt " * 10_000, content_type="text/plain; charset=utf-8")
+"""So long that a thread compresses it."""
 STREAM_SECONDS = 5
 
 
@@ -44,7 +47,7 @@ def server(library):
     """A server that looks two paths up, and one of them at the sight of the page."""
     questions = {"/looked-up": Question("/looked-up", (("window", "7d"),)), "/fault": None}
     with closing(WebServer(host="127.0.0.1", port=0, questions=questions, ask=library)) as started:
-        started.publish(Pages(by_path={"/": LONG, "/long": LONG, "/metrics": LONG}))
+        started.publish(Pages(by_path={"/": LONG, "/long": LONG, "/longest": LONGEST, "/metrics": LONG}))
         yield started
 
 
@@ -57,16 +60,24 @@ def ask(server, path, **headers):
         return answer
 
 
-def test_a_long_answer_is_compressed_for_whoever_takes_it(server):
+@pytest.mark.parametrize(("path", "page"), [("/long", LONG), ("/longest", LONGEST)])
+def test_a_long_answer_is_compressed_for_whoever_takes_it(server, path, page):
     """With gzip it is shorter and says so; without, or with q=0, it comes as it is."""
-    packed = ask(server, "/long", **{"Accept-Encoding": "br, gzip;q=0.5"})
-    plain = [ask(server, "/long", **{"Accept-Encoding": words}) for words in ("identity", "gzip;q=0", "br")]
+    packed = ask(server, path, **{"Accept-Encoding": "br, gzip;q=0.5"})
+    plain = [ask(server, path, **{"Accept-Encoding": words}) for words in ("identity", "gzip;q=0", "br")]
 
     assert packed.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(packed.wire) == LONG.body
-    assert len(packed.wire) < 200
-    assert {answer.wire for answer in plain} == {LONG.body}
+    assert gzip.decompress(packed.wire) == page.body
+    assert len(packed.wire) < len(page.body) / 45
+    assert {answer.wire for answer in plain} == {page.body}
     assert packed.headers["Vary"] == "Accept-Encoding"
+
+
+def test_a_number_that_is_none_is_not_known():
+    """JSON has no word for it but null."""
+    assert json_page({"nan": math.nan, "infinite": math.inf, "zero": 0.0}).body == (
+        b'{"nan":null,"infinite":null,"zero":0.0}'
+    )
 
 
 def test_what_a_client_has_is_not_sent_again(server):

@@ -192,7 +192,7 @@ class WebServer:
         return _response(answer, request)
 
     async def _finished(self, path: str) -> Answer:
-        """Return the answer to a path of the snapshot, made once however often it is asked for."""
+        """Return the answer to a path of the snapshot, kept for whoever asks for it again."""
         page = _page(self._pages, path, self._questions)
         known = self._answers.get(path)
         if known is not None and known.page is page:
