@@ -181,6 +181,19 @@ def test_an_event_that_a_client_has_is_in_the_account_when_it_goes(booked):
     assert sums.output_tokens == 2
 
 
+def test_usage_that_waits_when_a_stream_ends_is_in_its_account(booked):
+    """Of an engine that ends its stream without a last word."""
+
+    def use(exchange):
+        answered(exchange, TEXT, USAGE)
+        exchange.completed()
+
+    owner, sums = booked(use)
+
+    assert (owner.outcome, owner.counted) == ("completed", "exact")
+    assert sums == Sums(requests=1, input_tokens=5, output_tokens=3)
+
+
 def test_a_whole_answer_without_usage_is_unknown(booked):
     """Not 0: its tokens are nobody's guess."""
 

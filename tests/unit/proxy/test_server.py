@@ -1,6 +1,8 @@
 """One proxy in this process before an engine of raw bytes: what goes through as it is, and what is added."""
 
 import asyncio
+import json
+import tracemalloc
 
 import pytest
 
@@ -61,6 +63,41 @@ def test_trailers_go_through(tmp_path):
 
     assert b"\r\nTrailer: X-Sum\r\n" in received
     assert received.endswith(b"3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n")
+
+
+def test_a_stream_is_not_held_until_its_end(tmp_path):
+    """What waits for the account is read once it is shown, event by event, however long the answer is."""
+    event = b"data: " + json.dumps({"choices": [{"delta": {"content": "x" * 16_000}}]}).encode() + b"\n\n"
+    number = 250
+
+    async def run():
+        is_shown = asyncio.Event()
+
+        async def answered(reader, writer):
+            await reader.readuntil(b"{}")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            for _ in range(number):
+                writer.write(event)
+                await is_shown.wait()
+                is_shown.clear()
+            writer.close()
+
+        engine = await asyncio.start_server(answered, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{engine.sockets[0].getsockname()[1]}"
+        async with engine, RunningProxy(settings(tmp_path, url)) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(request("POST", "/v1/chat/completions", headers=b"Content-Length: 2\r\n") + b"{}")
+            await reader.readuntil(b"\r\n\r\n")
+            tracemalloc.start()
+            for _ in range(number):
+                assert event in await reader.readuntil(b"\n\n\r\n")
+                is_shown.set()
+            _, most_bytes = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            writer.close()
+            return most_bytes
+
+    assert asyncio.run(run()) < number * len(event) / 2
 
 
 def test_an_old_client_gets_no_chunks(tmp_path):
