@@ -33,7 +33,6 @@ __all__ = [
 
 _PROC = Path("/proc")
 _RUNNER_PROGRAM = "llama-server"
-_LOADED, _SLEEPING, _READY = "loaded", "sleeping", "ready"
 _MANIFEST_BYTES = 2**20
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DEFAULT_HOST, _DEFAULT_NAMESPACE = "registry.ollama.ai", "library"
@@ -123,7 +122,7 @@ class LlamaRouter:
                 PartAddress(
                     model=model,
                     page_path=f"/metrics?model={quote(model, safe='')}&autoload=false",
-                    facts=ServerFacts(is_sleeping=state == _SLEEPING),
+                    facts=ServerFacts(is_sleeping=state == "sleeping"),
                 ),
             )
         return LivePart(name=f"{model}@{port or ''}", kind="llamacpp", url=url, address=address)
