@@ -1,6 +1,5 @@
 """The history as a tick uses it: what is written, what waits to be, and what it all adds up to."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
@@ -29,8 +28,7 @@ class Accounts:
         totals: Of the life of the history, with the ticks that wait to be written.
         source_totals: As last read.
         events: The latest ones, newest first, as last read.
-        event_totals: How many of each kind there are, without those that wait to be written. What another
-            program writes (an import) is in it from the next start on.
+        event_totals: How many of each kind there are, as last read.
         windows: As last worked out.
     """
 
@@ -52,7 +50,8 @@ class Accounts:
         self.totals: Sums = self._written
         self.source_totals = history.source_totals()
         self.events = history.events(limit=_EVENTS_SHOWN)
-        self.event_totals = Counter(history.event_totals())
+        self.event_totals = history.event_totals()
+        self._edition = history.edition()
         self.windows: tuple[WindowView, ...] = ()
 
     @property
@@ -78,7 +77,6 @@ class Accounts:
             self._pending_ticks += 1
             if self._history.set_aside not in {None, self._set_aside}:
                 self._set_aside = self._history.set_aside
-                self.event_totals.clear()
                 self._tell("history_corrupt", "history", f"it was corrupt; set aside as {self._set_aside}")
             self._fail(f"{error}; ticks are kept in memory until it can be written", error)
             return
@@ -90,7 +88,6 @@ class Accounts:
             )
         self._written = self.totals
         self._sums_since.add(tick)
-        self.event_totals.update(event.kind for event in waiting.events)
 
     def look_up(
         self,
@@ -119,7 +116,7 @@ class Accounts:
                 self._compared_with = book
             self.totals = self._written = self._history.totals()
             self.source_totals = self._history.source_totals()
-            self.events = self._history.events(limit=_EVENTS_SHOWN)
+            self._look_up_events()
             views = window_views(
                 self._sums_since, windows, now_utc_seconds=now_utc_seconds, zone=zone, capacities=capacities
             )
@@ -130,6 +127,13 @@ class Accounts:
         if self._error is not None:
             self._error = None
             self._tell("history_back", "history", "the history is read again")
+
+    def _look_up_events(self) -> None:
+        """Take the events; all are counted anew only where there are new ones, whoever wrote them."""
+        events, edition = self._history.events(limit=_EVENTS_SHOWN), self._history.edition()
+        if (events, edition) != (self.events, self._edition):
+            self.event_totals = self._history.event_totals()
+            self.events, self._edition = events, edition
 
     def _fail(self, told: str, error: HistoryError) -> None:
         if self._error is None:

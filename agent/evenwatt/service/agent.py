@@ -422,7 +422,7 @@ class Agent:
             history=self._history_health(),
             config_reload_ok=self._config_reload_ok,
             events=self._accounts.events,
-            event_totals=dict(self._accounts.event_totals),
+            event_totals=self._accounts.event_totals,
         )
 
 

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC
 
 import pytest
+from msgspec.structs import replace
 
 from evenwatt.config import Window
 from evenwatt.model import Event
@@ -112,6 +113,24 @@ def test_events_of_kept_ticks_come_with_them(site, history):
 
     assert site.accounts.events == history.events(limit=20) == (event,)
     assert site.accounts.event_totals == history.event_totals() == {"gap": 1}
+
+
+@pytest.mark.parametrize("who", ["this agent", "another program", "nobody, as the file was deleted"])
+def test_events_are_counted_whoever_wrote_them(site, history, who):
+    """An event that came with no tick counts at once; where a history is begun anew, so is the count."""
+    event = Event(utc_seconds=float(HOUR), kind="gap", subject="chat", text="A gap.")
+    site.tick({}, events=[replace(event, utc_seconds=float(at)) for at in range(20)])
+    if who == "this agent":
+        history.settle_prices(events=[event])
+    elif who == "another program":
+        with closing(sqlite3.connect(history.path)) as other, other:
+            other.execute("INSERT INTO event SELECT -1, 1.0, kind, subject, text FROM event WHERE id = 1")
+    else:
+        history.path.unlink()
+        site.tick({}, events=(event,))
+    site.tick({})
+
+    assert site.accounts.event_totals == history.event_totals() == {"gap": 1 if "nobody" in who else 21}
 
 
 def test_a_history_that_can_be_written_and_not_read_does_not_end_the_agent(site, history):
