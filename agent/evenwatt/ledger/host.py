@@ -97,7 +97,7 @@ def host_increase(
     told += _changes(cursor, after)
     part = None
     if found.has_moved and not after.is_frozen and (after.waiting_since is None or after.has_unknown_gpus):
-        compared_now = checked(after, tick)
+        compared_now = checked(after)
         if compared_now.check.is_parted != after.check.is_parted:
             told.append(host_narration.meter_check(compared_now, compared(after)))
         part, after = _settled(compared_now, rules)
@@ -124,7 +124,12 @@ def _with_tick(cursor: HostCursor, tick: TickUse) -> HostCursor:
     for owner, (joules, seconds) in tick.owners.items():
         before = owners.get(owner, (0.0, 0.0))
         owners[owner] = (before[0] + joules, before[1] + seconds)
-    return replace(cursor, gpu_joules=cursor.gpu_joules + drawn, owners=owners)
+    return replace(
+        cursor,
+        gpu_joules=cursor.gpu_joules + drawn,
+        owners=owners,
+        has_caught_up=cursor.has_caught_up or tick.has_caught_up,
+    )
 
 
 def _share_after(span: Span, moment: Moment) -> float:
@@ -159,6 +164,7 @@ def _settled(cursor: HostCursor, rules: HostRules) -> tuple[HostPart | None, Hos
         gpu_joules=0.0,
         debt_joules=0.0 if cursor.check.is_parted else min(due, 0.0),
         owners={},
+        has_caught_up=False,
         is_estimated=False,
         mean_watts=part.energy_joules / part.measured_seconds if part.measured_seconds else None,
     )

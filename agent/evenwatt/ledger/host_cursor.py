@@ -60,6 +60,7 @@ class HostCursor(Struct, frozen=True, kw_only=True):
         owners: GPU energy and time since `accounted` by whom they were booked to.
         waiting_since: Since when the energy of a GPU is missing.
         has_unknown_gpus: It was missing for too long to wait for it any more.
+        has_caught_up: A GPU told of more time than a tick since `accounted`; a part of it may be of before.
         is_estimated: Nobody looked in a part of the time since `accounted`.
         is_doubted: The last value did not fit and is not in here; the next one decides.
         is_frozen: It stands still though the machine does not.
@@ -84,6 +85,7 @@ class HostCursor(Struct, frozen=True, kw_only=True):
     owners: Mapping[Owner, tuple[float, float]] = field(default_factory=dict)
     waiting_since: Moment | None = None
     has_unknown_gpus: bool = False
+    has_caught_up: bool = False
     is_estimated: bool = False
     is_doubted: bool = False
     is_frozen: bool = False

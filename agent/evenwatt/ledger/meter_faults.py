@@ -114,10 +114,10 @@ def compared(cursor: HostCursor) -> MeterCheck:
     )
 
 
-def checked(cursor: HostCursor, tick: TickUse) -> HostCursor:
+def checked(cursor: HostCursor) -> HostCursor:
     """Return the cursor with meter and GPUs compared, once there is enough to compare."""
     window = compared(cursor)
-    if not cursor.covers.contains_gpus or tick.has_caught_up or cursor.has_unknown_gpus:
+    if not cursor.covers.contains_gpus or cursor.has_caught_up or cursor.has_unknown_gpus:
         return replace(cursor, check=MeterCheck(is_parted=cursor.check.is_parted))
     if window.seconds < _CHECK_SECONDS:
         return replace(cursor, check=window)

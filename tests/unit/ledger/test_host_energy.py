@@ -130,6 +130,19 @@ def test_a_gpu_that_stays_unknown_is_told():
     assert kinds(books)[2:] == ["host_energy_apart"]
 
 
+def test_gpus_and_meter_that_were_silent_in_turn_are_no_fault_of_the_meter():
+    """GPUs that catch up while the meter is silent: what they drew before it was booked is owed, no event."""
+    books = Books(engines=["chat"])
+    books.fold(at(0), host(at(0), 0.0), gpus(gpu(at(0), 0.0)))
+    for now, joules in ((300, 12_300.0), (601, 18_320.0)):
+        books.fold(at(now), host(at(now), joules))
+    books.fold(at(901), gpus(gpu(at(901), 6_300.0)))
+    books.fold(at(902), host(at(902), 24_340.0), gpus(gpu(at(902), 6_300.0)))
+
+    assert books.meter_joules + books.ledger.host.debt_joules == pytest.approx(24_340 - 6_300)
+    assert "host_meter_below_gpus" not in kinds(books)
+
+
 # --- faults of meters --------------------------------------------------------------------------------------
 
 
