@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from evenwatt.economics.offsets import OffsetPiece
-from evenwatt.ledger import ClientUse, HostUse, MeterUse, Usage
+from evenwatt.ledger import ClientUse
 from evenwatt.sinks.history.local_days import noons_from
 from evenwatt.sinks.history.machine_hours import MACHINE_VALUES
 from evenwatt.sinks.history.pieces import Piece, rows_in
-from evenwatt.sinks.history.reader import HistoryReader
-from evenwatt.sinks.history.schema import COST_COLUMNS, LEVEL_SECONDS
-from evenwatt.sinks.history.statements import Row
-from evenwatt.snapshot import ApiBill, Money, Sums
+from evenwatt.sinks.history.reader import HistoryReader, RowSource
+from evenwatt.sinks.history.schema import LEVEL_SECONDS
+from evenwatt.snapshot import Sums
 from evenwatt.snapshot.report.hours import CellTokens, HourRow
 from evenwatt.snapshot.report.localtime import LocalTime
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
@@ -111,25 +110,13 @@ class HistorySpan:
 
     def sums(self) -> Sums:
         """Return what the span adds up to, without its GPUs one by one and how many requests waited."""
-        usage, money = {}, {}
-        for (engine, model), row in self._grouped("usage"):
-            costs = {column.removesuffix("_cost"): row.pop(column) for column in COST_COLUMNS}
-            usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
-        ((_, host),) = self._grouped("host")
-        api = {
-            (engine, model, reference): ApiBill(
-                **{column.removesuffix("_cost"): value for column, value in row.items()}
-            )
-            for (engine, model, reference), row in self._grouped("api")
-        }
-        meters = {source: MeterUse(**row) for (source,), row in self._grouped("meter")}
-        return Sums(usage=usage, money=money, api=api, meters=meters, host=HostUse(**host))
+        return self._reader.summed(self._source, has_parts=False)
 
     def clients(self) -> dict[tuple[str, str, str], ClientUse]:
         """Return what each client had of each model, by (engine, model, client)."""
         return {
             (engine, model, client): ClientUse(**row)
-            for (engine, model, client), row in self._grouped("client")
+            for (engine, model, client), row in self._reader.grouped("client", *self._source("client"))
         }
 
     @property
@@ -249,14 +236,10 @@ class HistorySpan:
         for start, *host in hosts:
             yield HourRow(max(start, self.start), *host, *by_hour.get(start, nothing))
 
-    def _source(self, table: str) -> tuple[str, tuple[int, ...]]:
+    def _source(self, table: str) -> RowSource:
         """Return what to select from, and the bounds of it."""
         parts = list(self._parts(self.start, self.end, "day")) or [Piece("day", self.start, self.start)]
         return rows_in(parts, table)
-
-    def _grouped(self, table: str) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """Yield each owner in a table with the sums of its columns."""
-        return self._reader.grouped(table, *self._source(table))
 
 
 def _joined(one: HourRow, other: HourRow) -> HourRow:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from evenwatt.database import told_as_damage
 from evenwatt.economics.saturation import ServedMinute
@@ -32,13 +33,13 @@ from evenwatt.sinks.history.statements import SERVED_MINUTES, Row, sums_of
 from evenwatt.snapshot import ApiBill, Money, Sums
 from evenwatt.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
-__all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute"]
+__all__ = ["CalibrationRow", "ElectricityPriceRow", "HistoryReader", "PowerMinute", "RowSource"]
 
 _COSTS = tuple((column.removesuffix("_cost"), column) for column in COST_COLUMNS)
 _BILL = tuple(column.removesuffix("_cost") for column in API_COLUMNS)
 _WHOLE_MINUTE_SECONDS = 59.0
 
-_Source = tuple[str, tuple[int, ...]]
+RowSource = tuple[str, tuple[int, ...]]
 """Rows to select from, as SQL, and the values that it takes."""
 
 
@@ -286,7 +287,7 @@ class HistoryReader:
 
     def totals(self) -> Sums:
         """Return what the whole life of the history adds up to."""
-        return self._sums(lambda table: (f"total_{table}", ()))
+        return self.summed(lambda table: (f"total_{table}", ()))
 
     def sums_since(self, utc_seconds: int) -> Sums:
         """Return what the history adds up to from a whole minute on.
@@ -301,27 +302,38 @@ class HistoryReader:
             Piece("hour", first_hour, first_day),
             Piece("day", first_day, FOREVER),
         )
-        return self._sums(lambda table: rows_in(pieces, table))
+        return self.summed(lambda table: rows_in(pieces, table))
 
-    def _sums(self, source: Callable[[str], _Source]) -> Sums:
+    def summed(self, source: Callable[[str], RowSource], *, has_parts: bool = True) -> Sums:
+        """Return what rows add up to.
+
+        Args:
+            source: The rows of each table.
+            has_parts: Whether its GPUs, and how long requests waited at its engines, are told one by one.
+        """
         usage, money = {}, {}
         for (engine, model), row in self.grouped("usage", *source("usage")):
             costs = {name: row.pop(column) for name, column in _COSTS}
             usage[engine, model], money[engine, model] = Usage(**row), Money(**costs)
         ((_, host),) = self.grouped("host", *source("host"))
-        return Sums(
+        sums = Sums(
             usage=usage,
             money=money,
             api={
                 (engine, model, reference): ApiBill(**dict(zip(_BILL, row.values(), strict=True)))
                 for (engine, model, reference), row in self.grouped("api", *source("api"))
             },
+            meters={name: MeterUse(**row) for (name,), row in self.grouped("meter", *source("meter"))},
+            host=HostUse(**host),
+        )
+        if not has_parts:
+            return sums
+        return replace(
+            sums,
             gpus={uuid: GpuUse(**row) for (uuid,), row in self.grouped("gpu", *source("gpu"))},
             engines={
                 engine: EngineUse(**row) for (engine,), row in self.grouped("engine", *source("engine"))
             },
-            meters={name: MeterUse(**row) for (name,), row in self.grouped("meter", *source("meter"))},
-            host=HostUse(**host),
         )
 
     def grouped(
