@@ -82,7 +82,7 @@ def test_the_end_does_not_wait_for_what_hangs(machine):
         agent = machine.agent({"chat": engine, "other": hanging}, sampling=FEW_TICKS)
         try:
             agent.start()
-            # Its page may be sent, and the round not yet have it: what is counted then waits for the next start.
+            # A page that is sent, and not yet taken by the round, is all that the last reading gets.
             agent.wait_for(lambda: log_count(agent, "chat (vllm) is up") == 1)
             engine.work(WORK)
 
