@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("evenwatt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("evenwatt")
 
+pytest_plugins = ["migrated_once"]
+
 LONG = (
     "/properties/test_alerts_agree",
     "/service/test_history_",
