@@ -64,8 +64,10 @@ def test_a_load_run_finds_what_the_server_counted(agent, llama_server):
 
 def test_ctrl_c_leaves_nothing_running(agent, llama_server):
     """Within a step: the server is idle again at once, nothing is kept, and the exit code says it."""
+    # A shell that runs tests in the background has them, and what they start, ignore Ctrl-C.
+    listening = ["env", "--default-signal=INT"]
     with subprocess.Popen(
-        command(agent, "--yes", "--seconds", "120", "--max-concurrency", "8"),
+        [*listening, *command(agent, "--yes", "--seconds", "120", "--max-concurrency", "8")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
