@@ -22,7 +22,7 @@ from evenwatt.readings.engines.ollama import loaded_models
 from evenwatt.readings.exposition import bounded_text, checked_page, parse_samples
 from evenwatt.readings.http import Answer, HttpClient, shown_url
 from evenwatt.readings.processes import Listener, ListenerLookup, ProcessIdentity, is_loopback
-from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
+from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in, server_started_for
 
 __all__ = ["ENGINE_KINDS", "EngineSource", "PartAddress", "has_nothing_loaded"]
 
@@ -116,13 +116,15 @@ class EngineSource:
         self._client = HttpClient(api_key)
         parts = urlsplit(self.base_url)
         self._host = parts.hostname or ""
-        self._lookup = ListenerLookup(self._host, parts.port or (443 if parts.scheme == "https" else 80))
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._lookup = ListenerLookup(self._host, self._port)
         self._served: tuple[Mapping[str, str], str] | None = None
         self._body: tuple[ProcessIdentity, EngineBody] | None = None
         self._part = part
         self.role: str | None = None
         self._told_role: tuple[Listener | None, str | None] | None = None
         self._guard = SleepGuard(self._facts, is_looked_at_often=part is not None)
+        self._likely_pid: tuple[Listener, int | None] | None = None
         self._last: tuple[Listener | None, EngineReading] | None = None
 
     @property
@@ -212,13 +214,21 @@ class EngineSource:
 
     def _read_page(self, listener: Listener | None, ends_boot_seconds: float) -> EngineReading:
         may_sleep = self._adapter is None or self._adapter.may_sleep
-        if may_sleep and not self._guard.may_ask(listener, _pid(listener), ends_boot_seconds):
+        if may_sleep and not self._guard.may_ask(listener, self._working_pid(listener), ends_boot_seconds):
             return self._as_before(listener)
         reading = self._read_whole_page(listener, ends_boot_seconds)
         has_moved = self._last is None or self._last[1].models != reading.models
         self._guard.note(is_at_work=has_moved or bool(reading.requests_running))
         self._last = (listener, reading)
         return reading
+
+    def _working_pid(self, listener: Listener | None) -> int | None:
+        """Return the process to look at for work; of another user's server the one that is most likely it."""
+        if listener is None or listener.process is not None:
+            return _pid(listener)
+        if self._likely_pid is None or self._likely_pid[0] != listener:
+            self._likely_pid = (listener, server_started_for(self._port))
+        return self._likely_pid[1]
 
     def _facts(self, ends_boot_seconds: float) -> ServerFacts | None:
         """Return what a llama-server says of itself without being woken; None where it is none."""

@@ -7,10 +7,11 @@ and stand still meanwhile, so that nothing is lost by that.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
+import psutil
 from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
@@ -18,7 +19,7 @@ from evenwatt.errors import SourceError
 from evenwatt.readings.adapter import json_of
 from evenwatt.readings.threadwork import ThreadWork
 
-__all__ = ["ServerFacts", "SleepGuard", "facts_in"]
+__all__ = ["ServerFacts", "SleepGuard", "facts_in", "server_started_for"]
 
 _PROC = Path("/proc")
 _HARMLESS_SINCE_BUILD = 11_434
@@ -27,6 +28,8 @@ _MOST_PATIENCE_SECONDS = 3_600.0
 _SLEEP_LOOK_SECONDS = 5.0
 """How seldom a server that is looked at often is asked whether it sleeps, while it does nothing."""
 _OPTION = b"--sleep-idle-seconds"
+_PROGRAM = "llama-server"
+_USUAL_PORT = "8080"
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
@@ -138,6 +141,26 @@ class SleepGuard:
             with suppress(SourceError):
                 facts = self._facts(ends_boot_seconds)
                 self.is_asleep = facts is not None and facts.is_sleeping is True
+
+
+def server_started_for(port: int) -> int | None:
+    """Return the PID of the llama-server here whose command line has a port; None where not just one has.
+
+    Whose socket it is only the kernel knows, and it tells an agent without privileges nothing of another
+    user's. This is enough to see when a server has worked, and not to say whose a page is.
+    """
+    found = [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if _port_of(process.info["cmdline"] or ()) == str(port)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _port_of(command: Sequence[str]) -> str | None:
+    if not command or PurePath(command[0]).name != _PROGRAM:
+        return None
+    return command[command.index("--port") + 1] if "--port" in command[:-1] else _USUAL_PORT
 
 
 def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool | None:

@@ -1,14 +1,18 @@
 """A llama-server is only asked where that wakes nothing: what it says of itself, and what the kernel sees."""
 
 import json
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceUnavailable
 from evenwatt.readings.engine import EngineSource
-from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in
+from evenwatt.readings.processes import Listener
+from evenwatt.readings.sleep import ServerFacts, SleepGuard, facts_in, server_started_for
 from evenwatt.readings.threadwork import ThreadWork
 from load import mixed_requests, send
 from loopback_servers import PageServer
@@ -157,3 +161,49 @@ def test_a_server_that_was_met_while_it_loaded_its_model_is_left_asleep(build):
 
         assert server.paths() == ["/props"]
         source.close()
+
+
+def hide_holders(source):
+    """Have the kernel tell of sockets only, as it does to an agent that is not the server's user."""
+    seen = source._lookup.listener
+    source._lookup.listener = lambda: Listener(inodes=seen().inodes, process=None)
+
+
+def test_work_of_another_users_server_is_seen_however_long_it_was_idle(llama_server):
+    """Its sockets cannot be read, its command line can: its tokens do not wait until it is asked again."""
+    source = EngineSource(name="chat", url=llama_server.url, kind="llamacpp")
+    hide_holders(source)
+    before = source.read()
+    for _ in range(5):
+        idle = source.read()
+    wrote = send(llama_server.url, llama_server.alias, mixed_requests(1, seed=4))
+    llama_server.counters_when_idle()
+    after = source.read()
+    source.close()
+
+    assert before.listener_pid is None
+    assert idle.models == before.models
+    assert wrote
+    assert after.models[0].output_tokens > before.models[0].output_tokens
+
+
+@contextmanager
+def program(name, *arguments):
+    """A process that goes by a name, with arguments."""
+    command = [name, "-c", "print(flush=True); import time; time.sleep(60)", *arguments]
+    with subprocess.Popen(command, executable=sys.executable, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def test_a_port_tells_one_server_or_none(llama_server):
+    """Other programs and other ports are not it; of two with one port, each in its network, neither is."""
+    port = str(llama_server.port)
+    with program("/opt/llama-server-proxy", "--port", port), program("/opt/llama-server", "--port", "1"):
+        assert server_started_for(llama_server.port) == llama_server.pid
+        assert server_started_for(2) is None
+    with program("llama-server", "--port", port):
+        assert server_started_for(llama_server.port) is None
+    with program("/opt/llama-server") as usual:
+        assert server_started_for(8080) == usual
