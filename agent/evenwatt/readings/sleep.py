@@ -27,7 +27,7 @@ _FIRST_PATIENCE_SECONDS = 10.0
 _MOST_PATIENCE_SECONDS = 3_600.0
 _SLEEP_LOOK_SECONDS = 5.0
 """How seldom a server that is looked at often is asked whether it sleeps, while it does nothing."""
-_OPTION = b"--sleep-idle-seconds"
+_OPTION = "--sleep-idle-seconds"
 _PROGRAM = "llama-server"
 _USUAL_PORT = "8080"
 
@@ -149,11 +149,7 @@ def server_started_for(port: int) -> int | None:
     Whose socket it is only the kernel knows, and it tells an agent without privileges nothing of another
     user's. This is enough to see when a server has worked, and not to say whose a page is.
     """
-    found = [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if _port_of(process.info["cmdline"] or ()) == str(port)
-    ]
+    found = [pid for pid in psutil.pids() if _port_of(_command(pid)) == str(port)]
     return found[0] if len(found) == 1 else None
 
 
@@ -161,6 +157,15 @@ def _port_of(command: Sequence[str]) -> str | None:
     if not command or PurePath(command[0]).name != _PROGRAM:
         return None
     return command[command.index("--port") + 1] if "--port" in command[:-1] else _USUAL_PORT
+
+
+def _command(pid: int) -> list[str]:
+    """Return the command line of a process; nothing where it cannot be read."""
+    try:
+        text = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.split("\0")[:-1]
 
 
 def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool | None:
@@ -179,8 +184,5 @@ def _answers_from_a_copy(facts: ServerFacts | None) -> bool:
 
 def _is_told_to_sleep(pid: int) -> bool | None:
     """Return whether a process was started with an idle time; None where that cannot be seen."""
-    try:
-        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return None
-    return _OPTION in words if any(words) else None
+    command = _command(pid)
+    return _OPTION in command if command else None
