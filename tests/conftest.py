@@ -1,6 +1,5 @@
 """What all tests share: golden files, rewritten only when asked for with --update."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,6 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_addoption(parser):
     """Add --update: write golden files anew instead of comparing with them; look at the difference then."""
     parser.addoption("--update", action="store_true", help="write the golden files anew")
-
-
-def pytest_xdist_auto_num_workers():
-    """Return one more worker than there are cores: a third of the time tests wait for processes and ticks."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
