@@ -17,6 +17,7 @@ from evenwatt.readings.exposition import bounded_text
 from evenwatt.readings.http import HttpClient, shown_url
 from evenwatt.readings.networks import NetworkHost, is_in_other_network
 from evenwatt.readings.parts import LivePart
+from evenwatt.readings.process_stat import command_line
 from evenwatt.readings.processes import ListenerLookup, ProcessIdentity, is_loopback
 from evenwatt.readings.sleep import ServerFacts
 
@@ -282,10 +283,7 @@ def _written_name(host: str, namespace: str, model: str, tag: str) -> str:
 def _children(pid: int) -> Iterator[tuple[ProcessIdentity, list[str]]]:
     """Yield the llama-servers that a process has started, with their command lines."""
     for child in _child_pids(pid):
-        try:
-            command = (_PROC / str(child) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-        except OSError:
-            continue
+        command = command_line(child)
         identity = ProcessIdentity.of(child)
         if identity is not None and command and PurePath(command[0]).name.startswith(_RUNNER_PROGRAM):
             yield identity, command

@@ -1,9 +1,9 @@
-"""What /proc/PID/stat says of a process."""
+"""What /proc says of one process: its stat, and its command line."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ProcessStat", "process_stat"]
+__all__ = ["ProcessStat", "command_line", "process_stat"]
 
 _PROC = Path("/proc")
 
@@ -26,3 +26,12 @@ def process_stat(pid: int) -> ProcessStat | None:
     head, _, tail = text.rpartition(")")
     fields = tail.split()
     return ProcessStat(name=head.partition("(")[2], parent=int(fields[1]), start_ticks=int(fields[19]))
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the words that a process was started with; none where they cannot be read."""
+    try:
+        text = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.split("\0")[:-1]

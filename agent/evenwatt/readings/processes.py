@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
 from evenwatt.readings.networks import named_network, network_with
-from evenwatt.readings.process_stat import process_stat
+from evenwatt.readings.process_stat import command_line, process_stat
 from evenwatt.readings.sockets import Address, ListeningSocket, listening_sockets, parsed_address
 
 __all__ = [
@@ -172,11 +172,8 @@ class ListenerLookup:
 
 def forwarded_to(pid: int) -> tuple[Address, int] | None:
     """Return where Docker's forwarder leads in the network of a container; None for any other process."""
-    try:
-        words = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-    except OSError:
-        return None
-    if PurePath(words[0]).name != "docker-proxy":
+    words = command_line(pid)
+    if not words or PurePath(words[0]).name != "docker-proxy":
         return None
     options = dict(zip(words[1::2], words[2::2], strict=False))
     address = parsed_address(options.get("-container-ip", ""))

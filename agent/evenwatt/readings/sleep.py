@@ -9,7 +9,7 @@ and stand still meanwhile, so that nothing is lost by that.
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import psutil
 from msgspec import Struct
@@ -17,11 +17,11 @@ from msgspec import Struct
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import SourceError
 from evenwatt.readings.adapter import json_of
+from evenwatt.readings.process_stat import command_line
 from evenwatt.readings.threadwork import ThreadWork
 
 __all__ = ["ServerFacts", "SleepGuard", "facts_in", "server_started_for"]
 
-_PROC = Path("/proc")
 _HARMLESS_SINCE_BUILD = 11_434
 _FIRST_PATIENCE_SECONDS = 10.0
 _MOST_PATIENCE_SECONDS = 3_600.0
@@ -149,7 +149,7 @@ def server_started_for(port: int) -> int | None:
     Whose socket it is only the kernel knows, and it tells an agent without privileges nothing of another
     user's. This is enough to see when a server has worked, and not to say whose a page is.
     """
-    found = [pid for pid in psutil.pids() if _port_of(_command(pid)) == str(port)]
+    found = [pid for pid in psutil.pids() if _port_of(command_line(pid)) == str(port)]
     return found[0] if len(found) == 1 else None
 
 
@@ -157,15 +157,6 @@ def _port_of(command: Sequence[str]) -> str | None:
     if not command or PurePath(command[0]).name != _PROGRAM:
         return None
     return command[command.index("--port") + 1] if "--port" in command[:-1] else _USUAL_PORT
-
-
-def _command(pid: int) -> list[str]:
-    """Return the command line of a process; nothing where it cannot be read."""
-    try:
-        text = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return text.split("\0")[:-1]
 
 
 def _can_sleep(facts: ServerFacts | None, pid: int | None) -> bool | None:
@@ -184,5 +175,5 @@ def _answers_from_a_copy(facts: ServerFacts | None) -> bool:
 
 def _is_told_to_sleep(pid: int) -> bool | None:
     """Return whether a process was started with an idle time; None where that cannot be seen."""
-    command = _command(pid)
+    command = command_line(pid)
     return _OPTION in command if command else None
