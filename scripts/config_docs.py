@@ -15,10 +15,10 @@ from typing import Any, ClassVar, NamedTuple, get_args, get_origin
 
 import yaml
 from generated import parser, write_or_check
-from pydantic.fields import FieldInfo
+from msgspec.structs import FieldInfo
 
 from evenwatt.config import Settings
-from evenwatt.config.section import Section
+from evenwatt.config.section import Section, default_of, keys_of
 
 _ROOT = Path(__file__).parents[1]
 DOCUMENT = _ROOT / "docs" / "configuration-keys.md"
@@ -46,7 +46,6 @@ _SETTING = re.compile(r"#(?! \S)(?=.)")
 _TIMES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _NAMED_BY_USERS = {"models"}
 BAR = "\\|"
-_TICK = {"tick_seconds": 10.0}
 
 
 class Key(NamedTuple):
@@ -69,22 +68,22 @@ def document() -> str:
     examples = _examples({key.path for key in keys})
     alone = [key for key in keys if key.path.isidentifier()]
     parts = [HEAD, f"## Of the whole file\n\n{_table(alone, examples)}"]
-    for name, field in Settings.model_fields.items():
+    for name, field in keys_of(Settings).items():
         below = [key for key in keys if re.match(rf"{name}[.\[]", key.path)]
         if below:
-            (section, _), *_ = _sections_in(field.annotation, "")
+            (section, _), *_ = _sections_in(field.type, "")
             parts.append(f"## {name}\n\n{_summary(section)}\n\n{_table(below, examples)}")
     return "\n".join(parts)
 
 
 def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
     described = _described(section)
-    if unknown := described.keys() - section.model_fields.keys():
+    if unknown := described.keys() - keys_of(section).keys():
         sys.exit(
             f"scripts/config_docs.py: {section.__name__} describes {', '.join(unknown)}, which it has not"
         )
-    for name, field in section.model_fields.items():
-        inner = list(_sections_in(field.annotation, ""))
+    for name, field in keys_of(section).items():
+        inner = list(_sections_in(field.type, ""))
         if not inner:
             if name not in described:
                 sys.exit(
@@ -109,14 +108,14 @@ def _described(section: type[Section]) -> dict[str, tuple[str, str]]:
     _, _, attributes = inspect.cleandoc(section.__doc__ or "").partition("\n\nAttributes:\n")
     text = inspect.cleandoc(f"\n{attributes}")
     return {
-        name: (unit or _type(section.model_fields.get(name)), " ".join(meaning.split()))
+        name: (unit or _type(keys_of(section).get(name)), " ".join(meaning.split()))
         for name, unit, meaning in _ENTRY.findall(text)
     }
 
 
 def _type(field: FieldInfo | None) -> str:
     """Return what a key without a unit takes: one of some words, or any text."""
-    return "word" if field is not None and "Literal" in str(field.annotation) else "text"
+    return "word" if field is not None and "Literal" in str(field.type) else "text"
 
 
 def _summary(section: type[Section]) -> str:
@@ -137,11 +136,11 @@ def _meaning(key: Key) -> str:
 
 def _default(key: Key) -> str:
     """Return what holds without the key: in words where the docstring has some, else the value."""
-    if key.field.is_required():
+    if key.field.required:
         return "required"
     if otherwise := _OTHERWISE.search(key.meaning):
         return otherwise[1]
-    value = key.field.get_default(call_default_factory=True, validated_data=_TICK)
+    value = default_of(key.field)
     return "none" if value is None else f"`{_written(value, key.unit)}`"
 
 

@@ -5,10 +5,10 @@ from textwrap import dedent
 from typing import get_args, get_origin
 
 import pytest
-from pydantic.fields import FieldInfo
+from msgspec.structs import FieldInfo
 
 from evenwatt.config import Settings, parse_settings
-from evenwatt.config.section import Section
+from evenwatt.config.section import Section, keys_of
 from evenwatt.errors import ConfigError
 
 
@@ -27,8 +27,8 @@ def faults_in(text: str | bytes) -> list[str]:
 
 def fields_of(section: type[Section] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Yield every key that holds a value, dotted: `[]` for entries of a list, `*` for names of the user's."""
-    for key, field in section.model_fields.items():
-        inner = list(_sections_in(field.annotation, ""))
+    for key, field in keys_of(section).items():
+        inner = list(_sections_in(field.type, ""))
         if not inner:
             yield prefix + key, field
         for marker, below in inner:

@@ -28,7 +28,7 @@ import yaml
 from agent_process import AgentProcess
 from documents import ROOT, commands_of, inline_commands, pieces
 from engine_process import free_port
-from evenwatt.config import Settings, parse_settings
+from evenwatt.config import Settings, parse_settings, section
 from evenwatt.config.places import SYSTEM_CONFIG
 from evenwatt.ledger import ClientUse
 from evenwatt.sinks.history import History
@@ -331,7 +331,7 @@ def test_yaml_is_taken_by_the_agent_or_by_prometheus(piece, tmp_path, monkeypatc
 
     settings = parse_settings(piece.text.encode(), f"{piece.page}:{piece.line}")
 
-    assert settings.model_fields_set == keys_of(piece) <= set(Settings.model_fields)
+    assert settings.written == keys_of(piece) <= set(section.keys_of(Settings))
 
 
 def check_by_promtool(text, folder):

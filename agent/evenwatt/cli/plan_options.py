@@ -7,7 +7,8 @@ from pathlib import Path
 
 from evenwatt import clock
 from evenwatt.config import Override, Settings, find_config, load
-from evenwatt.config.section import section_at
+from evenwatt.config.electricity import Electricity
+from evenwatt.config.section import keys_of
 from evenwatt.errors import ConfigError, SourceContractError
 from evenwatt.readings.api_prices import cached_rates
 from evenwatt.readings.hardware_presets import machine_preset
@@ -42,7 +43,6 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The key that each option writes as it is."""
 
-_ELECTRICITY = section_at(Settings, ("electricity",))
 _LABOUR_HOURS = (("labour", "hours_per_month"), ("labour", "rate_per_hour"))
 _SHARES = (("plan", "input_share"), ("plan", "cached_share"))
 _TASK = (("plan", "tokens_per_task"),)
@@ -63,7 +63,7 @@ _INSTEAD_OF: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "--rent-per-hour": (("hardware",),),
     "--fte": _LABOUR_HOURS,
     "--salary-per-year": _LABOUR_HOURS,
-    "--price-per-kwh": tuple(("electricity", key) for key in _ELECTRICITY.model_fields if key != "pue"),
+    "--price-per-kwh": tuple(("electricity", key) for key in keys_of(Electricity) if key != "pue"),
     "--tokens-per-day": (("plan", "tasks_per_day"),),
     "--tasks-per-day": (("plan", "tokens_per_day"),),
     "--input-per-task": _SHARES,

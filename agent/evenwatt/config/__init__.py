@@ -1,4 +1,4 @@
-"""YAML → validated settings. The only importer of yaml, and of pydantic beside recorded readings.
+"""YAML → validated settings. The only importer of yaml.
 
 Seen by the service and the commands alone: layers take plain values, never the settings themselves.
 """

@@ -1,14 +1,14 @@
 """The section of alerts: what they compare with, and who is told."""
 
 import re
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
-
-from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from evenwatt.config.credentials import ApiKey, Secret, parse_secret
 from evenwatt.config.parsers import matching_text, number, one_of, parsed_text
-from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
+from evenwatt.config.refusals import KeyPath, unexpected
+from evenwatt.config.rules import apart, at_most
 from evenwatt.config.section import Section
 from evenwatt.config.values import Money, Window, WindowText
 from evenwatt.snapshot.alerts.values import ALERTS, Severity
@@ -61,9 +61,9 @@ def _parse_apprise_url(value: Any) -> Secret:
 
 
 Duration = Annotated[float, parsed_text(_parse_duration, _DURATION)]
-Reminder = Annotated[float | None, PlainValidator(_parse_reminder)]
-SecretUrl = Annotated[Secret, PlainValidator(_parse_secret_url)]
-AppriseUrl = Annotated[Secret, PlainValidator(_parse_apprise_url)]
+Reminder = Annotated[float | None, _parse_reminder]
+SecretUrl = Annotated[Secret, _parse_secret_url]
+AppriseUrl = Annotated[Secret, _parse_apprise_url]
 LeastSeverity = Annotated[_Severity, one_of(*get_args(_Severity))]
 AlertName = Annotated[str, one_of(*ALERTS)]
 ClockTime = Annotated[
@@ -74,7 +74,7 @@ NotifierName = Annotated[
 ]
 
 
-class Notifier(Section):
+class Notifier(Section, frozen=True, kw_only=True):
     """Somebody who is told, in one of three ways.
 
     Attributes:
@@ -96,16 +96,14 @@ class Notifier(Section):
     token: ApiKey | None = None
     at_least: LeastSeverity | None = None
 
-    @model_validator(mode="after")
-    def _is_told_in_one_way(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         ways = [key for key in ("apprise", "webhook", "alertmanager") if getattr(self, key) is not None]
         if not ways:
-            raise refused({("apprise",): "missing; write one of apprise, webhook and alertmanager"})
-        if len(ways) > 1:
-            raise refused({(ways[1],): f"stands beside {ways[0]}; give each way a notifier of its own"})
-        if self.token is not None and ways == ["apprise"]:
-            raise refused({("token",): "apprise has its credentials in the address; remove it"})
-        return self
+            yield ("apprise",), "missing; write one of apprise, webhook and alertmanager"
+        elif len(ways) > 1:
+            yield (ways[1],), f"stands beside {ways[0]}; give each way a notifier of its own"
+        elif self.token is not None and ways == ["apprise"]:
+            yield ("token",), "apprise has its credentials in the address; remove it"
 
     @property
     def kind(self) -> str:
@@ -125,7 +123,7 @@ class Notifier(Section):
         return default if self.at_least is None else Severity(self.at_least)
 
 
-class QuietHours(Section):
+class QuietHours(Section, frozen=True, kw_only=True):
     """When messages wait, but for critical ones; by the clock of the site.
 
     Attributes:
@@ -137,7 +135,7 @@ class QuietHours(Section):
     end: ClockTime
 
 
-class Alerts(Section):
+class Alerts(Section, frozen=True, kw_only=True):
     """What the agent's own alerts compare with, and who is told.
 
     Attributes:
@@ -174,13 +172,7 @@ class Alerts(Section):
     group_wait: Duration = 30.0
     remind_every: Reminder = 86_400.0
     quiet_hours: QuietHours | None = None
-    notify: tuple[Notifier, ...] = Field(default=(), max_length=_MOST_NOTIFIERS)
-
-    @field_validator("notify")
-    @classmethod
-    def _names_notifiers_apart(cls, notify: tuple[Notifier, ...]) -> tuple[Notifier, ...]:
-        refuse_any(repeated(((index, "name"), one.name, one.name) for index, one in enumerate(notify)))
-        return notify
+    notify: Annotated[tuple[Notifier, ...], at_most(_MOST_NOTIFIERS), apart("name")] = ()
 
 
 def verdict_window(alerts: Alerts, windows: tuple[Window, ...]) -> Window:

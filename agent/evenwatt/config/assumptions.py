@@ -38,7 +38,7 @@ def _hardware(settings: Settings) -> Iterator[Assumption]:
             text="The price of the hardware is assumed from the names of its GPUs.",
             line_to_write=_line(settings, "hardware", "purchase_price: PRICE", lifetime),
         )
-    elif "lifetime_years" not in hardware.model_fields_set:
+    elif "lifetime_years" not in hardware.written:
         yield Assumption(
             setting="hardware.lifetime_years",
             text=f"The hardware is assumed to last {hardware.lifetime_years:g} years.",
@@ -47,7 +47,7 @@ def _hardware(settings: Settings) -> Iterator[Assumption]:
 
 
 def _parts(parts: Iterable[HardwarePart]) -> Iterator[Assumption]:
-    assumed = [part for part in parts if "lifetime_years" not in part.model_fields_set]
+    assumed = [part for part in parts if "lifetime_years" not in part.written]
     if assumed:
         names = ", ".join(part.name for part in assumed)
         years = f"{assumed[0].lifetime_years:g}"
@@ -59,7 +59,7 @@ def _parts(parts: Iterable[HardwarePart]) -> Iterator[Assumption]:
 
 
 def _references(settings: Settings) -> Iterator[Assumption]:
-    if "references" not in settings.model_fields_set:
+    if "references" not in settings.written:
         names = ", ".join(reference.name for reference in settings.references)
         yield Assumption(
             setting="references",
@@ -70,6 +70,6 @@ def _references(settings: Settings) -> Iterator[Assumption]:
 
 def _line(settings: Settings, section: str, *keys: str) -> str:
     """Return the line for keys of a section, or for the first below a section that the file has already."""
-    if section in settings.model_fields_set:
+    if section in settings.written:
         return f"  {keys[0]}  # below {section}:"
     return f"{section}: {{{', '.join(keys)}}}"

@@ -1,13 +1,12 @@
 """The sections that say what things cost."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self, get_args
-
-from pydantic import field_validator, model_validator
+from typing import Annotated, Literal, get_args
 
 from evenwatt.config.parsers import number, one_of
-from evenwatt.config.refusals import refuse_any, refused, repeated
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import KeyPath
+from evenwatt.config.rules import apart
+from evenwatt.config.section import Section, keys_of
 from evenwatt.config.values import Day, Label, Money
 
 __all__ = ["Attribution", "Hardware", "HardwarePart", "Labour", "OtherCost", "Setup", "UsdRate"]
@@ -20,7 +19,7 @@ _Share = Annotated[float, number(at_least=0, at_most=1)]
 _RENTS = frozenset({"rent_per_hour", "rent_per_month"})
 
 
-class UsdRate(Section):
+class UsdRate(Section, frozen=True, kw_only=True):
     """What one USD was worth in the currency of the configuration, and when.
 
     Attributes:
@@ -33,7 +32,7 @@ class UsdRate(Section):
     date: Day
 
 
-class HardwarePart(Section):
+class HardwarePart(Section, frozen=True, kw_only=True):
     """A part of the machine that was bought by itself.
 
     Attributes:
@@ -55,14 +54,12 @@ class HardwarePart(Section):
     maintenance_per_year: _Share = 0.0
     purchased: Day | None = None
 
-    @model_validator(mode="after")
-    def _leaves_less_than_it_cost(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.residual_value > self.purchase_price:
-            raise refused({("residual_value",): _more_than_the_price(self)})
-        return self
+            yield ("residual_value",), _more_than_the_price(self)
 
 
-class Hardware(Section):
+class Hardware(Section, frozen=True, kw_only=True):
     """What the machine itself costs.
 
     Attributes:
@@ -88,39 +85,31 @@ class Hardware(Section):
     lifetime_years: _Years = 3.0
     maintenance_per_year: _Share = 0.0
     purchased: Day | None = None
-    parts: tuple[HardwarePart, ...] = ()
+    parts: Annotated[tuple[HardwarePart, ...], apart("name")] = ()
     rent_per_hour: Money | None = None
     rent_per_month: Money | None = None
 
-    @field_validator("parts")
-    @classmethod
-    def _names_parts_apart(cls, parts: tuple[HardwarePart, ...]) -> tuple[HardwarePart, ...]:
-        refuse_any(repeated(((index, "name"), part.name, part.name) for index, part in enumerate(parts)))
-        return parts
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         is_rented = self.mode in {"rented_always_on", "rented_active"}
-        refuse_any(self._rented_faults() if is_rented else self._owned_faults())
-        return self
+        return self._rented_faults() if is_rented else self._owned_faults()
 
     def _rented_faults(self) -> Iterator[tuple[KeyPath, str]]:
-        rents = self.model_fields_set & _RENTS
+        rents = self.written & _RENTS
         if not rents:
             yield ("mode",), f"{self.mode} needs rent_per_hour or rent_per_month; write one of them"
         if len(rents) > 1:
             yield ("rent_per_month",), "given together with rent_per_hour; keep one of them"
-        for key in self.model_fields_set - {"mode"} - _RENTS:
+        for key in self.written - {"mode"} - _RENTS:
             yield (key,), f"a rented machine (mode: {self.mode}) has none; remove it, or set mode to owned"
 
     def _owned_faults(self) -> Iterator[tuple[KeyPath, str]]:
-        for key in self.model_fields_set & _RENTS:
+        for key in self.written & _RENTS:
             yield (
                 (key,),
                 f"mode {self.mode} has no rent; remove it, or set mode to rented_always_on or rented_active",
             )
         if self.parts:
-            for key in self.model_fields_set - {"mode", "parts"} - _RENTS:
+            for key in self.written - {"mode", "parts"} - _RENTS:
                 yield (key,), "stands beside parts, which have their own; write it there, or remove parts"
         elif self.residual_value and self.purchase_price is None:
             yield ("residual_value",), "needs the purchase_price that it is left of; write both"
@@ -132,7 +121,7 @@ def _more_than_the_price(bought: Hardware | HardwarePart) -> str:
     return f"got {bought.residual_value:g}, expected at most the purchase_price ({bought.purchase_price:g})"
 
 
-class Setup(Section):
+class Setup(Section, frozen=True, kw_only=True):
     """What it took to set the machine up once, spread over a time from a day on; counted as labour.
 
     Attributes:
@@ -146,7 +135,7 @@ class Setup(Section):
     begins: Day
 
 
-class Labour(Section):
+class Labour(Section, frozen=True, kw_only=True):
     """What people's work on the machine costs: a share of a salary, or hours at a rate.
 
     Attributes:
@@ -161,16 +150,14 @@ class Labour(Section):
     hours_per_month: Annotated[float, number(at_least=0, at_most=100_000)] | None = None
     rate_per_hour: Money | None = None
 
-    @model_validator(mode="after")
-    def _is_one_pair(self) -> Self:
-        if self.model_fields_set not in ({"fte", "salary_per_year"}, {"hours_per_month", "rate_per_hour"}):
-            found = ", ".join(key for key in type(self).model_fields if key in self.model_fields_set)
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.written not in ({"fte", "salary_per_year"}, {"hours_per_month", "rate_per_hour"}):
+            found = ", ".join(key for key in keys_of(type(self)) if key in self.written)
             expected = "fte with salary_per_year, or hours_per_month with rate_per_hour"
-            raise refused({(): f"got {found or 'none of its keys'}, expected {expected}"})
-        return self
+            yield (), f"got {found or 'none of its keys'}, expected {expected}"
 
 
-class OtherCost(Section):
+class OtherCost(Section, frozen=True, kw_only=True):
     """Another cost of the machine: a fixed one such as colocation, or a fee for each kWh.
 
     Attributes:
@@ -184,17 +171,15 @@ class OtherCost(Section):
     per_month: Money | None = None
     per_kwh: Money | None = None
 
-    @model_validator(mode="after")
-    def _is_paid_in_one_way(self) -> Self:
-        given = self.model_fields_set & {"per_month", "per_kwh"}
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        given = self.written & {"per_month", "per_kwh"}
         if not given:
-            raise refused({(): "has no price; write per_month, or per_kwh"})
+            yield (), "has no price; write per_month, or per_kwh"
         if len(given) > 1:
-            raise refused({("per_kwh",): "given together with per_month; make two entries of them"})
-        return self
+            yield ("per_kwh",), "given together with per_month; make two entries of them"
 
 
-class Attribution(Section):
+class Attribution(Section, frozen=True, kw_only=True):
     """How a cost is split between models of one engine, and between engines on one GPU, by tokens.
 
     Attributes:
@@ -205,8 +190,6 @@ class Attribution(Section):
     input_token_weight: Annotated[float, number(at_least=0, at_most=1_000)] = 0.2
     output_token_weight: Annotated[float, number(at_least=0, at_most=1_000)] = 1.0
 
-    @model_validator(mode="after")
-    def _weighs_something(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if not self.input_token_weight and not self.output_token_weight:
-            raise refused({(): "both weights are 0, so nothing could be split; set one of them above 0"})
-        return self
+            yield (), "both weights are 0, so nothing could be split; set one of them above 0"

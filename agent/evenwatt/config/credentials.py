@@ -5,10 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import pydantic
-from pydantic import PlainValidator
-
-from evenwatt.config.refusals import refused, unexpected
+from evenwatt.config.refusals import told, unexpected
 
 __all__ = ["ApiKey", "Secret", "parse_secret"]
 
@@ -20,10 +17,28 @@ _SERVICE = "evenwatt"
 SYSTEM_CREDENTIALS = Path("/etc/evenwatt/credentials")
 
 
-class Secret(pydantic.Secret[str]):
+class Secret:
     """Text that prints as `<secret>`; `get_secret_value` hands it to whom it is for."""
 
-    def _display(self) -> str:
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether it is the same text."""
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        """Return the hash of the text."""
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        """Return what may be shown."""
         return "<secret>"
 
 
@@ -31,7 +46,7 @@ def parse_secret(value: Any) -> Secret:
     """Return the secret that a value is, or names.
 
     Raises:
-        PydanticCustomError: It is none, or what it names cannot be had.
+        Refused: It is none, or what it names cannot be had.
     """
     text = value if isinstance(value, str) else ""
     if text.startswith(_CREDENTIAL):
@@ -44,23 +59,21 @@ def parse_secret(value: Any) -> Secret:
 
 def _read_credential(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
-        raise refused({(): "expected credential:NAME, with the name of a systemd credential"})
+        raise told("expected credential:NAME, with the name of a systemd credential")
     path = _credential_file(name)
     if path is None:
-        raise refused(
-            {
-                (): f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by "
-                "root alone, and start the service again (commands need sudo), or give it to a service of "
-                f"your own with LoadCredential={name}:FILE"
-            }
+        raise told(
+            f"credential {name} is not there; write it to {SYSTEM_CREDENTIALS / name}, readable by root "
+            "alone, and start the service again (commands need sudo), or give it to a service of your own "
+            f"with LoadCredential={name}:FILE"
         )
     try:
         with path.open(encoding="utf-8") as file:
             return file.read(_MAX_CHARACTERS).rstrip("\r\n")
     except OSError as error:
-        raise refused({(): f"credential {name} cannot be read from {path}: {error.strerror}"}) from None
+        raise told(f"credential {name} cannot be read from {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise refused({(): f"credential {name} in {path} is not UTF-8 text"}) from None
+        raise told(f"credential {name} in {path} is not UTF-8 text") from None
 
 
 def _credential_file(name: str) -> Path | None:
@@ -76,4 +89,4 @@ def _credential_file(name: str) -> Path | None:
     return path if os.access(path, os.R_OK) else None
 
 
-ApiKey = Annotated[Secret, PlainValidator(parse_secret)]
+ApiKey = Annotated[Secret, parse_secret]

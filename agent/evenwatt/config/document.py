@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from yaml.reader import ReaderError
 
 from evenwatt.config.faults import Fault, Place
-from evenwatt.config.section import KeyPath
+from evenwatt.config.refusals import KeyPath
 
 __all__ = ["Document", "Unreadable", "read_document"]
 

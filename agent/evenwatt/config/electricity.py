@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import product
-from typing import Annotated, Literal, Self, get_args
-
-from pydantic import field_validator, model_validator
+from typing import Annotated, Literal, get_args
 
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.parsers import matching_text, number, one_of, parsed_text
-from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import KeyPath
+from evenwatt.config.rules import apart, at_least_one
+from evenwatt.config.section import Section
 from evenwatt.config.urls import FeedUrl
 from evenwatt.config.values import Day, Label, Money
 from evenwatt.economics.bands import DAYS, HOLIDAY, MINUTES_PER_DAY, Band, band_at, day_kinds
@@ -44,7 +43,7 @@ JsonPath = Annotated[
 _PricePart = Annotated[float, number(at_least=-1_000_000, at_most=1_000_000)]
 
 
-class ElectricityBand(Section):
+class ElectricityBand(Section, frozen=True, kw_only=True):
     """A part of the day with a price of its own.
 
     Attributes:
@@ -61,17 +60,14 @@ class ElectricityBand(Section):
     end: Clock = "24:00"
     days: tuple[DayKind, ...] | None = None
 
-    @model_validator(mode="after")
-    def _lasts(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.start == "24:00":
-            raise refused({("start",): "got 24:00, expected a time before it; the next day starts at 00:00"})
-        if self.start == self.end:
-            text = f"got {self.end}, where it starts; remove start and end for the whole day"
-            raise refused({("end",): text})
-        return self
+            yield ("start",), "got 24:00, expected a time before it; the next day starts at 00:00"
+        elif self.start == self.end:
+            yield ("end",), f"got {self.end}, where it starts; remove start and end for the whole day"
 
 
-class ElectricityPrice(Section):
+class ElectricityPrice(Section, frozen=True, kw_only=True):
     """Prices from a day on.
 
     Attributes:
@@ -83,16 +79,10 @@ class ElectricityPrice(Section):
 
     valid_from: Day | None = None
     price_per_kwh: Money | None = None
-    bands: tuple[ElectricityBand, ...] = ()
-
-    @field_validator("bands")
-    @classmethod
-    def _names_bands_apart(cls, bands: tuple[ElectricityBand, ...]) -> tuple[ElectricityBand, ...]:
-        refuse_any(repeated(((index, "name"), band.name, band.name) for index, band in enumerate(bands)))
-        return bands
+    bands: Annotated[tuple[ElectricityBand, ...], apart("name")] = ()
 
 
-class Holidays(Section):
+class Holidays(Section, frozen=True, kw_only=True):
     """The public holidays of the site.
 
     Attributes:
@@ -107,16 +97,14 @@ class Holidays(Section):
     subdivision: Label | None = None
     dates: tuple[Day, ...] | None = None
 
-    @model_validator(mode="after")
-    def _says_whose(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.country is None and self.subdivision is not None:
-            raise refused({("subdivision",): "needs the country that it is a part of; write both"})
-        if self.country is None and not self.dates:
-            raise refused({("country",): "missing; write a country such as DE, or dates"})
-        return self
+            yield ("subdivision",), "needs the country that it is a part of; write both"
+        elif self.country is None and not self.dates:
+            yield ("country",), "missing; write a country such as DE, or dates"
 
 
-class ElectricityFeed(Section):
+class ElectricityFeed(Section, frozen=True, kw_only=True):
     """Where prices are read.
 
     Attributes:
@@ -155,26 +143,21 @@ class ElectricityFeed(Section):
     refresh_minutes: Annotated[float, number(at_least=1, at_most=1_440)] = 15.0
     api_key: ApiKey | None = None
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(self._faults())
-        return self
-
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.query is not None:
-            for key in self.model_fields_set & {"list", "start", "end", "price"}:
+            for key in self.written & {"list", "start", "end", "price"}:
                 yield (key,), "a Prometheus query has one value and no path; remove it, or query"
         elif self.price is None:
             yield ("price",), "missing; write its path in the JSON, or a Prometheus query"
         for key, needed in (("list", "start"), ("end", "start")):
-            if key in self.model_fields_set and needed not in self.model_fields_set:
+            if key in self.written and needed not in self.written:
                 yield (needed,), f"missing; with {key}, write the path of the time at which a price begins"
         lowest, highest = self.lowest_per_kwh, self.highest_per_kwh
         if lowest is not None and highest is not None and lowest >= highest:
             yield ("lowest_per_kwh",), f"got {lowest:g}, expected less than highest_per_kwh ({highest:g})"
 
 
-class Electricity(Section):
+class Electricity(Section, frozen=True, kw_only=True):
     """What power costs.
 
     Attributes:
@@ -187,7 +170,11 @@ class Electricity(Section):
     """
 
     price_per_kwh: Money = 0.30
-    prices: tuple[ElectricityPrice, ...] = ()
+    prices: Annotated[
+        tuple[ElectricityPrice, ...],
+        at_least_one("at least one price"),
+        apart("valid_from", shown=lambda day: "no date" if day is None else str(day)),
+    ] = ()
     holidays: Holidays | None = None
     feed: ElectricityFeed | None = None
     pue: Annotated[float, number(at_least=1, at_most=100)] = 1.0
@@ -195,24 +182,10 @@ class Electricity(Section):
     @property
     def is_assumed(self) -> bool:
         """Whether nobody wrote a price or where to read one."""
-        return not self.model_fields_set & {"price_per_kwh", "prices", "feed"}
-
-    @field_validator("prices")
-    @classmethod
-    def _dates_prices_apart(cls, prices: tuple[ElectricityPrice, ...]) -> tuple[ElectricityPrice, ...]:
-        if not prices:
-            raise unexpected("at least one price")
-        days = ("no date" if price.valid_from is None else str(price.valid_from) for price in prices)
-        refuse_any(repeated(((index, "valid_from"), day, day) for index, day in enumerate(days)))
-        return prices
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(self._faults())
-        return self
+        return not self.written & {"price_per_kwh", "prices", "feed"}
 
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
-        if {"price_per_kwh", "prices"} <= self.model_fields_set:
+        if {"price_per_kwh", "prices"} <= self.written:
             yield ("prices",), "given together with price_per_kwh; make that an entry of prices"
         for entry, price in enumerate(self.prices):
             for path, fault in self._band_faults(price):

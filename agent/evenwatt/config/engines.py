@@ -1,13 +1,13 @@
 """The sections that name inference engines: where each is, what it counts, and what it sustains."""
 
 import re
-from typing import Annotated, Any, Literal, Self, get_args
-
-from pydantic import PlainValidator, field_validator, model_validator
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
 
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.parsers import matching_text, number, one_of
-from evenwatt.config.refusals import refuse_any, refused, repeated, unexpected
+from evenwatt.config.refusals import KeyPath, unexpected
+from evenwatt.config.rules import apart
 from evenwatt.config.section import Section
 from evenwatt.config.urls import EngineUrl
 from evenwatt.config.values import LABEL_CHARACTERS, Flag
@@ -66,11 +66,11 @@ SeriesName = Annotated[
         r"[a-zA-Z_:][a-zA-Z0-9_:]*", "the name of a series as it stands on the page, such as app_tokens_total"
     ),
 ]
-Gpu = Annotated[int | str, PlainValidator(_parse_gpu)]
+Gpu = Annotated[int | str, _parse_gpu]
 _TokenRate = Annotated[float, number(above=0, at_most=10**9)]
 
 
-class CounterNames(Section):
+class CounterNames(Section, frozen=True, kw_only=True):
     """What the counters of an engine of kind `generic` are called on its page, and what they mean.
 
     Attributes:
@@ -94,7 +94,7 @@ class CounterNames(Section):
     waiting: SeriesName | None = None
 
 
-class Engine(Section):
+class Engine(Section, frozen=True, kw_only=True):
     """An inference engine to read.
 
     Attributes:
@@ -123,7 +123,7 @@ class Engine(Section):
     url: EngineUrl
     kind: EngineKind = "auto"
     counters: CounterNames | None = None
-    gpus: tuple[Gpu, ...] | None = None
+    gpus: Annotated[tuple[Gpu, ...], apart()] | None = None
     role: Annotated[_Role, one_of(*get_args(_Role))] | None = None
     in_totals: Flag | None = None
     capacity_tokens_per_second: _TokenRate | None = None
@@ -131,23 +131,12 @@ class Engine(Section):
     decode_tokens_per_second: _TokenRate | None = None
     api_key: ApiKey | None = None
 
-    @model_validator(mode="after")
-    def _names_counters_where_they_are_not_known(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.kind == "generic" and self.counters is None:
             text = "missing; kind generic needs the names of its counters: input, input_means, output"
-            raise refused({("counters",): text})
+            yield ("counters",), text
         if self.kind != "generic" and self.counters is not None:
-            raise refused({("counters",): f"kind {self.kind} knows its own; remove it, or set kind: generic"})
-        return self
-
-    @field_validator("gpus")
-    @classmethod
-    def _names_each_gpu_once(cls, gpus: tuple[int | str, ...] | None) -> tuple[int | str, ...] | None:
-        refuse_any(repeated(((index,), gpu, str(gpu)) for index, gpu in enumerate(gpus or ())))
-        return gpus
-
-    @model_validator(mode="after")
-    def _knows_both_phases(self) -> Self:
+            yield ("counters",), f"kind {self.kind} knows its own; remove it, or set kind: generic"
         phases = {
             "prefill_tokens_per_second": self.prefill_tokens_per_second,
             "decode_tokens_per_second": self.decode_tokens_per_second,
@@ -155,5 +144,4 @@ class Engine(Section):
         missing = [name for name, rate in phases.items() if rate is None]
         if len(missing) == 1:
             (written,) = phases.keys() - missing
-            raise refused({(missing[0],): f"missing; a load needs it beside {written}, or neither of them"})
-        return self
+            yield (missing[0],), f"missing; a load needs it beside {written}, or neither of them"

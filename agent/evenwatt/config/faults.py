@@ -4,7 +4,7 @@ import re
 
 from msgspec import Struct
 
-from evenwatt.config.section import KeyPath
+from evenwatt.config.refusals import KeyPath
 
 __all__ = ["Fault", "Place"]
 

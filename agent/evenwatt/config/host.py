@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
-
-from pydantic import model_validator
+from typing import Annotated, Literal, get_args
 
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.parsers import number, one_of
-from evenwatt.config.refusals import refuse_any
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import KeyPath
+from evenwatt.config.section import Section
 from evenwatt.config.urls import MeterUrl
 from evenwatt.config.values import AbsolutePath, Flag, Label, OneLine
 
@@ -49,7 +47,7 @@ _KEYS_OF_KIND = {
 _NEEDED = {"http": ("url", "kind"), "prometheus": ("url", "query"), "fixed": ("watts",)}
 
 
-class HostPower(Section):
+class HostPower(Section, frozen=True, kw_only=True):
     """What the machine draws beside its GPUs, and who tells.
 
     Attributes:
@@ -106,13 +104,8 @@ class HostPower(Section):
     hwmon_chip: Label | None = None
     sysfs_path: AbsolutePath = Path("/sys")
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(self._faults())
-        return self
-
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
-        written = self.model_fields_set
+        written = self.written
         for key in sorted(written - _EVERYWHERE - _KEYS_OF_SOURCE[self.source]):
             yield (key,), f"source {self.source} has none; remove it, or set another source"
         for key in _NEEDED.get(self.source, ()):
@@ -127,7 +120,7 @@ class HostPower(Section):
 
     def _faults_of_kind(self, kind: str) -> Iterator[tuple[KeyPath, str]]:
         others = frozenset[str]().union(*_KEYS_OF_KIND.values()) - _KEYS_OF_KIND[kind]
-        for key in sorted(self.model_fields_set & others):
+        for key in sorted(self.written & others):
             yield (key,), f"kind {kind} has none; remove it, or set another kind"
         if kind == "homeassistant":
             for key in ("entity", "token"):

@@ -1,18 +1,15 @@
 """The way from a file to settings; everything that is wrong with it is told at once."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from evenwatt.config.document import Unreadable, read_document
 from evenwatt.config.faults import Fault
 from evenwatt.config.options import Override, lay_over, rendered_faults
 from evenwatt.config.places import find_config
 from evenwatt.config.proxy import Proxy
-from evenwatt.config.refusals import REFUSED
+from evenwatt.config.refusals import Misfit, Refused
 from evenwatt.config.schema import Settings
 from evenwatt.config.validation import faults_of
 from evenwatt.errors import ConfigError
@@ -65,13 +62,9 @@ def parse_proxy(options: Mapping[str, str | None]) -> Proxy:
         ConfigError: Something in them is wrong; it carries all faults.
     """
     try:
-        return Proxy.model_validate({key: value for key, value in options.items() if value is not None})
-    except ValidationError as error:
-        faults = tuple(
-            f"{_option(key)}: {text}"
-            for details in error.errors(include_url=False, include_input=False)
-            for key, text in _option_faults(details, options)
-        )
+        return Proxy.parsed(options)
+    except Refused as refusal:
+        faults = tuple(_option_fault(misfit, options) for misfit in refusal.misfits)
     raise ConfigError(faults)
 
 
@@ -79,14 +72,13 @@ def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
-def _option_faults(details: Any, options: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    context = details.get("ctx", {})
-    if details["type"] == REFUSED:
-        for path, text in context["faults"].items():
-            yield str(path[0]), _SWITCH.sub(lambda switch: _option(switch[1]), text)
+def _option_fault(misfit: Misfit, options: Mapping[str, str | None]) -> str:
+    key = str(misfit.path[0])
+    if misfit.got is None:
+        text = _SWITCH.sub(lambda switch: _option(switch[1]), misfit.text)
     else:
-        key = str(details["loc"][0])
-        yield key, f"got {options.get(key)}, expected {context.get('expected', 'something else')}"
+        text = f"got {options[key]}, expected {misfit.text}"
+    return f"{_option(key)}: {text}"
 
 
 def _settings_and_faults(
@@ -99,12 +91,12 @@ def _settings_and_faults(
     lay_over(document, overrides)
     faults = document.faults
     try:
-        return Settings.model_validate(document.values), faults
-    except ValidationError as error:
+        return Settings.parsed(document.values), faults
+    except Refused as refusal:
         at_fault = {fault.path for fault in faults}
         return None, [
             *faults,
-            *(fault for fault in faults_of(error, document.places) if fault.path not in at_fault),
+            *(fault for fault in faults_of(refusal, document.places) if fault.path not in at_fault),
         ]
 
 

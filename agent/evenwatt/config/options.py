@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from evenwatt.config.document import Document, Unreadable, read_document
 from evenwatt.config.faults import Fault, Place
-from evenwatt.config.section import KeyPath
+from evenwatt.config.refusals import KeyPath
 from evenwatt.errors import OptionError
 
 __all__ = ["Override", "lay_over", "override_of", "rendered_faults"]

@@ -1,4 +1,4 @@
-"""From the text of a value to the value: the kinds of validators that keys are given.
+"""From the text of a value to the value: the kinds of parsers that keys are given.
 
 A value arrives as the text that the file holds; YAML's guesses about types are not used, because the key
 knows what it is. Nothing here knows where in the file a value stood.
@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import PlainValidator
-
 from evenwatt.config.refusals import unexpected
 
 __all__ = ["matching_text", "number", "one_of", "parsed_text"]
@@ -18,8 +16,8 @@ __all__ = ["matching_text", "number", "one_of", "parsed_text"]
 
 def number(
     *, at_least: float | None = None, above: float | None = None, at_most: float | None = None
-) -> PlainValidator:
-    """Return the validator of a finite number within bounds.
+) -> Callable[[Any], float]:
+    """Return the parser of a finite number within bounds.
 
     Args:
         at_least: The lower bound, where it is allowed itself; as it is to be shown.
@@ -36,7 +34,7 @@ def number(
             raise unexpected(expected)
         return parsed
 
-    return PlainValidator(parse)
+    return parse
 
 
 def _number_in_words(at_least: float | None, above: float | None, at_most: float | None) -> str:
@@ -59,8 +57,8 @@ def _finite(value: Any) -> float | None:
     return parsed if math.isfinite(parsed) else None
 
 
-def one_of(*options: str | int) -> PlainValidator:
-    """Return the validator of a value that is one of a few."""
+def one_of(*options: str | int) -> Callable[[Any], str | int]:
+    """Return the parser of a value that is one of a few."""
     by_text = {str(option): option for option in options}
     *others, last = by_text
     expected = f"{', '.join(others)} or {last}"
@@ -71,25 +69,26 @@ def one_of(*options: str | int) -> PlainValidator:
         except KeyError:
             raise unexpected(expected) from None
 
-    return PlainValidator(parse)
+    return parse
 
 
-def matching_text(pattern: str, expected: str, *, but_not: frozenset[str] = frozenset()) -> PlainValidator:
-    """Return the validator of text that fits a pattern as a whole, and is none of some reserved words."""
-    matches = re.compile(pattern).fullmatch
+def matching_text(
+    pattern: str, expected: str, *, but_not: frozenset[str] = frozenset()
+) -> Callable[[Any], str]:
+    """Return the parser of text that fits a pattern as a whole, and is none of some reserved words."""
 
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or not matches(value) or value in but_not:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value) or value in but_not:
             raise unexpected(expected)
         return value
 
-    return PlainValidator(parse)
+    return parse
 
 
-def parsed_text(parse: Callable[[str], Any], expected: str) -> PlainValidator:
-    """Return the validator of text that `parse` takes apart; it answers None or raises for what it is not."""
+def parsed_text(parse: Callable[[str], Any], expected: str) -> Callable[[Any], Any]:
+    """Return the parser of text that `parse` takes apart; it answers None or raises for what it is not."""
 
-    def validate(value: Any) -> Any:
+    def parse_text(value: Any) -> Any:
         try:
             parsed = parse(value) if isinstance(value, str) else None
         except (LookupError, OSError, ValueError):
@@ -98,4 +97,4 @@ def parsed_text(parse: Callable[[str], Any], expected: str) -> PlainValidator:
             raise unexpected(expected)
         return parsed
 
-    return PlainValidator(validate)
+    return parse_text

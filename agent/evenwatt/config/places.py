@@ -5,8 +5,6 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import platformdirs
-
 __all__ = ["SYSTEM_CONFIG", "default_history_path", "find_config", "system_timezone"]
 
 SYSTEM_CONFIG = Path("/etc/evenwatt/config.yaml")
@@ -22,8 +20,10 @@ def find_config(system: Path = SYSTEM_CONFIG) -> Path | None:
 
 
 def _user_config() -> tuple[Path, ...]:
+    from platformdirs import user_config_path  # noqa: PLC0415 -- few ask, and it takes as long as YAML
+
     try:
-        return (platformdirs.user_config_path("evenwatt") / "config.yaml",)
+        return (user_config_path("evenwatt") / "config.yaml",)
     except RuntimeError:  # a service whose user systemd made up has no home
         return ()
 
@@ -47,8 +47,10 @@ def default_history_path() -> Path:
         return Path(granted) / _HISTORY
     if os.geteuid() == 0:
         return _SYSTEM_STATE / _HISTORY
+    from platformdirs import user_state_path  # noqa: PLC0415 -- as above
+
     try:
-        return platformdirs.user_state_path("evenwatt") / _HISTORY
+        return user_state_path("evenwatt") / _HISTORY
     except RuntimeError:  # a user without a home
         return _SYSTEM_STATE / _HISTORY
 

@@ -1,13 +1,12 @@
 """The section that says what `evenwatt plan` works out: a machine on paper, and what is asked of it."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
-
-from pydantic import field_validator, model_validator
+from typing import Annotated
 
 from evenwatt.config.parsers import number
-from evenwatt.config.refusals import refuse_any, refused, unexpected
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import KeyPath
+from evenwatt.config.rules import at_least_one
+from evenwatt.config.section import Section
 from evenwatt.config.values import Label, MonthHours
 
 __all__ = ["Plan", "TokensPerTask"]
@@ -21,7 +20,7 @@ TokensADay = Annotated[float, number(above=0, at_most=_MOST_TOKENS_A_DAY)]
 TokensOfATask = Annotated[float, number(at_least=0, at_most=10**9)]
 
 
-class TokensPerTask(Section):
+class TokensPerTask(Section, frozen=True, kw_only=True):
     """The tokens of one task, which is one request.
 
     Attributes:
@@ -35,18 +34,16 @@ class TokensPerTask(Section):
     output: TokensOfATask = 0.0
     cached: TokensOfATask = 0.0
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.cached > self.input:
             text = f"got {self.cached:g}, expected at most the input of the task ({self.input:g})"
-            raise refused({("cached",): text})
-        if self.input + self.output - self.cached <= 0:
+            yield ("cached",), text
+        elif self.input + self.output - self.cached <= 0:
             text = "nothing of this task has to be computed; write its input and output (--output-per-task)"
-            raise refused({(): text})
-        return self
+            yield (), text
 
 
-class Plan(Section):
+class Plan(Section, frozen=True, kw_only=True):
     """What is planned; the prices are those of the other sections.
 
     Attributes:
@@ -74,23 +71,14 @@ class Plan(Section):
     cached_share: Share = 0.0
     idle_watts: Watts | None = None
     full_watts: Watts | None = None
-    loads: tuple[Annotated[float, number(above=0, at_most=1)], ...] = _LOADS
+    loads: Annotated[
+        tuple[Annotated[float, number(above=0, at_most=1)], ...],
+        at_least_one("at least one load above 0 and at most 1, such as 0.5"),
+    ] = _LOADS
     tokens_per_day: TokensADay | None = None
     tasks_per_day: TokensADay | None = None
     tokens_per_task: TokensPerTask | None = None
     month_hours: MonthHours | None = None
-
-    @field_validator("loads")
-    @classmethod
-    def _has_a_load(cls, loads: tuple[float, ...]) -> tuple[float, ...]:
-        if not loads:
-            raise unexpected("at least one load above 0 and at most 1, such as 0.5")
-        return loads
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(self._faults())
-        return self
 
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if self.idle_watts is not None and self.full_watts is not None and self.idle_watts > self.full_watts:
@@ -105,7 +93,7 @@ class Plan(Section):
             yield ("tasks_per_day",), needed
         if self.tokens_per_task is not None:
             for key in ("input_share", "cached_share"):
-                if key in self.model_fields_set:
+                if key in self.written:
                     yield (key,), "given together with tokens_per_task, which says the mix; keep one of them"
         elif self.input_share * self.cached_share >= 1:
             yield ("cached_share",), "got 1 with input_share 1, which leaves nothing to compute; lower one"

@@ -1,16 +1,16 @@
 """The section of the proxies: what stands before which engine, and who its clients are."""
 
+from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-
-from pydantic import Field, PlainValidator, model_validator
+from typing import Annotated, Any, Literal, get_args
 
 from evenwatt.config.credentials import ApiKey
 from evenwatt.config.engines import EngineName
 from evenwatt.config.parsers import matching_text, number, one_of
 from evenwatt.config.places import default_history_path
-from evenwatt.config.refusals import refused, unexpected
+from evenwatt.config.refusals import KeyPath, unexpected
+from evenwatt.config.rules import at_most
 from evenwatt.config.section import Section
 from evenwatt.config.urls import parse_engine_url
 from evenwatt.config.values import AbsolutePath, Address, Flag, Label, ListenAddress
@@ -26,7 +26,7 @@ def _parse_upstream(text: Any) -> str:
     """Return where an engine is, `http://...`, `https://...` or `unix:/path`.
 
     Raises:
-        PydanticCustomError: It is none of these.
+        Refused: It is none of these.
     """
     if isinstance(text, str) and text.startswith(_UNIX):
         path = text.removeprefix(_UNIX)
@@ -50,7 +50,7 @@ _Header = Annotated[
 ]
 
 
-class ProxyClient(Section):
+class ProxyClient(Section, frozen=True, kw_only=True):
     """A rule that says whose a request is; all that it asks for has to fit.
 
     Attributes:
@@ -67,23 +67,20 @@ class ProxyClient(Section):
     api_key: ApiKey | None = None
     header: _Header | None = None
     value: Label | None = None
-    network: Annotated[IPv4Network | IPv6Network, PlainValidator(_parse_network)] | None = None
+    network: Annotated[IPv4Network | IPv6Network, _parse_network] | None = None
     user: Label | None = None
 
-    @model_validator(mode="after")
-    def _says_who(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         asked = (self.api_key, self.header, self.network, self.user)
         if all(value is None for value in asked):
-            text = "missing; write what tells this client: api_key, header, network or user"
-            raise refused({("name",): text})
-        if self.value is not None and self.header is None:
-            raise refused({("value",): "stands alone; write the header that it is the value of"})
-        if self.name is None and self.value is None and self.header is None and self.user != "*":
-            raise refused({("name",): "missing; only a header or user: '*' can name a client by itself"})
-        return self
+            yield ("name",), "missing; write what tells this client: api_key, header, network or user"
+        elif self.value is not None and self.header is None:
+            yield ("value",), "stands alone; write the header that it is the value of"
+        elif self.name is None and self.value is None and self.header is None and self.user != "*":
+            yield ("name",), "missing; only a header or user: '*' can name a client by itself"
 
 
-class Proxy(Section):
+class Proxy(Section, frozen=True, kw_only=True):
     """A proxy before one engine.
 
     Attributes:
@@ -106,7 +103,7 @@ class Proxy(Section):
     """
 
     name: EngineName
-    upstream: Annotated[str, PlainValidator(_parse_upstream)]
+    upstream: Annotated[str, _parse_upstream]
     listen: ListenAddress = Address(host="127.0.0.1", port=11434)
     metrics_listen: ListenAddress = Address(host="127.0.0.1", port=9788)
     metrics_open_to_all: Flag = False
@@ -116,17 +113,15 @@ class Proxy(Section):
     keep_host: Flag = True
     ca_file: AbsolutePath | None = None
     drain_seconds: Annotated[float, number(at_least=0, at_most=3_600)] = 30.0
-    clients: tuple[ProxyClient, ...] = Field(default=(), max_length=_MOST_CLIENTS)
+    clients: Annotated[tuple[ProxyClient, ...], at_most(_MOST_CLIENTS)] = ()
 
-    @model_validator(mode="after")
-    def _shows_its_totals_only_when_told_so(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         if not self.metrics_open_to_all and not self.metrics_listen.is_loopback:
             text = (
                 f"got {self.metrics_listen}, where other machines can read who asked for how much; listen on "
                 "127.0.0.1, or write metrics_open_to_all: true if that is meant"
             )
-            raise refused({("metrics_listen",): text})
-        return self
+            yield ("metrics_listen",), text
 
 
 def default_proxy_state(name: str) -> Path:

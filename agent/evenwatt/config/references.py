@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from msgspec import Struct
-from pydantic import PlainValidator, model_validator
 
-from evenwatt.config.refusals import refuse_any, unexpected
-from evenwatt.config.section import KeyPath, Section
+from evenwatt.config.refusals import KeyPath, unexpected
+from evenwatt.config.section import Section
 from evenwatt.config.values import Day, Flag, Label, Money
 
 __all__ = ["ApiPrices", "CatalogueReference", "DatedPrices", "PricedReference", "Reference"]
@@ -16,7 +15,7 @@ __all__ = ["ApiPrices", "CatalogueReference", "DatedPrices", "PricedReference", 
 _CATALOGUE_NAME = re.compile(r"[^\s:]+:[\x21-\x7e]+")
 
 
-class ApiPrices(Section):
+class ApiPrices(Section, frozen=True, kw_only=True):
     """How API prices are taken.
 
     Attributes:
@@ -50,7 +49,7 @@ class CatalogueReference(Struct, frozen=True, kw_only=True):
         return self.name.partition(":")[2]
 
 
-class DatedPrices(Section):
+class DatedPrices(Section, frozen=True, kw_only=True):
     """The prices of an API from a day on, in USD per Mtok.
 
     Attributes:
@@ -73,13 +72,11 @@ class DatedPrices(Section):
     batch_output: Money | None = None
     batch_cached_input: Money | None = None
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(_rate_faults(self))
-        return self
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        return _rate_faults(self)
 
 
-class PricedReference(Section):
+class PricedReference(Section, frozen=True, kw_only=True):
     """An API model with its prices in USD per Mtok written out, once or with their days.
 
     With the name of a catalogue's model it goes before the catalogue, from its first day on.
@@ -112,10 +109,8 @@ class PricedReference(Section):
     valid_from: Day | None = None
     prices: tuple[DatedPrices, ...] = ()
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        refuse_any(self._list_faults() if self.prices else self._single_faults())
-        return self
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
+        return self._list_faults() if self.prices else self._single_faults()
 
     def _single_faults(self) -> Iterator[tuple[KeyPath, str]]:
         missing = [key for key in ("input", "output") if getattr(self, key) is None]
@@ -125,7 +120,7 @@ class PricedReference(Section):
             yield from _rate_faults(self)
 
     def _list_faults(self) -> Iterator[tuple[KeyPath, str]]:
-        for key in sorted(self.model_fields_set - {"name", "prices"}):
+        for key in sorted(self.written - {"name", "prices"}):
             yield (key,), "stands beside prices, which have their own; write it there, or remove prices"
         for index, (before, after) in enumerate(zip(self.prices, self.prices[1:], strict=False), start=1):
             if after.valid_from <= before.valid_from:
@@ -160,10 +155,10 @@ def _rate_faults(rates: DatedPrices | PricedReference) -> Iterator[tuple[KeyPath
 
 def _parse_reference(value: Any) -> CatalogueReference | PricedReference:
     if not isinstance(value, str):
-        return PricedReference.model_validate(value)
+        return PricedReference.parsed(value)
     if not _CATALOGUE_NAME.fullmatch(value):
         raise unexpected("provider:model, such as openai:gpt-4o-mini, or name, input and output with prices")
     return CatalogueReference(name=value)
 
 
-Reference = Annotated[CatalogueReference | PricedReference, PlainValidator(_parse_reference)]
+Reference = Annotated[CatalogueReference | PricedReference, _parse_reference]

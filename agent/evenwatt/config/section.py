@@ -1,57 +1,194 @@
-"""What every section of the configuration is, and which keys it knows."""
+"""What every section of the configuration is: keys that stand together, what each takes, and their rules.
 
-from collections.abc import Iterator
-from typing import Any, get_args
+A section is a struct whose annotations say all of it. `Annotated[T, parser]` is a value that a parser of
+`parsers` reads; `tuple[T, ...]`, `Mapping[str, T]` and another section are lists, names of the user's, and
+what stands below; a `Rule` beside any of them holds for it as a whole. Why no library does this is told in
+docs/decisions/0023.
+"""
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema, core_schema
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Self, Union, cast, get_args, get_origin
 
-__all__ = ["KeyPath", "Section", "WhereWritten", "section_at"]
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
 
-KeyPath = tuple[str | int, ...]
-"""Where a value stands: keys and list indexes from the top of the file."""
+from evenwatt.config.refusals import KeyPath, Misfit, Refused
 
+__all__ = ["Rule", "Section", "default_of", "keys_of"]
 
-class Section(BaseModel):
-    """Keys that stand together in the file; it never changes, and it takes no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty_keys(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        return {
-            key: value for key, value in values.items() if value is not None or key not in cls.model_fields
-        }
+Parse = Callable[[Any], Any]
+"""From a plain value to what a key holds; raises `Refused`."""
 
 
-class WhereWritten:
-    """Marks a section whose validator is built when a file has it: most have few, and each takes time."""
+class Rule(Struct, frozen=True):
+    """What has to hold for a value that is right in all its parts.
 
-    def __get_pydantic_core_schema__(
-        self, source: type[Section], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return a schema that asks the section for its own when it is given a value."""
-        del handler
-        return core_schema.no_info_plain_validator_function(source.model_validate)
-
-
-def section_at(top: type[Section], path: KeyPath) -> type[Section]:
-    """Return the innermost section on the way from `top` along a path.
-
-    Steps that are no key, such as the index of a list or a name that the user chose, lead nowhere else.
+    Attributes:
+        faults: From the value to what is wrong, by path below it.
     """
-    section = top
-    for step in path:
-        field = section.model_fields.get(str(step))
-        section = next(_sections_in(field.annotation), section) if field else section
-    return section
+
+    faults: Callable[[Any], Iterable[tuple[KeyPath, str]]]
 
 
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections_in(part)
+class Section(Struct, frozen=True, kw_only=True):
+    """Keys that stand together in the file; it never changes, and it takes no key that it does not know.
+
+    Attributes:
+        written: The keys that somebody wrote.
+    """
+
+    written: frozenset[str] = frozenset()
+
+    @classmethod
+    def parsed(cls, values: Any) -> Self:
+        """Return the section that a mapping of plain values stands for; a key without a value is not written.
+
+        Raises:
+            Refused: Something in it does not fit. Its own rules are judged once all its values are right.
+        """
+        if not isinstance(values, Mapping):
+            raise Refused([Misfit(text="a mapping", got="shape")])
+        keys = keys_of(cls)
+        unknown = {key: _meant(key, keys) for key, value in values.items() if key not in keys}
+        right: dict[str, Any] = {}
+        misfits: list[Misfit] = []
+        for key, field in keys.items():
+            if values.get(key) is not None:
+                try:
+                    right[key] = _parser(field.type)(values[key])
+                except Refused as refusal:
+                    misfits += refusal.below(key)
+            elif field.required and key not in unknown.values():  # a key that was meant is not missing
+                misfits.append(Misfit(path=(key,), text="missing; this key has to be written here"))
+        misfits += (Misfit(path=(key,), text=_unknown(meant, keys)) for key, meant in unknown.items())
+        at_fault = {misfit.path[0] for misfit in misfits}
+        usual = {key: default_of(field) for key, field in keys.items() if key not in right.keys() | at_fault}
+        misfits += _misfits(cls._faults_between(usual | right))
+        if not misfits:
+            section = cls(written=frozenset(right), **right)
+            misfits += _misfits(section._faults())
+        if misfits:
+            raise Refused(misfits)
+        return section
+
+    @classmethod
+    def _faults_between(cls, right: Mapping[str, Any]) -> Iterable[tuple[KeyPath, str]]:
+        """Yield what cannot hold together, whatever is wrong with other keys.
+
+        Args:
+            right: The values that are right by themselves, what holds without a key included.
+        """
+        del right
+        return ()
+
+    def _faults(self) -> Iterable[tuple[KeyPath, str]]:
+        """Yield what cannot hold together."""
+        return ()
+
+
+@cache
+def keys_of(section: type[Section]) -> Mapping[str, FieldInfo]:
+    """Return the keys of a section, in their order."""
+    return {field.name: field for field in fields(section) if field.name not in Section.__struct_fields__}
+
+
+def default_of(key: FieldInfo) -> Any:
+    """Return what holds where a key is not written; None for one that has to be."""
+    if key.default_factory is not NODEFAULT:
+        return key.default_factory()
+    return None if key.required else key.default
+
+
+def _misfits(faults: Iterable[tuple[KeyPath, str]]) -> Iterator[Misfit]:
+    return (Misfit(path=path, text=text) for path, text in faults)
+
+
+def _meant(unknown: str, keys: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(unknown, keys, n=1)), None)
+
+
+def _unknown(meant: str | None, keys: Iterable[str]) -> str:
+    return f"unknown key; did you mean {meant}?" if meant else f"unknown key; known here: {', '.join(keys)}"
+
+
+# --- what an annotation takes -------------------------------------------------------------------------------
+
+
+@cache
+def _parser(annotation: Any) -> Parse:
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        inner, *marks = parts
+        rules = [mark for mark in marks if isinstance(mark, Rule)]
+        parsers = [mark for mark in marks if not isinstance(mark, Rule)]
+        return _ruled(parsers[0] if parsers else _parser(inner), rules)
+    if kind in {Union, UnionType}:
+        (inner,) = (part for part in parts if part is not NoneType)
+        return _parser(inner)
+    if kind is tuple:
+        return _list_of(_parser(parts[0]))
+    if kind is Mapping:
+        return _names_to(_parser(parts[0]), _parser(parts[1]))
+    return str if annotation is str else cast("type[Section]", annotation).parsed
+
+
+def _ruled(parse: Parse, rules: Iterable[Rule]) -> Parse:
+    def parse_and_judge(value: Any) -> Any:
+        parsed = parse(value)
+        misfits = [misfit for rule in rules for misfit in _misfits(rule.faults(parsed))]
+        if misfits:
+            raise Refused(misfits)
+        return parsed
+
+    return parse_and_judge if rules else parse
+
+
+def _list_of(parse: Parse) -> Parse:
+    def parse_list(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list | tuple):
+            raise Refused([Misfit(text="a list", got="shape")])
+        return tuple(_each(enumerate(values), parse).values())
+
+    return parse_list
+
+
+def _names_to(parse_name: Parse, parse: Parse) -> Parse:
+    def parse_mapping(values: Any) -> Mapping[str, Any]:
+        if not isinstance(values, Mapping):
+            raise Refused([Misfit(text="a mapping", got="shape")])
+        names = _each(((name, name) for name in values), _named(parse_name))
+        return {names[name]: value for name, value in _each(values.items(), parse).items()}
+
+    return parse_mapping
+
+
+def _named(parse: Parse) -> Parse:
+    """Return the parser of a key that the user chose: what is to be shown is the key, not what it holds."""
+
+    def parse_name(name: Any) -> Any:
+        try:
+            return parse(name)
+        except Refused as refusal:
+            raise Refused(
+                Misfit(text=f"got {name!r} before the colon, expected {misfit.text}")
+                for misfit in refusal.misfits
+            ) from None
+
+    return parse_name
+
+
+def _each(values: Iterable[tuple[Any, Any]], parse: Parse) -> dict[Any, Any]:
+    """Return all values parsed, by their step."""
+    parsed: dict[Any, Any] = {}
+    misfits: list[Misfit] = []
+    for step, value in values:
+        try:
+            parsed[step] = parse(value)
+        except Refused as refusal:
+            misfits += refusal.below(step)
+    if misfits:
+        raise Refused(misfits)
+    return parsed

@@ -4,13 +4,11 @@ The keys are those of the web configuration that Prometheus' own exporters have.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
-
-from pydantic import PlainValidator, model_validator
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from evenwatt.config.parsers import matching_text, one_of
-from evenwatt.config.refusals import refused, unexpected
+from evenwatt.config.refusals import KeyPath, unexpected
 from evenwatt.config.section import Section
 from evenwatt.config.values import AbsolutePath, Address, Flag, ListenAddress, OneLine
 
@@ -30,10 +28,10 @@ def _parse_hash(value: Any) -> str:
     return value
 
 
-_Hash = Annotated[str, PlainValidator(_parse_hash)]
+_Hash = Annotated[str, _parse_hash]
 
 
-class TlsServer(Section):
+class TlsServer(Section, frozen=True, kw_only=True):
     """Certificates of the port.
 
     Attributes:
@@ -54,20 +52,16 @@ class TlsServer(Section):
     client_allowed_sans: tuple[OneLine, ...] | None = None
     min_version: Annotated[_TlsVersion, one_of(*get_args(_TlsVersion))] = "TLS12"
 
-    @model_validator(mode="after")
-    def _asks_clients_for_what_it_can_judge(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         is_asked = self.client_auth_type != "NoClientCert"
         if is_asked and self.client_ca_file is None:
-            raise refused({("client_ca_file",): f"missing; {self.client_auth_type} needs it"})
+            yield ("client_ca_file",), f"missing; {self.client_auth_type} needs it"
         if not is_asked and (self.client_ca_file is not None or self.client_allowed_sans):
             text = "got NoClientCert, by which client_ca_file and client_allowed_sans would mean nothing"
-            raise refused(
-                {("client_auth_type",): f"{text}; write RequireAndVerifyClientCert, or remove them"}
-            )
-        return self
+            yield ("client_auth_type",), f"{text}; write RequireAndVerifyClientCert, or remove them"
 
 
-class Server(Section):
+class Server(Section, frozen=True, kw_only=True):
     """The one port of the agent.
 
     Attributes:
@@ -83,13 +77,11 @@ class Server(Section):
     basic_auth_users: Mapping[_UserName, _Hash] | None = None
     open_to_all: Flag = False
 
-    @model_validator(mode="after")
-    def _is_open_only_when_told_so(self) -> Self:
+    def _faults(self) -> Iterator[tuple[KeyPath, str]]:
         is_protected = self.tls_server_config is not None or self.basic_auth_users
         if not is_protected and not self.open_to_all and not self.listen.is_loopback:
             text = (
                 f"got {self.listen}, which other machines can read; write basic_auth_users or "
                 "tls_server_config with it, listen on 127.0.0.1, or write open_to_all: true if that is meant"
             )
-            raise refused({("listen",): text})
-        return self
+            yield ("listen",), text

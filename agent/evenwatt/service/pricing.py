@@ -119,7 +119,7 @@ def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
         if not known or len(known) < len(presets):
             return None
         price = sum(preset.purchase_price_usd for preset in known) * usd_rate_of(settings)
-        if "lifetime_years" not in written.model_fields_set:
+        if "lifetime_years" not in written.written:
             lifetime = known[0].lifetime_years
     return Owned(
         purchase_price=price,

@@ -8,7 +8,7 @@ import threading
 from urllib.parse import urlsplit
 
 import psutil
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from evenwatt.config.engines import Engine
 from evenwatt.readings.discovery import EngineSearch, FoundEngine
@@ -30,7 +30,7 @@ def engine_source(engine: Engine | FoundEngine, deadline_seconds: float) -> Fami
         name=engine.name,
         url=engine.url,
         kind=None if engine.kind in {"auto", "generic"} else engine.kind,
-        counters=None if counters is None else CounterNames(**counters.model_dump()),
+        counters=None if counters is None else convert(counters, CounterNames, from_attributes=True),
         deadline_seconds=deadline_seconds,
         role=engine.role if isinstance(engine, Engine) else None,
         api_key=None if api_key is None else api_key.get_secret_value(),

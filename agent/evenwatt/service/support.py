@@ -15,6 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from evenwatt import __version__, clock
 from evenwatt.config import Secret, Settings
 from evenwatt.errors import AgentUnreachable, OptionError
@@ -53,7 +56,7 @@ def write_bundle(path: Path, settings: Settings, config: Path | None, findings: 
     Raises:
         OptionError: The file is there already, or cannot be written.
     """
-    hidden = tuple(_secrets_in(settings.model_dump()))
+    hidden = tuple(_secrets_in(settings))
     try:
         with path.open("xb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
             path.chmod(0o600)
@@ -107,6 +110,8 @@ def _secrets_in(value: Any) -> Iterator[str]:
         text = value.get_secret_value()
         yield text
         yield json.dumps(text)[1:-1]  # as it stands within JSON
+    elif isinstance(value, Struct):
+        yield from _secrets_in(asdict(value))
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _secrets_in(inner)

@@ -60,7 +60,7 @@ def narrow_and_wide():
 def test_any_plan_is_shown(narrow_and_wide, document, width):
     """JSON is strict and names a break-even or never; the tables fit whatever there is of a terminal."""
     narrow_and_wide.setenv("COLUMNS", width)
-    view = plan_view(Settings.model_validate(document), at_utc_seconds=NOW)
+    view = plan_view(Settings.parsed(document), at_utc_seconds=NOW)
 
     plan = json.loads(render_json(view), parse_constant=pytest.fail)
     assert len(plan["curve"]) == len(render_csv(view).splitlines()) - 1

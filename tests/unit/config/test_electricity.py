@@ -89,7 +89,7 @@ def test_bands_that_cover_every_moment_need_no_other_price(bands):
             "electricity.prices[0].price_per_kwh",
             "missing; write it, or bands",
         ),
-        ("electricity: {prices: []}", "electricity.prices", "got a list, expected at least one price"),
+        ("electricity: {prices: []}", "electricity.prices", "got an empty list, expected at least one price"),
         (
             "electricity: {price_per_kwh: 0.3, prices: [{price_per_kwh: 1}]}",
             "electricity.prices",

@@ -129,6 +129,7 @@ def test_a_copied_time_zone_file_is_read(monkeypatch, tmp_path):
 def test_loading_settings_brings_nothing_else_into_memory():
     """The configuration costs what it needs: no HTTP, no web server, no price catalogue, no database."""
     heavy = {
+        "pydantic",
         "aiohttp",
         "requests",
         "genai_prices",

@@ -5,10 +5,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import ValidationError
 
 from config_fixtures import faults_in, settings_of
 from evenwatt.config import Address, CatalogueReference, PricedReference, Window
+from evenwatt.config.refusals import Refused
 
 RENTED = "hardware: {mode: rented_active, %s}"
 
@@ -65,7 +65,7 @@ def test_a_whole_file_becomes_typed_values():
     assert settings.engines[0].url == "http://127.0.0.1:8000"
     assert settings.references == (
         CatalogueReference(name="aws:amazon.nova-lite-v1:0"),
-        PricedReference(name="negotiated", input=0.5, cached_input=0.05, output=2.0),
+        PricedReference.parsed({"name": "negotiated", "input": 0.5, "cached_input": 0.05, "output": 2}),
     )
     assert (settings.references[0].provider, settings.references[0].model) == ("aws", "amazon.nova-lite-v1:0")
     assert settings.models["llama-*"].references == ("negotiated",)
@@ -79,7 +79,7 @@ def test_settings_never_change():
     """A value that was validated stays as it is."""
     settings = settings_of("")
 
-    with pytest.raises(ValidationError):
+    with pytest.raises(AttributeError):
         settings.currency = "EUR"
 
 
@@ -106,8 +106,8 @@ def test_money_is_a_finite_number_from_zero(value):
 @pytest.mark.parametrize("value", [True, False, float("nan"), float("inf"), 10**400, None, [1]])
 def test_a_price_that_was_not_read_from_a_file_is_held_to_the_same(value):
     """Truth values and what is not finite are no numbers on any way in."""
-    with pytest.raises(ValidationError):
-        PricedReference(name="a", input=value, output=1)
+    with pytest.raises(Refused):
+        PricedReference.parsed({"name": "a", "input": value, "output": 1})
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_every_contradiction_of_a_section_is_told():
 )
 def test_what_only_looks_like_a_contradiction_is_taken(text):
     """Bounds belong to what they bound, engines may share a GPU, and there may be nothing to compare with."""
-    assert settings_of(text).model_fields_set
+    assert settings_of(text).written
 
 
 def test_a_short_tick_shortens_what_has_to_fit_in_it():

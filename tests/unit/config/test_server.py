@@ -44,6 +44,14 @@ def test_what_is_no_hash_is_not_shown(text):
     assert "expected a bcrypt hash of cost 4 to 14, as `htpasswd -nBC 10 USER` prints it" in fault
 
 
+def test_a_user_that_no_header_could_name_is_told():
+    """A colon ends the name in basic authentication; the name is shown, and not its hash."""
+    (fault,) = faults_in(f"server: {{basic_auth_users: {{'a:b': '{HASH}'}}}}")
+
+    assert "got 'a:b' before the colon, expected a user's name without a colon" in fault
+    assert HASH not in fault
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -74,7 +74,7 @@ def _prices(settings: Settings) -> Iterator[DatedPrice | BandTariff]:
     for price in electricity.prices:
         yield _price(settings, price)
     is_one_price = not electricity.prices and electricity.feed is None
-    if is_one_price or "price_per_kwh" in electricity.model_fields_set:
+    if is_one_price or "price_per_kwh" in electricity.written:
         yield DatedPrice(price_per_kwh=electricity.price_per_kwh)
 
 

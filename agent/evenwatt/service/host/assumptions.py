@@ -15,7 +15,7 @@ def host_assumptions(written: HostPower, covers: Coverage | None) -> tuple[Assum
     """
     if written.source != "auto":
         return ()
-    is_rest_told = bool(written.model_fields_set & {"rest_watts", "supply_efficiency"})
+    is_rest_told = bool(written.written & {"rest_watts", "supply_efficiency"})
     if covers is None:
         text = "Energy is that of the GPUs alone: nothing here tells what the machine draws beside them."
         line = "host_power: {source: fixed, watts: WATTS}"

@@ -128,7 +128,7 @@ class _Choice:
     def _written(self, section: str, key: str, otherwise: float) -> float:
         values = getattr(self._settings, section)
         value: float = getattr(values, key)
-        return value if key in values.model_fields_set else otherwise
+        return value if key in values.written else otherwise
 
     def _in_life(self, hardware: Hardware) -> Hardware:
         """Return the hardware as it counts for a plan: also before the day on which it is to be bought."""
@@ -207,7 +207,7 @@ class _Choice:
                 task.input / (task.input + task.output), task.cached / task.input if task.input else 0.0
             )
         input_share = plan.input_share
-        if "input_share" not in plan.model_fields_set:
+        if "input_share" not in plan.written:
             if self._preset is not None and self._preset.input_share is not None:
                 input_share = self._preset.input_share
             self._assume(
@@ -215,7 +215,7 @@ class _Choice:
                 f"The mix is assumed: {input_share:.0%} of all tokens are input.",
                 "--mix INPUT:OUTPUT",
             )
-        if "cached_share" not in plan.model_fields_set and input_share:
+        if "cached_share" not in plan.written and input_share:
             self._assume(
                 "plan.cached_share", "No input is assumed to come from the cache.", "--cached-share SHARE"
             )

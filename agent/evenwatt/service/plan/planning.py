@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from evenwatt.config import Settings
 from evenwatt.economics.api import ApiCost, ReferencePrice, api_cost, batch_cost, request_cost
 from evenwatt.economics.cost import Costs, PriceBook, model_rule
@@ -45,7 +47,7 @@ def plan_view(settings: Settings, *, at_utc_seconds: float) -> PlanView:
     Raises:
         ConfigError: A preset or references are not known; each fault begins with its key.
     """
-    settings = settings.model_copy(update={"month_hours": settings.plan.month_hours or settings.month_hours})
+    settings = replace(settings, month_hours=settings.plan.month_hours or settings.month_hours)
     prices = planned_prices(settings, at_utc_seconds)
     faults = (*_preset_faults(settings), *(f"references: {fault}" for fault in prices.faults))
     if faults:

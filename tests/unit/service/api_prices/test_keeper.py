@@ -179,7 +179,7 @@ def test_a_fault_of_ours_does_not_end_the_asking(history, caplog):
     catalogue = Catalogue(ZeroDivisionError("a bug"), says())
     keeper = PriceKeeper(history, CATALOGUE, fetch=catalogue)
     follow_until(keeper, lambda: "internal fault while asking for API prices" in caplog.text)
-    keeper.adopt(CATALOGUE.model_copy())  # as a reload: other settings, also where they say the same
+    keeper.adopt(replace(CATALOGUE))  # as a reload: other settings, also where they say the same
 
     assert follow_until(keeper, lambda: keeper.rows)
 
