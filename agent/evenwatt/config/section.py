@@ -159,25 +159,20 @@ def _names_to(parse_name: Parse, parse: Parse) -> Parse:
     def parse_mapping(values: Any) -> Mapping[str, Any]:
         if not isinstance(values, Mapping):
             raise Refused([Misfit(text="a mapping", got="shape")])
-        names = _each(((name, name) for name in values), _named(parse_name))
-        return {names[name]: value for name, value in _each(values.items(), parse).items()}
+        return dict(_each(((name, (name, value)) for name, value in values.items()), parse_entry).values())
 
-    return parse_mapping
-
-
-def _named(parse: Parse) -> Parse:
-    """Return the parser of a key that the user chose: what is to be shown is the key, not what it holds."""
-
-    def parse_name(name: Any) -> Any:
+    def parse_entry(entry: tuple[Any, Any]) -> tuple[Any, Any]:
+        name, value = entry
         try:
-            return parse(name)
-        except Refused as refusal:
+            parsed_name = parse_name(name)
+        except Refused as refusal:  # what is to be shown is the name, not what stands behind it
             raise Refused(
                 Misfit(text=f"got {name!r} before the colon, expected {misfit.text}")
                 for misfit in refusal.misfits
             ) from None
+        return parsed_name, parse(value)
 
-    return parse_name
+    return parse_mapping
 
 
 def _each(values: Iterable[tuple[Any, Any]], parse: Parse) -> dict[Any, Any]:

@@ -87,13 +87,19 @@ def test_each_fault_has_its_place(values, path, text):
 def test_all_faults_are_told_at_once():
     """Those of values, of lists, and those between values that are right."""
     found = misfits(
-        {"word": "b", "listed": [{"low": 1, "lou": 2}, {}], "named": {"x": "y"}, "some": [1, "z"]}
+        {
+            "word": "b",
+            "listed": [{"low": 1, "lou": 2}, {}],
+            "named": {"x": "y", "z": 1},
+            "some": [1, "z"],
+        }
     )
 
     assert found == {
         (("listed", 0, "lou"), "unknown key; did you mean low?"),
         (("listed", 1, "low"), "missing; this key has to be written here"),
         (("named", "x"), "a number from 0 to 9"),
+        (("named", "z"), "got 'z' before the colon, expected x or y"),
         (("some", 1), "a number from 0 to 9"),
         (("inner",), "missing with b"),
     }
