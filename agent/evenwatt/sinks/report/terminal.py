@@ -68,10 +68,10 @@ class _Printer:
     def _line(self, text: str, *, style: str = "") -> None:
         from rich.text import Text  # noqa: PLC0415 -- see print_report
 
-        width = min(self._console.width, _MOST_TEXT)
-        for part in Text(text, style=style).wrap(self._console, width):
-            part.rstrip()
-            self._console.print(part)
+        lines = Text(text, style=style).wrap(self._console, min(self._console.width, _MOST_TEXT))
+        for line in lines:
+            line.rstrip()
+        self._console.print(*lines, sep="\n", no_wrap=True, crop=False)
 
     def _figures(self, told: Story) -> None:
         table = self._grid()
