@@ -119,6 +119,15 @@ def test_the_first_screen_says_whether_the_box_earns_its_keep(browser, agent):
         until(page, "document.querySelector('#live-watts').textContent.endsWith('W')")
 
 
+def test_a_reader_without_scripts_is_told_the_verdict(browser, agent):
+    """It stands in the page as it comes, where somebody looked a moment ago."""
+    with shown(browser, agent.url) as page:
+        until(page, PROMISE)
+    with shown(browser, agent.url, java_script_enabled=False) as page:
+        assert "a million tokens cost" in page.inner_text("#told")
+        assert "needs JavaScript" in page.inner_text("main")
+
+
 def test_numbers_are_those_of_the_api(browser, agent):
     """The table behind the curve has each API's bill as the report has it."""
     with shown(browser, agent.url) as page:

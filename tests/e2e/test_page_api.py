@@ -1,6 +1,7 @@
 """The JSON API of a real agent, held against its OpenAPI file."""
 
 import copy
+import html
 import json
 import sqlite3
 from contextlib import closing
@@ -123,6 +124,13 @@ def test_a_stretch_adds_up_to_what_the_history_holds(agent):
         hours = width / 3_600
         assert sum(found["hardware_cost_per_hour"]) * hours == pytest.approx(hardware, rel=1e-9)
         assert sum(found["energy_cost_per_hour"]) * hours == pytest.approx(energy, rel=1e-9)
+
+
+def test_the_page_has_the_verdict_before_its_scripts_run(agent):
+    """What the report says in a sentence stands in the HTML that comes after it, whatever is quoted in it."""
+    sentence = get(agent, "/api/v1/report?window=7d").json()["verdict"]["sentence"]
+
+    assert html.escape(sentence) in get(agent, "/").text
 
 
 def test_the_stream_has_the_ticks_of_the_file(agent, described):

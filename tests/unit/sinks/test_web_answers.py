@@ -9,10 +9,11 @@ from contextlib import closing
 
 import pytest
 import requests
+from msgspec.structs import replace
 
 from engine_process import loopback_session
 from evenwatt.sinks.web import Page, Pages, Question, WebServer, desk, json_page
-from evenwatt.sinks.web.files import page_files
+from evenwatt.sinks.web.files import INDEX, page_files
 
 LONG = Page(body=b"evenwatt " * 1_000, content_type="text/plain; charset=utf-8")
 LONGEST = Page(body=b"evenwatt " * 10_000, content_type="text/plain; charset=utf-8")
@@ -25,6 +26,7 @@ class Library:
 
     def __init__(self):
         self.asked = []
+        self.sentence = None
         self.may_answer = threading.Event()
         self.may_answer.set()
 
@@ -33,7 +35,8 @@ class Library:
         assert self.may_answer.wait(20)
         if question.path == "/fault":
             raise ZeroDivisionError
-        return json_page({"number": len(self.asked), "parameters": dict(question.parameters)})
+        page = json_page({"number": len(self.asked), "parameters": dict(question.parameters)})
+        return replace(page, sentence=self.sentence)
 
 
 @pytest.fixture
@@ -123,6 +126,31 @@ def test_the_page_has_its_first_question_answered_before_it_asks(server, library
         time.sleep(0.01)
 
     assert library.asked == [Question("/looked-up", (("window", "7d"),))]
+
+
+def test_the_page_says_at_once_what_is_known(server, library):
+    """The sentence of an answer that is kept stands in the HTML, as text; another one changes the tag."""
+    html = page_files()[INDEX]
+    server.publish(Pages(by_path={"/": html}))
+    library.sentence = "1 Mtok < 2 EUR & <script>"
+    before = ask(server, "/")
+    ask(server, "/looked-up?window=7d")
+    after = ask(server, "/")
+
+    assert before.wire == html.body
+    assert after.wire.count(b">1 Mtok &lt; 2 EUR &amp; &lt;script&gt;</p>") == 1
+    assert before.headers["ETag"] != after.headers["ETag"]
+    assert ask(server, "/", **{"If-None-Match": after.headers["ETag"]}).status_code == 304
+
+
+def test_the_page_says_nothing_that_is_old(server, library, monkeypatch):
+    """An answer that nobody is given any more is not shown either."""
+    server.publish(Pages(by_path={"/": page_files()[INDEX]}))
+    library.sentence = "of a day ago"
+    ask(server, "/looked-up?window=7d")
+    monkeypatch.setattr(desk, "_KEPT_SECONDS", 0.0)
+
+    assert b"of a day ago" not in ask(server, "/").wire
 
 
 def test_a_lookup_that_hangs_holds_up_nobody_else(server, library):

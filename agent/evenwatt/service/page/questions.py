@@ -94,7 +94,11 @@ class PageQuestions:
         window = AskedWindow(window=_window(asked))
         _refuse_unknown(asked)
         report = gathered_report(self._settings, reader, window, now_utc_seconds=clock.utc_seconds())
-        return Page(body=render_json(report).encode(), content_type="application/json")
+        return Page(
+            body=render_json(report).encode(),
+            content_type="application/json",
+            sentence=report.verdict.sentence,
+        )
 
     def _clients(self, reader: "HistoryReader", asked: dict[str, str]) -> Page:
         from evenwatt.service.report.chargeback import chargeback_of  # noqa: PLC0415 -- see the module

@@ -16,7 +16,8 @@ __all__ = ["MACHINE_VALUES", "add_up_machine_hours"]
 def _known_sum(*columns: str) -> str:
     """Return the sum over several columns as SQL: of what is known, NULL where nothing is."""
     sums = [f"sum({column})" for column in columns]
-    return f"iif(coalesce({', '.join(sums)}) IS NULL, NULL, {' + '.join(f'ifnull({part}, 0.0)' for part in sums)})"
+    total = " + ".join(f"ifnull({part}, 0.0)" for part in sums)
+    return f"iif(coalesce({', '.join(sums)}) IS NULL, NULL, {total})"
 
 
 def _sums(*columns: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ class Page(Struct, frozen=True, kw_only=True):
     Attributes:
         stale_after_seconds: The age from which it is no longer true, and 503 is answered instead.
         may_be_compressed: Scrapers of /metrics ask for it on the same machine, where it only costs.
+        sentence: What of it the page can show before any script has run; None: nothing.
     """
 
     body: bytes
@@ -31,6 +32,7 @@ class Page(Struct, frozen=True, kw_only=True):
     status: int = 200
     stale_after_seconds: float | None = None
     may_be_compressed: bool = True
+    sentence: str | None = None
 
 
 class Pages(Struct, frozen=True, kw_only=True):

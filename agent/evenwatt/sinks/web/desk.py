@@ -80,6 +80,12 @@ class Desk:
         except TimeoutError:
             return _unavailable("the history does not answer; see `evenwatt doctor`")
 
+    def kept(self, question: Question) -> Page | None:
+        """Return the answer that is kept, where it is young enough to be shown."""
+        kept = self._kept.get(question)
+        is_young = kept is not None and clock.boot_seconds() - kept[0] < _KEPT_SECONDS
+        return kept[1].page if kept is not None and is_young else None
+
     def prepare(self, question: Question) -> None:
         """Have an answer ready before it is asked for."""
         if question not in self._kept:

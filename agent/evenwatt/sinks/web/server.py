@@ -22,6 +22,7 @@ from evenwatt.sinks.certificates import Certificates, Protection
 from evenwatt.sinks.gate import Gate
 from evenwatt.sinks.web.answers import Answer, Page, Pages, answer_of
 from evenwatt.sinks.web.desk import Desk, Question
+from evenwatt.sinks.web.files import with_sentence
 from evenwatt.snapshot import Scrape
 
 __all__ = ["WebServer"]
@@ -186,16 +187,16 @@ class WebServer:
             if path == "/metrics":
                 user_agent = request.headers.get("User-Agent", "a program without a name")[:_LONGEST_NAME]
                 self.last_scrape = Scrape(utc_seconds=clock.utc_seconds(), user_agent=user_agent)
-            elif path == "/":
-                self._prepare()
             answer = await self._finished(path)
         return _response(answer, request)
 
     async def _finished(self, path: str) -> Answer:
         """Return the answer to a path of the snapshot, kept for whoever asks for it again."""
         page = _page(self._pages, path, self._questions)
+        if path == "/":
+            page = self._first(page)
         known = self._answers.get(path)
-        if known is not None and known.page is page:
+        if known is not None and known.page == page:
             return known
         if page.may_be_compressed and len(page.body) > _COMPRESSED_AT_ONCE:
             answer = await asyncio.to_thread(answer_of, page)
@@ -210,12 +211,15 @@ class WebServer:
             return answer_of(_text(414, f"a query is at most {_LONGEST_QUERY} characters long"))
         return await desk.answer(Question(request.path, tuple(sorted(request.query.items()))))
 
-    def _prepare(self) -> None:
-        """Begin to look up what the page asks for first."""
-        if self._desk is not None:
-            for question in self._questions.values():
-                if question is not None:
-                    self._desk.prepare(question)
+    def _first(self, page: Page) -> Page:
+        """Begin to look up what the page asks for first; return it with what is known of it already."""
+        for question in self._questions.values():
+            if self._desk is not None and question is not None:
+                kept = self._desk.kept(question)
+                if kept is not None and kept.sentence is not None:
+                    page = with_sentence(page, kept.sentence)
+                self._desk.prepare(question)
+        return page
 
     # --- the stream ----------------------------------------------------------------------------------------
 

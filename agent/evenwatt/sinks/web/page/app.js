@@ -3,13 +3,14 @@
 import { Refused, ask, listen } from "./data.js";
 import { byId, clean, p, show, teach } from "./dom.js";
 import { WINDOWS, clockTime } from "./format.js";
-import { showCurve, showDays, showFigures, showTaught, showVerdict } from "./overview.js";
+import { showFigures, showVerdict } from "./verdict.js";
 
 const REPORT_SECONDS = 60;
 const SOON_SECONDS = 15; // while the curve cannot be drawn yet, as after a first start
 const STATUS_SECONDS = 30;
 const state = { window: "7d", reports: {}, status: null, live: null, zone: undefined, currency: "USD", whatif: null };
-// Fetched when the verdict stands, as it needs neither.
+// Fetched when the verdict stands, as it needs none of them.
+let overview = null;
 let live = null;
 let tabs = null;
 
@@ -38,11 +39,12 @@ const takeReport = async (window) => {
   showFigures(state.live, state.reports);
 };
 
-const draw = () => {
+const draw = async () => {
   const report = state.reports[state.window];
+  if (report) showVerdict(report);
+  overview ??= await import("./overview.js");
   if (report) {
-    showVerdict(report);
-    showCurve(report);
+    overview.showCurve(report);
   } else {
     show("curve", teach("Nothing to draw yet", p("The curve comes with the first minutes of metering.")));
     show("days", teach("No day yet", p("The first bar comes with the first minutes of metering.")));
@@ -52,7 +54,7 @@ const draw = () => {
 // Not by the first report: the longest one that there is has the most days.
 const drawDays = () => {
   const report = state.reports["30d"] ?? state.reports[state.window];
-  if (report) showDays(report);
+  if (report) overview.showDays(report);
 };
 
 const takeStatus = async () => {
@@ -88,7 +90,7 @@ const refresh = async () => {
   busy = true;
   try {
     await Promise.all([takeReport(state.window).then(draw), takeStatus()]);
-    showTaught(state.status, state.reports[state.window]);
+    overview.showTaught(state.status, state.reports[state.window]);
     await takeMoment();
     await openTabs();
     for (const window of Object.keys(WINDOWS)) if (window !== state.window) await takeReport(window);

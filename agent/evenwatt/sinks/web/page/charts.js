@@ -2,7 +2,7 @@
 
 import { clean, el, shortened, svg } from "./dom.js";
 import { costPerMtokAtLoad } from "./economics.js";
-import { day, money, moneyTick, perMtok, percent, weekdays } from "./format.js";
+import { COMPONENTS, COMPONENT_NAMES, day, money, moneyTick, perMtok, percent, weekdays } from "./format.js";
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
@@ -108,9 +108,6 @@ export const curveChart = (width, { line, observed, prices, currency, before = n
 };
 
 // --- money per day --------------------------------------------------------------------------------------------
-
-export const COMPONENTS = ["hardware", "energy", "labour", "other"];
-export const COMPONENT_NAMES = { hardware: "hardware", energy: "electricity", labour: "labour", other: "other" };
 
 export const daysChart = (width, { days, currency }) => {
   const small = width < 560;

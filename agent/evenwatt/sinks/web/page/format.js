@@ -100,4 +100,6 @@ export const axisTime = (utcSeconds, span, zone) => {
 export const day = (iso) => zoned("UTC", { month: "short", day: "numeric" }).format(new Date(`${iso}T00:00:00Z`));
 export const weekdays = (style = "short") => [0, 1, 2, 3, 4, 5, 6]
   .map((number_) => zoned("UTC", { weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number_))));
+export const COMPONENTS = ["hardware", "energy", "labour", "other"];
+export const COMPONENT_NAMES = { hardware: "hardware", energy: "electricity", labour: "labour", other: "other" };
 export const WINDOWS = { "24h": "24 hours", "7d": "7 days", "30d": "30 days" };

@@ -1,10 +1,10 @@
 // What lies behind tabs: each is drawn when it is looked at, from what the agent was asked last.
 
-import { COMPONENTS, curveChart, weekChart } from "./charts.js";
+import { curveChart, weekChart } from "./charts.js";
 import { ask } from "./data.js";
 import { behind, byId, clean, code, drawInto, el, name, p, show, svg, table, teach } from "./dom.js";
 import { changedLine, costPerMtokAtLoad, whatIf } from "./economics.js";
-import { UNKNOWN, WINDOWS, bytes, compact, duration, kwh, money, moment, moneyTick, number, perMtok, percent, significant, watts, weekdays } from "./format.js";
+import { COMPONENTS, UNKNOWN, WINDOWS, bytes, compact, duration, kwh, money, moment, moneyTick, number, perMtok, percent, significant, watts, weekdays } from "./format.js";
 import { linesChart } from "./lines.js";
 import { pricesOf } from "./overview.js";
 
