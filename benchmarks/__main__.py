@@ -1,6 +1,7 @@
 """Runs the benchmarks that are named, or all of them, and prints them as a Markdown page."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping
 
@@ -28,6 +29,8 @@ arguments = parser.parse_args()
 unknown = [name for name in arguments.names if name not in BENCHMARKS]
 if unknown:
     parser.error(f"no benchmark is named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+# Where it is set, each command would compile all that changed since it was installed.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 print(head(sys.orig_argv[1:]), flush=True)
 for name in arguments.names or BENCHMARKS:
     print(BENCHMARKS[name](arguments.seconds).rendered(), flush=True)

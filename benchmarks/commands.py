@@ -19,6 +19,7 @@ def run(_seconds):
     with tempfile.TemporaryDirectory(prefix="evenwatt-bench-") as name:
         folder = Path(name)
         with AgentProcess(folder, {"engines": []}) as agent:
+            add_yardstick(table)
             config = ("--config", str(agent.config))
             for arguments in (("--help",), ("check-config", *config), ("status", *config)):
                 wall, cpu = median_seconds(arguments)
@@ -45,12 +46,21 @@ def _first_output_seconds(caches):
     return median(walls)
 
 
+def add_yardstick(table):
+    """Say how fast the machine was: it may be twice as slow an hour later, where others use it too."""
+    table.add("python -c pass", _median_seconds("-c", "pass")[0], "s")
+
+
 def median_seconds(arguments):
-    """Return the wall and CPU time of a command."""
+    """Return the wall and CPU time of a command of evenwatt's."""
+    return _median_seconds("-m", "evenwatt", *arguments)
+
+
+def _median_seconds(*arguments):
     walls, cpus = [], []
     for _ in range(TIMES):
         began, cpu_before = time.perf_counter(), _children_cpu_seconds()
-        subprocess.run([sys.executable, "-m", "evenwatt", *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
         walls.append(time.perf_counter() - began)
         cpus.append(_children_cpu_seconds() - cpu_before)
     return median(walls), median(cpus)

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.commands import median_seconds
+from benchmarks.commands import add_yardstick, median_seconds
 from benchmarks.figures import Table
 from evenwatt.economics.api import reference_price_from_usd
 from evenwatt.economics.cost import PriceBook
@@ -70,6 +70,7 @@ def run(_seconds):
             f"{GPUS} GPUs, {len(RATES)} references; written in {time.perf_counter() - began:.0f} s. Start of "
             "the interpreter to its end; files in the page cache.",
         )
+        add_yardstick(table)
         for options in ("--window all --json", "--window all", "--window 30d --json"):
             wall, cpu = median_seconds(("report", *options.split(), "--config", str(config)))
             table.add(f"evenwatt report {options}", wall, "s", REPORT_SECONDS)
