@@ -1,6 +1,8 @@
 """How long a person waits for the page, how smoothly it zooms, and how long a program waits for the API."""
 
+import html
 import http.client
+import json
 import shutil
 import tempfile
 import time
@@ -34,7 +36,7 @@ _READ = """() => new Promise((tell) => {
     new PerformanceObserver((seen) => tell(seen.getEntries()[0].renderTime))
         .observe({ type: 'element', buffered: true });
 })"""
-"""When the verdict was painted in words, whoever put it there."""
+"""When the words below the headline were painted: the verdict, for which the HTML has been checked."""
 _WEIGHT = """['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind))
     .reduce(([wire, whole], each) => [wire + each.transferSize, whole + each.decodedBodySize], [0, 0])"""
 _RECORD = """() => {
@@ -82,13 +84,18 @@ def _measure_browser(table, agent):
         _opened(browser, f"{agent.url}/healthz", _PAINTED)
         first = _opened(browser, agent.url, _DRAWN)
         blank = [_opened(browser, f"{agent.url}/healthz", _PAINTED)[0] for _ in range(OPENINGS)]
-        opened = [_opened(browser, agent.url, _DRAWN, _READ) for _ in range(OPENINGS)]
+        opened = [_opened_again(browser, agent) for _ in range(OPENINGS)]
         painted, drawn, read, weights = zip(*opened, strict=True)
         table.add("a page of one word: painted", median(blank), "ms")
         table.add("first opening since the agent's start: scripts drew the verdict", first[1], "ms")
         table.add("painted", median(painted), "ms", PAINT_MILLISECONDS)
-        table.add("the verdict is painted, in words", median(read), "ms", PAINT_MILLISECONDS)
-        table.add("scripts drew it, with its figures", median(drawn), "ms")
+        table.add(
+            "opened again within minutes: the verdict is painted, in words",
+            median(read),
+            "ms",
+            PAINT_MILLISECONDS,
+        )
+        table.add("opened again: scripts drew it, with its figures", median(drawn), "ms")
         wire, whole = weights[-1]
         table.add("all that it loads, over the wire", wire / 1e6, "MB", PAGE_MEGABYTES)
         table.add("all that it loads, unpacked", whole / 1e6, "MB", PAGE_MEGABYTES)
@@ -104,6 +111,19 @@ def _opened(browser, address, awaited, *asked):
             page.wait_for_timeout(20)
         page.wait_for_timeout(1_500)
         return page.evaluate(_PAINTED), there, *map(page.evaluate, asked), page.evaluate(_WEIGHT)
+
+
+def _opened_again(browser, agent):
+    sentence = json.loads(_body(agent, "/api/v1/report?window=7d"))["verdict"]["sentence"]
+    if html.escape(sentence).encode() not in _body(agent, "/"):
+        raise RuntimeError("the page has no verdict to paint")
+    return _opened(browser, agent.url, _DRAWN, _READ)
+
+
+def _body(agent, path):
+    with closing(http.client.HTTPConnection("127.0.0.1", agent.port, timeout=20)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().read()
 
 
 def _measure_zoom(table, browser, agent):

@@ -1,4 +1,4 @@
-"""YAML → validated settings. The only importer of yaml.
+"""YAML → settings that hold together, or all that is wrong with it at once.
 
 Seen by the service and the commands alone: layers take plain values, never the settings themselves.
 """

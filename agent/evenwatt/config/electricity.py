@@ -149,9 +149,10 @@ class ElectricityFeed(Section, frozen=True, kw_only=True):
                 yield (key,), "a Prometheus query has one value and no path; remove it, or query"
         elif self.price is None:
             yield ("price",), "missing; write its path in the JSON, or a Prometheus query"
-        for key, needed in (("list", "start"), ("end", "start")):
-            if key in self.written and needed not in self.written:
-                yield (needed,), f"missing; with {key}, write the path of the time at which a price begins"
+        dated = [key for key in ("list", "end") if key in self.written]
+        if dated and "start" not in self.written:
+            needed = "write the path of the time at which a price begins"
+            yield ("start",), f"missing; with {' and '.join(dated)}, {needed}"
         lowest, highest = self.lowest_per_kwh, self.highest_per_kwh
         if lowest is not None and highest is not None and lowest >= highest:
             yield ("lowest_per_kwh",), f"got {lowest:g}, expected less than highest_per_kwh ({highest:g})"

@@ -105,8 +105,8 @@ class HostPower(Section, frozen=True, kw_only=True):
     sysfs_path: AbsolutePath = Path("/sys")
 
     def _faults(self) -> Iterator[tuple[KeyPath, str]]:
-        written = self.written
-        for key in sorted(written - _EVERYWHERE - _KEYS_OF_SOURCE[self.source]):
+        taken = _KEYS_OF_SOURCE[self.source]
+        for key in sorted(self.written - _EVERYWHERE - taken):
             yield (key,), f"source {self.source} has none; remove it, or set another source"
         for key in _NEEDED.get(self.source, ()):
             if getattr(self, key) is None:
@@ -115,7 +115,8 @@ class HostPower(Section, frozen=True, kw_only=True):
             yield from self._faults_of_kind(self.kind)
         if self.supply_efficiency < 1 and self._covers == "wall":
             yield ("supply_efficiency",), "a meter at the wall contains the losses already; remove it"
-        if (self.user is None) != (self.password is None) and self.kind != "tasmota":
+        is_pair_broken = (self.user is None) != (self.password is None) and self.kind != "tasmota"
+        if "password" in taken and is_pair_broken:
             yield ("password",), "user and password come together; write both"
 
     def _faults_of_kind(self, kind: str) -> Iterator[tuple[KeyPath, str]]:
@@ -126,10 +127,11 @@ class HostPower(Section, frozen=True, kw_only=True):
             for key in ("entity", "token"):
                 if getattr(self, key) is None:
                     yield (key,), "missing; Home Assistant needs it"
-        if kind == "json" and self.power_path is None and self.energy_path is None:
-            yield ("energy_path",), "missing; write energy_path, power_path or both"
-        if (self.energy_path is None) != (self.energy_unit is None):
-            yield ("energy_unit",), "energy_path and energy_unit come together; write both"
+        if kind == "json":
+            if self.power_path is None and self.energy_path is None:
+                yield ("energy_path",), "missing; write energy_path, power_path or both"
+            if (self.energy_path is None) != (self.energy_unit is None):
+                yield ("energy_unit",), "energy_path and energy_unit come together; write both"
 
     @property
     def _covers(self) -> str | None:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evenwatt.config.document import Unreadable, read_document
-from evenwatt.config.faults import Fault
+from evenwatt.config.faults import Fault, Place
 from evenwatt.config.options import Override, lay_over, rendered_faults
 from evenwatt.config.places import find_config
 from evenwatt.config.proxy import Proxy
 from evenwatt.config.refusals import Misfit, Refused
 from evenwatt.config.schema import Settings
-from evenwatt.config.validation import faults_of
+from evenwatt.config.wording import faults_of, in_words
 from evenwatt.errors import ConfigError
 
 __all__ = ["load", "parse_proxy", "parse_settings"]
@@ -74,11 +74,8 @@ def _option(key: str) -> str:
 
 def _option_fault(misfit: Misfit, options: Mapping[str, str | None]) -> str:
     key = str(misfit.path[0])
-    if misfit.got is None:
-        text = _SWITCH.sub(lambda switch: _option(switch[1]), misfit.text)
-    else:
-        text = f"got {options[key]}, expected {misfit.text}"
-    return f"{_option(key)}: {text}"
+    text = in_words(misfit, Place(line=0, found="text", text=options.get(key)))
+    return f"{_option(key)}: {_SWITCH.sub(lambda switch: _option(switch[1]), text)}"
 
 
 def _settings_and_faults(

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-__all__ = ["KeyPath", "Misfit", "Refused", "repeated", "told", "unexpected"]
+__all__ = ["KeyPath", "Misfit", "Refused", "misshapen", "repeated", "told", "unexpected"]
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys and list indexes from the top of the file, or from what is looked at."""
@@ -56,6 +56,11 @@ def unexpected(expected: str, *, secret: bool = False) -> Refused:
     if secret:
         return told(f"expected {expected} (what was found is not shown: it is a secret)")
     return Refused([Misfit(text=expected, got="value")])
+
+
+def misshapen(expected: str) -> Refused:
+    """Return the error of a value that is no mapping or no list where one is expected."""
+    return Refused([Misfit(text=expected, got="shape")])
 
 
 def told(text: str) -> Refused:

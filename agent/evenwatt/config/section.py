@@ -6,7 +6,7 @@ what stands below; a `Rule` beside any of them holds for it as a whole. Why no l
 docs/decisions/0023.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
@@ -15,9 +15,11 @@ from typing import Annotated, Any, Self, Union, cast, get_args, get_origin
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from evenwatt.config.refusals import KeyPath, Misfit, Refused
+from evenwatt.config.refusals import KeyPath, Misfit, Refused, misshapen
 
 __all__ = ["Rule", "Section", "default_of", "keys_of"]
+
+_LONGEST_NAME = 20
 
 Parse = Callable[[Any], Any]
 """From a plain value to what a key holds; raises `Refused`."""
@@ -50,9 +52,9 @@ class Section(Struct, frozen=True, kw_only=True):
             Refused: Something in it does not fit. Its own rules are judged once all its values are right.
         """
         if not isinstance(values, Mapping):
-            raise Refused([Misfit(text="a mapping", got="shape")])
+            raise misshapen("a mapping")
         keys = keys_of(cls)
-        unknown = {key: _meant(key, keys) for key, value in values.items() if key not in keys}
+        unknown = {key: _meant(key, keys) for key in values if key not in keys}
         right: dict[str, Any] = {}
         misfits: list[Misfit] = []
         for key, field in keys.items():
@@ -64,11 +66,11 @@ class Section(Struct, frozen=True, kw_only=True):
             elif field.required and key not in unknown.values():  # a key that was meant is not missing
                 misfits.append(Misfit(path=(key,), text="missing; this key has to be written here"))
         misfits += (Misfit(path=(key,), text=_unknown(meant, keys)) for key, meant in unknown.items())
-        at_fault = {misfit.path[0] for misfit in misfits}
-        usual = {key: default_of(field) for key, field in keys.items() if key not in right.keys() | at_fault}
-        misfits += _misfits(cls._faults_between(usual | right))
+        in_doubt = {misfit.path[0] for misfit in misfits}.union(unknown.values(), right)
+        known = right | {key: default_of(field) for key, field in keys.items() if key not in in_doubt}
+        misfits += _misfits(cls._faults_between(known))
         if not misfits:
-            section = cls(written=frozenset(right), **right)
+            section = cls(written=frozenset(right), **known)
             misfits += _misfits(section._faults())
         if misfits:
             raise Refused(misfits)
@@ -135,7 +137,7 @@ def _parser(annotation: Any) -> Parse:
     return str if annotation is str else cast("type[Section]", annotation).parsed
 
 
-def _ruled(parse: Parse, rules: Iterable[Rule]) -> Parse:
+def _ruled(parse: Parse, rules: Sequence[Rule]) -> Parse:
     def parse_and_judge(value: Any) -> Any:
         parsed = parse(value)
         misfits = [misfit for rule in rules for misfit in _misfits(rule.faults(parsed))]
@@ -149,8 +151,17 @@ def _ruled(parse: Parse, rules: Iterable[Rule]) -> Parse:
 def _list_of(parse: Parse) -> Parse:
     def parse_list(values: Any) -> tuple[Any, ...]:
         if not isinstance(values, list | tuple):
-            raise Refused([Misfit(text="a list", got="shape")])
-        return tuple(_each(enumerate(values), parse).values())
+            raise misshapen("a list")
+        parsed: list[Any] = []
+        misfits: list[Misfit] = []
+        for index, value in enumerate(values):
+            try:
+                parsed.append(parse(value))
+            except Refused as refusal:
+                misfits += refusal.below(index)
+        if misfits:
+            raise Refused(misfits)
+        return tuple(parsed)
 
     return parse_list
 
@@ -158,32 +169,27 @@ def _list_of(parse: Parse) -> Parse:
 def _names_to(parse_name: Parse, parse: Parse) -> Parse:
     def parse_mapping(values: Any) -> Mapping[str, Any]:
         if not isinstance(values, Mapping):
-            raise Refused([Misfit(text="a mapping", got="shape")])
-        return dict(_each(((name, (name, value)) for name, value in values.items()), parse_entry).values())
-
-    def parse_entry(entry: tuple[Any, Any]) -> tuple[Any, Any]:
-        name, value = entry
-        try:
-            parsed_name = parse_name(name)
-        except Refused as refusal:  # what is to be shown is the name, not what stands behind it
-            raise Refused(
-                Misfit(text=f"got {name!r} before the colon, expected {misfit.text}")
-                for misfit in refusal.misfits
-            ) from None
-        return parsed_name, parse(value)
+            raise misshapen("a mapping")
+        parsed: dict[str, Any] = {}
+        misfits: list[Misfit] = []
+        for name, value in values.items():
+            try:
+                parse_name(name)
+            except Refused as refusal:
+                misfits += (_misnamed(name, misfit) for misfit in refusal.misfits)
+                continue  # a fault below it would show all of the name
+            try:
+                parsed[name] = parse(value)
+            except Refused as refusal:
+                misfits += refusal.below(name)
+        if misfits:
+            raise Refused(misfits)
+        return parsed
 
     return parse_mapping
 
 
-def _each(values: Iterable[tuple[Any, Any]], parse: Parse) -> dict[Any, Any]:
-    """Return all values parsed, by their step."""
-    parsed: dict[Any, Any] = {}
-    misfits: list[Misfit] = []
-    for step, value in values:
-        try:
-            parsed[step] = parse(value)
-        except Refused as refusal:
-            misfits += refusal.below(step)
-    if misfits:
-        raise Refused(misfits)
-    return parsed
+def _misnamed(name: str, misfit: Misfit) -> Misfit:
+    """Return what a name that was refused is told as: in part, for a password may stand behind its colon."""
+    begin = name.partition(":")[0][:_LONGEST_NAME]
+    return Misfit(text=f"got a name that begins with {begin!r}, expected {misfit.text}")

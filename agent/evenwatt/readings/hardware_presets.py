@@ -7,7 +7,7 @@ whole machines. An assumption is labelled as assumed wherever it shows.
 import re
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,7 +17,7 @@ from evenwatt.errors import SourceContractError
 
 __all__ = ["MachinePreset", "Preset", "machine_preset", "machine_presets", "preset_for", "presets"]
 
-_FILE = "hardware_presets.yaml"
+_FILE = Path(__file__).with_suffix(".yaml")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C, where PyYAML was built with it: a command waits for this file."""
 
@@ -146,6 +146,6 @@ def _product_words(name: str) -> tuple[str, ...]:
 
 @cache
 def _document() -> dict[str, Any]:
-    content = files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    content = _FILE.read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.load(content, Loader=_LOADER)  # noqa: S506 -- both are safe loaders
     return document

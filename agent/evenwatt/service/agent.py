@@ -320,6 +320,7 @@ class Agent:
         self._electricity.adopt(settings)
         self._upkeep.adopt(settings)
         self._questions.adopt(settings)
+        self._web.forget()
         with suppress(HistoryError):  # the next tick tells that it cannot be written
             self._history.adopt(settings.timezone)
         self._alerts.adopt(settings)

@@ -111,22 +111,22 @@ def _rented(settings: Settings) -> Rented | None:
 
 
 def _owned(settings: Settings, gpu_names: Sequence[str]) -> Owned | None:
-    written = settings.hardware
-    price, lifetime = written.purchase_price, written.lifetime_years
+    hardware = settings.hardware
+    price, lifetime = hardware.purchase_price, hardware.lifetime_years
     if price is None:
         presets = [preset_for(name) for name in gpu_names]
         known = [preset for preset in presets if preset is not None]
         if not known or len(known) < len(presets):
             return None
         price = sum(preset.purchase_price_usd for preset in known) * usd_rate_of(settings)
-        if "lifetime_years" not in written.written:
+        if "lifetime_years" not in hardware.written:
             lifetime = known[0].lifetime_years
     return Owned(
         purchase_price=price,
         lifetime_years=lifetime,
-        residual_value=written.residual_value,
-        maintenance_per_year=written.maintenance_per_year,
-        purchased_utc_seconds=_purchased(settings, written.purchased),
+        residual_value=hardware.residual_value,
+        maintenance_per_year=hardware.maintenance_per_year,
+        purchased_utc_seconds=_purchased(settings, hardware.purchased),
     )
 
 

@@ -225,6 +225,11 @@ def test_bands_that_cover_every_moment_need_no_other_price(bands):
             "given together with per_month; make two entries of them",
         ),
         (
+            "electricity: {feed: {url: http://a, price: p, list: l, end: e}}",
+            "electricity.feed.start",
+            "missing; with list and end, write the path of the time at which a price begins",
+        ),
+        (
             "setup: {cost: 1, begins: 2026-01-01}",
             "setup.spread_months",
             "missing; this key has to be written here",

@@ -37,6 +37,8 @@ def test_by_default_the_machine_is_looked_at():
         ),
         ("{source: ipmi, covers: wall, supply_efficiency: 0.9}", "contains the losses already"),
         ("{source: http, kind: shelly, url: 'http://a', user: me}", "user and password come together"),
+        ("{source: fixed, watts: 3, password: abc}", "password: source fixed has none"),
+        ("{source: http, kind: shelly, url: 'http://a', energy_unit: Wh}", "energy_unit: kind shelly has"),
         ("{source: smart}", "expected auto, rapl, hwmon, ipmi, http, prometheus, fixed or none"),
         ("{source: rapl, supply_efficiency: 92}", "expected a number from 0.5 to 1"),
         ("{source: fixed, watts: -5}", "expected a number from 0 to 20,000"),

@@ -115,3 +115,12 @@ def test_totals_lie_beside_the_history(monkeypatch, tmp_path):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
 
     assert default_proxy_state("ollama") == tmp_path / "proxy" / "ollama"
+
+
+def test_a_password_in_the_address_of_an_engine_is_not_shown():
+    """Not in a fault of an option either."""
+    with pytest.raises(ConfigError) as error:
+        parse_proxy({"name": "a", "upstream": "http://me:hunter2@host"})
+
+    (fault,) = error.value.faults
+    assert fault.startswith("--upstream: got http://<secret>@host, expected http://host:port")

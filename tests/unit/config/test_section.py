@@ -74,7 +74,7 @@ def test_what_is_written_is_told_from_what_holds_without():
         ),
         ({"named": ["x"]}, ("named",), "a mapping"),
         ({"named": {"x": "-1"}}, ("named", "x"), "a number from 0 to 9"),
-        ({"named": {"z": 1}}, ("named", "z"), "got 'z' before the colon, expected x or y"),
+        ({"named": {"z": 1}}, ("named",), "got a name that begins with 'z', expected x or y"),
         ({"some": []}, ("some",), "got an empty list, expected at least one number"),
         ({"word": "b"}, ("inner",), "missing with b"),
     ],
@@ -99,7 +99,7 @@ def test_all_faults_are_told_at_once():
         (("listed", 0, "lou"), "unknown key; did you mean low?"),
         (("listed", 1, "low"), "missing; this key has to be written here"),
         (("named", "x"), "a number from 0 to 9"),
-        (("named", "z"), "got 'z' before the colon, expected x or y"),
+        (("named",), "got a name that begins with 'z', expected x or y"),
         (("some", 1), "a number from 0 to 9"),
         (("inner",), "missing with b"),
     }
@@ -110,6 +110,7 @@ def test_one_fault_causes_no_second_one():
     assert misfits({"inner": {"luw": 1}}) == {(("inner", "luw"), "unknown key; did you mean low?")}
     assert misfits({"inner": {"low": 5, "high": -1}}) == {(("inner", "high"), "a number from 0 to 9")}
     assert misfits({"word": "b", "inner": []}) == {(("inner",), "a mapping")}
+    assert misfits({"word": "b", "iner": {"low": 1}}) == {(("iner",), "unknown key; did you mean inner?")}
 
 
 def test_a_refusal_says_whether_what_was_found_is_to_be_shown():

@@ -153,6 +153,35 @@ def test_the_page_says_nothing_that_is_old(server, library, monkeypatch):
     assert b"of a day ago" not in ask(server, "/").wire
 
 
+def test_the_page_is_made_ready_again_for_whoever_comes_back(server, library, monkeypatch):
+    """An answer that is too old to be given is looked up at the sight of the page, as at the first time."""
+    ask(server, "/looked-up?window=7d")
+    monkeypatch.setattr(desk, "_KEPT_SECONDS", 0.0)
+    ask(server, "/")
+    until = time.monotonic() + 5
+    while len(library.asked) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+
+    assert len(library.asked) == 2
+
+
+def test_nothing_of_before_a_reload_is_told_after_it(server, library):
+    """What is kept is forgotten, and what was being looked up meanwhile is not kept."""
+    ask(server, "/looked-up")
+    library.may_answer.clear()
+    slow = threading.Thread(target=ask, args=(server, "/looked-up?n=1"))
+    slow.start()
+    until = time.monotonic() + 5
+    while len(library.asked) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    server.forget()
+    library.may_answer.set()
+    slow.join(20)
+
+    assert json.loads(ask(server, "/looked-up").wire)["number"] == 3
+    assert json.loads(ask(server, "/looked-up?n=1").wire)["number"] == 4
+
+
 def test_a_lookup_that_hangs_holds_up_nobody_else(server, library):
     """While the disk hangs pages are answered at once; of many questions the most are sent away."""
     library.may_answer.clear()

@@ -6,16 +6,16 @@ from evenwatt.model import Assumption, Coverage
 __all__ = ["host_assumptions"]
 
 
-def host_assumptions(written: HostPower, covers: Coverage | None) -> tuple[Assumption, ...]:
+def host_assumptions(host_power: HostPower, covers: Coverage | None) -> tuple[Assumption, ...]:
     """Return what is taken for granted of host power.
 
     Args:
-        written: As configured; what names a source assumes nothing.
+        host_power: As configured; what names a source assumes nothing.
         covers: What the source that was found measures; None: none was found.
     """
-    if written.source != "auto":
+    if host_power.source != "auto":
         return ()
-    is_rest_told = bool(written.written & {"rest_watts", "supply_efficiency"})
+    is_rest_told = bool(host_power.written & {"rest_watts", "supply_efficiency"})
     if covers is None:
         text = "Energy is that of the GPUs alone: nothing here tells what the machine draws beside them."
         line = "host_power: {source: fixed, watts: WATTS}"

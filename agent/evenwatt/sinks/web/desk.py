@@ -8,6 +8,7 @@ from ending.
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 from collections import OrderedDict
@@ -41,6 +42,8 @@ class Question(Struct, frozen=True, order=True):
 
 Ask = Callable[[Question], Page]
 _Waiting = asyncio.Future[Answer]
+_Order = tuple[int, Question]
+"""A question, and how many times all answers were forgotten before it was asked."""
 
 
 class Desk:
@@ -55,8 +58,9 @@ class Desk:
         self._ask = ask
         self._loop = loop
         self._kept: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
-        self._waiting: dict[Question, _Waiting] = {}
-        self._orders: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._waiting: dict[_Order, _Waiting] = {}
+        self._edition = 0
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="web desk", daemon=True)
         self._thread.start()
 
@@ -66,13 +70,13 @@ class Desk:
 
     async def answer(self, question: Question) -> Answer:
         """Return the answer, at once where one is kept that is young enough."""
-        kept = self._kept.get(question)
-        age = None if kept is None else clock.boot_seconds() - kept[0]
-        if kept is not None and age is not None and age < _FRESH_SECONDS:
-            return kept[1]
+        fresh = self._younger_than(_FRESH_SECONDS, question)
+        if fresh is not None:
+            return fresh
         waiting = self._asked(question)
-        if kept is not None and age is not None and age < _KEPT_SECONDS:
-            return kept[1]
+        kept = self._younger_than(_KEPT_SECONDS, question)
+        if kept is not None:
+            return kept
         if waiting is None:
             return _unavailable("too much is being looked up; ask again in a moment")
         try:
@@ -81,39 +85,52 @@ class Desk:
             return _unavailable("the history does not answer; see `evenwatt doctor`")
 
     def kept(self, question: Question) -> Page | None:
-        """Return the answer that is kept, where it is young enough to be shown."""
-        kept = self._kept.get(question)
-        is_young = kept is not None and clock.boot_seconds() - kept[0] < _KEPT_SECONDS
-        return kept[1].page if kept is not None and is_young else None
+        """Return the answer that is kept, where it is young enough to be given."""
+        answer = self._younger_than(_KEPT_SECONDS, question)
+        return None if answer is None else answer.page
 
     def prepare(self, question: Question) -> None:
         """Have an answer ready before it is asked for."""
-        if question not in self._kept:
+        if self._younger_than(_KEPT_SECONDS, question) is None:
             self._asked(question)
 
+    def forget(self) -> None:
+        """Keep no answer of before: what is asked now has another one."""
+        self._kept.clear()
+        self._edition += 1
+
+    def _younger_than(self, seconds: float, question: Question) -> Answer | None:
+        at, answer = self._kept.get(question, (-math.inf, None))
+        return answer if clock.boot_seconds() - at < seconds else None
+
     def _asked(self, question: Question) -> _Waiting | None:
-        waiting = self._waiting.get(question)
+        order = self._edition, question
+        waiting = self._waiting.get(order)
         if waiting is None and len(self._waiting) < _MOST_WAITING:
-            waiting = self._waiting[question] = self._loop.create_future()
-            self._orders.put(question)
+            waiting = self._waiting[order] = self._loop.create_future()
+            self._orders.put(order)
         return waiting
 
     def _run(self) -> None:
-        while (question := self._orders.get()) is not None:
+        while (order := self._orders.get()) is not None:
+            _, question = order
             try:
                 answer = answer_of(self._ask(question))
             except Exception:  # noqa: BLE001 -- a fault of ours must not end the thread; it is told
                 _log.exception("internal fault at %s; please report it", question.path)
                 answer = answer_of(json_page({"error": "internal fault; the agent's log has it"}, 500))
             try:
-                self._loop.call_soon_threadsafe(self._settle, question, answer)
+                self._loop.call_soon_threadsafe(self._settle, order, answer)
             except RuntimeError:  # the loop has ended
                 return
 
-    def _settle(self, question: Question, answer: Answer) -> None:
-        waiting = self._waiting.pop(question)
+    def _settle(self, order: _Order, answer: Answer) -> None:
+        edition, question = order
+        waiting = self._waiting.pop(order)
         if not waiting.done():
             waiting.set_result(answer)
+        if edition != self._edition:
+            return
         self._kept.pop(question, None)
         if answer.page.status == 200:  # noqa: PLR2004 -- OK
             self._kept[question] = (clock.boot_seconds(), answer)

@@ -133,6 +133,12 @@ class WebServer:
         with contextlib.suppress(RuntimeError):  # the loop is ending
             self._loop.call_soon_threadsafe(self._tell_streams)
 
+    def forget(self) -> None:
+        """Look up anew whatever is asked from now on: other settings have come into force."""
+        if self._desk is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is ending
+                self._loop.call_soon_threadsafe(self._desk.forget)
+
     def close(self) -> None:
         """Stop answering."""
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself

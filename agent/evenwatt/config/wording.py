@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from evenwatt.config.faults import Fault, Place
 from evenwatt.config.refusals import KeyPath, Misfit, Refused
 
-__all__ = ["faults_of"]
+__all__ = ["faults_of", "in_words"]
 
 _LONGEST_SHOWN = 60
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://).*(?=@)|(?<=\?).+")
@@ -20,13 +20,19 @@ def faults_of(refusal: Refused, places: Mapping[KeyPath, Place]) -> Iterator[Fau
         places: Where the values stand that were refused; what the file lacks is placed at its section.
     """
     for misfit in refusal.misfits:
-        yield Fault(line=_line(misfit.path, places), path=misfit.path, text=_text(misfit, places))
+        text = in_words(misfit, places.get(misfit.path))
+        yield Fault(line=_line(misfit.path, places), path=misfit.path, text=text)
 
 
-def _text(misfit: Misfit, places: Mapping[KeyPath, Place]) -> str:
-    if misfit.got is None:
+def in_words(misfit: Misfit, place: Place | None) -> str:
+    """Return a misfit as a sentence.
+
+    Args:
+        misfit: Of which what was got is shown, where it says so.
+        place: What stands where it is; None: nothing.
+    """
+    if misfit.got is None or place is None:
         return misfit.text
-    place = places[misfit.path]
     return f"got {place.found if misfit.got == 'shape' else _shown(place)}, expected {misfit.text}"
 
 
