@@ -1,5 +1,6 @@
 """Commands from outside: what they print, their exit codes, and no traceback for what a user can mend."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -222,3 +223,53 @@ def test_holidays_that_nobody_knows_are_a_fault_beside_others(config):
     assert told.returncode == 2
     assert f"{path}: electricity.holidays: no country 'XX' is known" in told.stderr
     assert "claude-haiku-4-5" in told.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("plan", "--json"), ("plan",)])
+def test_a_full_disk_behind_the_output_is_told(arguments):
+    """No traceback, and no success."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "evenwatt", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    assert (told.returncode, told.stderr) == (
+        1,
+        "evenwatt: the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("plan", "--json")])
+def test_a_reader_who_has_enough_is_no_fault(arguments):
+    """`evenwatt plan | head -1` ends in silence."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as output:
+        told = subprocess.run(
+            [sys.executable, "-m", "evenwatt", *arguments],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    assert (told.returncode, told.stderr) == (1, "")
+
+
+def test_a_command_whose_output_is_closed_runs_to_its_end():
+    """As `evenwatt check-config >&-` in a script."""
+    told = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m evenwatt --version >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+    assert (told.returncode, told.stderr) == (0, "")

@@ -4,6 +4,7 @@ What a command needs is imported when it runs: `check-config` must not wait for 
 for what the others can be asked. `evenwatt.cli.whole` has them all.
 """
 
+import errno
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -38,6 +39,7 @@ MODULES: Final[Mapping[str, str]] = {
 }
 """Where each command is defined, in the order of --help. Where none is asked for, all are needed."""
 
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXIT_FAILED = 1
 EXIT_WRONGLY_ASKED = 2
 """The configuration or an option is wrong, as with the options that the library refuses itself."""
@@ -55,3 +57,8 @@ def main() -> None:
     except EvenwattError as error:
         print(f"evenwatt: {error}", file=sys.stderr)
         sys.exit(EXIT_WRONGLY_ASKED if isinstance(error, OptionError) else EXIT_FAILED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(f"evenwatt: the output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)

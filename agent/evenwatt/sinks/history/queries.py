@@ -52,9 +52,9 @@ _MODEL_HOURS: Final = """
             + coalesce(cached_input_tokens, 0) + coalesce(output_tokens, 0) AS tokens
         FROM hour_usage WHERE hour >= ? AND hour < ?
     )
-    WHERE tokens > 0 GROUP BY 1, 2, 3
+    WHERE tokens > 0 GROUP BY 3, 1, 2
 """
-"""1970-01-01 was a Thursday: 72 hours after its week began."""
+"""1970-01-01 was a Thursday: 72 hours after its week began. Numbers before names: they sort faster."""
 
 
 def history_extent(reader: HistoryReader) -> tuple[int, int] | None:

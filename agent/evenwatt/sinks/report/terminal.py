@@ -183,6 +183,8 @@ def _widths(table: Table, cells: list[list[str]], room: int) -> list[int]:
 
 def _title_width(title: str, *, lines: int) -> int:
     """Return the least width at which a title takes so many lines, and no word of it is broken."""
+    if lines == 1:
+        return len(title)
     words = title.split()
     least = max(map(len, words))
     if lines >= len(words):

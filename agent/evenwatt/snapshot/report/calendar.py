@@ -104,10 +104,11 @@ def week_of(cells: HoursOfWeek, *, load: Load, is_approximate: bool) -> WeekMap:
     hours = [row for rows in cells.values() for row in rows]
     sums = {number: hours_sum(rows) for number, rows in cells.items()}
     by_hour = tuple(_hour_of_day(hour, sums) for hour in range(24))
+    total = hours_sum(sums.values())
     return WeekMap(
         cells=tuple(_cell(number, sums.get(number), load) for number in range(168)),
         hours_of_day=by_hour,
-        peak=_peak_to_trough(hours, by_hour),
+        peak=_peak_to_trough(hours, total, by_hour),
         is_approximate=is_approximate,
     )
 
@@ -136,9 +137,10 @@ def _hour_of_day(hour: int, sums: Mapping[int, HourRow]) -> HourOfDay:
     return HourOfDay(hour=hour, hours=passed, tokens_per_hour=tokens / passed if passed else None)
 
 
-def _peak_to_trough(hours: Sequence[HourRow], by_hour: Sequence[HourOfDay]) -> PeakToTrough | None:
-    tokens = sum(row.total_tokens for row in hours)
-    passed = sum(row.seconds or 0.0 for row in hours) / SECONDS_PER_HOUR
+def _peak_to_trough(
+    hours: Iterable[HourRow], total: HourRow, by_hour: Sequence[HourOfDay]
+) -> PeakToTrough | None:
+    tokens, passed = total.total_tokens, (total.seconds or 0.0) / SECONDS_PER_HOUR
     means = [(item.tokens_per_hour, item.hour) for item in by_hour if item.tokens_per_hour is not None]
     if not tokens or not passed or len(means) < len(by_hour):
         return None
