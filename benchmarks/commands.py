@@ -12,6 +12,8 @@ from agent_process import AgentProcess
 from benchmarks.figures import Table, median
 
 TIMES = 10
+EVENWATT = str(Path(sys.executable).with_name("evenwatt"))
+"""What people type."""
 
 
 def run(_seconds):
@@ -37,9 +39,7 @@ def _first_output_seconds(caches):
     for cache in caches:
         began = time.perf_counter()
         environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "evenwatt", "plan"], stdout=subprocess.PIPE, env=environment
-        ) as command:
+        with subprocess.Popen([EVENWATT, "plan"], stdout=subprocess.PIPE, env=environment) as command:
             command.stdout.read(1)
             walls.append(time.perf_counter() - began)
             command.stdout.read()
@@ -48,19 +48,19 @@ def _first_output_seconds(caches):
 
 def add_yardstick(table):
     """Say how fast the machine was: it may be twice as slow an hour later, where others use it too."""
-    table.add("python -c pass", _median_seconds("-c", "pass")[0], "s")
+    table.add("python -c pass", _median_seconds(sys.executable, "-c", "pass")[0], "s")
 
 
 def median_seconds(arguments):
     """Return the wall and CPU time of a command of evenwatt's."""
-    return _median_seconds("-m", "evenwatt", *arguments)
+    return _median_seconds(EVENWATT, *arguments)
 
 
-def _median_seconds(*arguments):
+def _median_seconds(*command):
     walls, cpus = [], []
     for _ in range(TIMES):
         began, cpu_before = time.perf_counter(), _children_cpu_seconds()
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         walls.append(time.perf_counter() - began)
         cpus.append(_children_cpu_seconds() - cpu_before)
     return median(walls), median(cpus)

@@ -10,13 +10,7 @@ from evenwatt import clock
 from evenwatt.config import CatalogueReference, DatedPrices, PricedReference, Settings
 from evenwatt.economics.api import ReferencePrice, reference_price_from_usd
 from evenwatt.errors import SourceError
-from evenwatt.readings.api_prices import (
-    FetchedRates,
-    RateRequest,
-    Rates,
-    ReferenceRates,
-    fetch_in_subprocess,
-)
+from evenwatt.readings.api_rates import FetchedRates, RateRequest, Rates, ReferenceRates
 from evenwatt.sinks.history import PriceRow
 
 __all__ = [
@@ -194,6 +188,8 @@ def _written_names(settings: Settings) -> frozenset[str]:
 def _looked_up(settings: Settings, wanted: tuple[CatalogueReference, ...]) -> FetchedRates:
     if not wanted:
         return FetchedRates(rates=(), faults=())
+    from evenwatt.readings.api_prices import fetch_in_subprocess  # noqa: PLC0415 -- reports ask for none
+
     return fetch_in_subprocess(rate_requests(settings, wanted), fetched=fetched_path(settings.history.path))
 
 
