@@ -3,6 +3,7 @@
 import copy
 import html
 import json
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -134,6 +135,21 @@ def test_the_page_has_the_verdict_before_its_scripts_run(agent):
         return html.escape(sentence) in get(agent, "/").text
 
     agent.wait_for(is_told)  # a newer report may come between the two questions, once
+
+
+def test_a_report_is_by_the_settings_of_the_last_reload(tmp_path):
+    """One that was kept before is given to nobody any more."""
+    history = tmp_path / "days.db"
+    write_days(history, 2)
+    with AgentProcess(tmp_path, SETTINGS, command="demo", arguments=("--history", str(history))) as agent:
+        agent.wait_for(lambda: agent.metric("evenwatt_tokens_total"))
+        before = get(agent, "/api/v1/report").json()["head"]["month_hours"]
+        agent.configure({**SETTINGS, "month_hours": 720})
+        agent.signal(signal.SIGHUP)
+        agent.wait_for(lambda: "was reloaded" in agent.log.read_text())
+        after = get(agent, "/api/v1/report").json()["head"]["month_hours"]
+
+    assert (before, after) == (730.0, 720.0)
 
 
 def test_the_stream_has_the_ticks_of_the_file(agent, described):

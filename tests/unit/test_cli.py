@@ -25,11 +25,10 @@ def evenwatt(*arguments, **options):
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "evenwatt", *map(str, arguments)],
-        capture_output=True,
         text=True,
         timeout=COMMAND_SECONDS,
         check=False,
-        **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
@@ -229,18 +228,11 @@ def test_holidays_that_nobody_knows_are_a_fault_beside_others(config):
 def test_a_full_disk_behind_the_output_is_told(arguments):
     """No traceback, and no success."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        told = subprocess.run(
-            [sys.executable, "-m", "evenwatt", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        told = evenwatt(*arguments, stdout=full)
 
     assert (told.returncode, told.stderr) == (
         1,
-        "evenwatt: the output cannot be written: No space left on device\n",
+        "evenwatt: the output cannot be written: No space left on device; make room, or write elsewhere\n",
     )
 
 
@@ -250,14 +242,7 @@ def test_a_reader_who_has_enough_is_no_fault(arguments):
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", encoding="utf-8") as output:
-        told = subprocess.run(
-            [sys.executable, "-m", "evenwatt", *arguments],
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        told = evenwatt(*arguments, stdout=output)
 
     assert (told.returncode, told.stderr) == (1, "")
 

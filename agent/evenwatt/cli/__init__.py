@@ -46,9 +46,32 @@ EXIT_WRONGLY_ASKED = 2
 
 
 def main() -> None:
-    """Run a command; a fault that the user can mend is told in one sentence, without a traceback."""
+    """Run a command to the end of all that it says.
+
+    A fault that the user can mend is told in one sentence, without a traceback.
+
+    Raises:
+        SystemExit: Always, with the exit status.
+    """
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     import_module(f"evenwatt.cli.{MODULES.get(asked, 'whole')}")
+    try:
+        try:
+            _run()
+        finally:
+            _flush()
+    except BrokenPipeError:  # whoever read it had enough
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        what = error.filename or "the output"
+        told = f"{what} cannot be written: {error.strerror}; make room, or write elsewhere"
+        print(f"evenwatt: {told}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+
+
+def _run() -> None:
     try:
         app()
     except ConfigError as error:
@@ -57,8 +80,9 @@ def main() -> None:
     except EvenwattError as error:
         print(f"evenwatt: {error}", file=sys.stderr)
         sys.exit(EXIT_WRONGLY_ASKED if isinstance(error, OptionError) else EXIT_FAILED)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        print(f"evenwatt: the output cannot be written: {error.strerror}", file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as where a shell closed it
+            stream.flush()

@@ -31,8 +31,10 @@ def in_words(misfit: Misfit, place: Place | None) -> str:
         misfit: Of which what was got is shown, where it says so.
         place: What stands where it is; None: nothing.
     """
-    if misfit.got is None or place is None:
+    if misfit.got is None:
         return misfit.text
+    if place is None:
+        return f"expected {misfit.text}"
     return f"got {place.found if misfit.got == 'shape' else _shown(place)}, expected {misfit.text}"
 
 

@@ -148,6 +148,7 @@ def test_the_page_says_nothing_that_is_old(server, library, monkeypatch):
     server.publish(Pages(by_path={"/": page_files()[INDEX]}))
     library.sentence = "of a day ago"
     ask(server, "/looked-up?window=7d")
+    assert b"of a day ago" in ask(server, "/").wire
     monkeypatch.setattr(desk, "_KEPT_SECONDS", 0.0)
 
     assert b"of a day ago" not in ask(server, "/").wire
