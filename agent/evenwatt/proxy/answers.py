@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from evenwatt.proxy.apis import Api
@@ -9,7 +10,7 @@ from evenwatt.proxy.lines import LineCutter, LinePart
 from evenwatt.proxy.scanner import KeyPath, ObjectScanner
 from evenwatt.proxy.tokens import Tokens
 
-__all__ = ["AnswerReader"]
+__all__ = ["EVENTS", "AnswerReader", "form_of", "is_no_end"]
 
 _LAST_EVENT_TYPES: Final = frozenset(
     {"message_stop", "response.completed", "response.incomplete", "response.failed"}
@@ -18,11 +19,24 @@ _FAILED_EVENT_TYPES: Final = frozenset({"error", "response.failed"})
 _ONLY_LOADS: Final = frozenset({"load", "unload"})
 _MOST_LOOKS_FOR_MODEL = 8
 """How many events are read whole for the model's name; the first one has it, or none has."""
+_MOST_CONTENT_TYPES: Final = 64
 _MAY_END = re.compile(
     rb'\[DONE\]|"done"\s*:\s*true|"(?:%b)"' % "|".join(map(re.escape, sorted(_LAST_EVENT_TYPES))).encode()
 )
 """What is in every last word of a stream."""
-_STREAM_TYPES: Final = {"text/event-stream": "events", "application/x-ndjson": "lines"}
+EVENTS: Final = "events"
+_FORMS: Final = {b"text/event-stream": EVENTS, b"application/x-ndjson": "lines"}
+
+
+@lru_cache(_MOST_CONTENT_TYPES)
+def form_of(content_type: bytes) -> str | None:
+    """Return `events` or `lines` for a Content-Type of a stream, parameters included; None for others."""
+    return _FORMS.get(content_type.partition(b";")[0].strip().lower())
+
+
+def is_no_end(piece: bytes, form: str | None) -> bool:
+    """Return whether a piece of a stream, that begins between events, ends there too and is no last word."""
+    return piece.endswith(b"\n\n" if form == EVENTS else b"\n") and _MAY_END.search(piece) is None
 
 
 class AnswerReader:
@@ -30,7 +44,7 @@ class AnswerReader:
 
     Args:
         api: How it says it.
-        content_type: Of the answer, parameters included.
+        form: What `form_of` says of the answer.
 
     Attributes:
         is_stream: Whether it comes as events or lines.
@@ -43,23 +57,23 @@ class AnswerReader:
         raw: The last word on each count.
     """
 
-    def __init__(self, api: Api, content_type: str) -> None:
-        form = _STREAM_TYPES.get(content_type.partition(";")[0].strip().lower())
+    is_complete = False
+    has_failed = False
+    is_load = False
+    is_remote = False
+    model: str | None = None
+    texts = 0
+    _object: ObjectScanner | None = None
+    _is_data_part = False
+    _looks_for_model = _MOST_LOOKS_FOR_MODEL
+
+    def __init__(self, api: Api, form: str | None) -> None:
         self.is_stream = form is not None
-        self.is_complete = False
-        self.has_failed = False
-        self.is_load = False
-        self.is_remote = False
-        self.model: str | None = None
-        self.texts = 0
         self.raw: dict[str, int] = {}
         self._api = api
         self._cutter = LineCutter()
-        self._object: ObjectScanner | None = None
         self._data_lines: list[bytes] = []
-        self._is_data_part = False
-        self._looks_for_model = _MOST_LOOKS_FOR_MODEL
-        self._is_events = form == "events"
+        self._is_events = form == EVENTS
         self._line = self._event_line if self._is_events else self._object_line
 
     @property
@@ -67,11 +81,6 @@ class AnswerReader:
         """Whether it is a stream that has come to the end of an event, or line, or to none yet."""
         is_within = self._cutter.is_within_line or self._object is not None or bool(self._data_lines)
         return self.is_stream and not is_within
-
-    def is_no_end(self, piece: bytes) -> bool:
-        """Return whether a piece that begins between events ends there too, and is not the last word."""
-        ends_between = piece.endswith(b"\n\n" if self._is_events else b"\n")
-        return ends_between and _MAY_END.search(piece) is None
 
     def feed(self, piece: bytes) -> None:
         """Read on."""

@@ -5,6 +5,7 @@ A path is known by its end, so that a prefix before it (`/ollama/v1/...`) change
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -231,12 +232,18 @@ _ENDS: Final[tuple[tuple[Api, tuple[str, ...]], ...]] = (
     (MESSAGES, ("/messages",)),
     (UNMETERED, ("/api/embeddings", "/generate", "/generate_stream", "/invocations")),
 )
+_MOST_ENDS: Final = 256
+_LONGEST_END_BYTES: Final = 64
+"""More than any end that is known, so that what is kept of clients' targets is bounded."""
 _API_BY_END: Final = {end: api for api, ends in _ENDS for end in ends}
 
 
-def api_of(method: str, path: str) -> Api | None:
-    """Return how the answers of a path are counted; None where it does no inference."""
-    if method != "POST":
-        return None
-    steps = path.rstrip("/").rsplit("/", 2)[-2:]
+def api_of(method: bytes, target: bytes) -> Api | None:
+    """Return how the answers of a request's target are counted; None where it does no inference."""
+    return _api_at(target.partition(b"?")[0][-_LONGEST_END_BYTES:]) if method == b"POST" else None
+
+
+@lru_cache(_MOST_ENDS)
+def _api_at(path_end: bytes) -> Api | None:
+    steps = path_end.decode("latin-1").rstrip("/").rsplit("/", 2)[-2:]
     return _API_BY_END.get("/" + "/".join(steps)) or _API_BY_END.get(f"/{steps[-1]}")

@@ -1,12 +1,10 @@
 """What a client asks: a head that is whole, and a body that is read as it comes."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import httptools
-from multidict import CIMultiDict
 
-from evenwatt.proxy.headers import is_websocket
+from evenwatt.proxy.headers import Headers, is_websocket
 from evenwatt.proxy.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -22,8 +20,7 @@ class ClientRequest:
         connection: That it came on, and that its answer goes to.
         method: As the client wrote it.
         target: What stands behind the method.
-        headers: Names and values as they were sent.
-        remote: The address that it came from; empty for a socket without one.
+        headers: As they were sent.
         version: Of HTTP, as `1.1`.
         content_length: Of the body, where it was announced.
         has_body: Whether there is one.
@@ -33,32 +30,41 @@ class ClientRequest:
         is_last: Whether the client wants the connection to end with the answer.
     """
 
+    is_whole = False
+    _was_told = False
+
     def __init__(
         self,
         connection: "ClientConnection",
         parser: httptools.HttpRequestParser,
         target: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
+        headers: Headers,
     ) -> None:
         self.connection = connection
-        self.method = parser.get_method().decode("ascii")
-        self.target = target.decode("utf-8", "surrogateescape")
-        self.headers = CIMultiDict(
-            [
-                (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-                for name, value in headers
-            ]
-        )
-        self.remote = connection.remote
+        self.method = parser.get_method()
+        self.target = target
+        self.headers = headers
         self.version = parser.get_http_version()
         self.is_last = not parser.should_keep_alive()
-        length = self.headers.get("Content-Length")
+        first = headers.first
+        length = first.get(b"content-length")
         self.content_length = None if length is None else int(length)
-        self.has_body = "Transfer-Encoding" in self.headers or bool(self.content_length)
-        self.is_websocket = is_websocket(self.headers)
-        self.is_whole = False
+        self.has_body = bool(self.content_length) or b"transfer-encoding" in first
+        self.is_websocket = b"upgrade" in first and is_websocket(headers)
         self.pieces = Pieces()
-        self._awaits_continue = self.headers.get("Expect", "").lower() == "100-continue"
+
+    @property
+    def awaits_word(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        if self.is_whole or self._was_told or self.pieces or self.version != "1.1":
+            return False
+        return self.headers.first.get(b"expect", b"").lower() == b"100-continue"
+
+    def rest(self) -> bytes:
+        """Return all of the body that has come and is not read yet."""
+        rest = self.pieces.take_all()
+        self.connection.resume()
+        return rest
 
     @property
     def has_more(self) -> bool:
@@ -76,8 +82,8 @@ class ClientRequest:
                 return b""
             if self.connection.is_closed:
                 raise ConnectionResetError("the client has gone")
-            if self._awaits_continue and self.version == "1.1":
-                self._awaits_continue = False
+            if self.awaits_word:
+                self._was_told = True
                 self.connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self.pieces.changed()
         piece = self.pieces.take()

@@ -54,6 +54,9 @@ class ClientNamer:
         rules: The first that fits holds.
         secret: What API keys are hashed with.
         known: Names that have totals already; they never fold into `other`.
+
+    Attributes:
+        has_rules: Whether anybody is named.
     """
 
     def __init__(
@@ -61,16 +64,20 @@ class ClientNamer:
     ) -> None:
         self._secret = secret
         self._rules = tuple(
-            (replace(rule, api_key=None), None if rule.api_key is None else key_digest(secret, rule.api_key))
+            (
+                replace(rule, api_key=None, header=None if rule.header is None else rule.header.lower()),
+                None if rule.api_key is None else key_digest(secret, rule.api_key),
+            )
             for rule in rules
         )
+        self.has_rules = bool(rules)
         self._names = set(known) | {rule.name for rule in rules if rule.name is not None}
 
     def name(self, headers: Mapping[str, str], address: str | None, user: str | None) -> str:
         """Return the label of a client.
 
         Args:
-            headers: Of the request; names are looked up in lower case.
+            headers: Of the request, their names in lower case.
             address: Of the other end of the connection; None where there is none, as on a unix socket.
             user: What the request's body says.
         """

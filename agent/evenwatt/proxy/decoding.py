@@ -64,17 +64,17 @@ class _Brotli:
             raise ValueError(str(error)) from error
 
 
-def decoder_for(encoding: str) -> Decoder | None:
+def decoder_for(encoding: bytes) -> Decoder | None:
     """Return what decodes a Content-Encoding; None where it is not known here.
 
     Brotli needs the package of that name, which is used where it is installed.
     """
     name = encoding.strip().lower()
-    if name in {"", "identity"}:
+    if name == b"identity":
         return _Plain()
-    if name in {"gzip", "x-gzip", "deflate"}:
+    if name in {b"gzip", b"x-gzip", b"deflate"}:
         return _Zlib()
-    if name == "br":
+    if name == b"br":
         try:
             return _Brotli(import_module("brotli"))
         except ImportError:

@@ -4,8 +4,6 @@ import asyncio
 import json
 from typing import Any, Final
 
-from multidict import CIMultiDict
-
 from evenwatt.clock import boot_seconds
 from evenwatt.errors import EngineError
 from evenwatt.proxy.exchange import Books
@@ -18,7 +16,7 @@ _DEADLINE_SECONDS = 2.0
 _QUIET_SECONDS = 30.0
 """How long an engine is left alone that took the question and did not answer."""
 _MOST_BYTES = 1 << 20
-_LLAMACPP_SERVER_HEADER = "llama.cpp"
+_LLAMACPP_SERVER_HEADER = b"llama.cpp"
 _KIND_BY_OWNER: Final = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
 
 
@@ -41,9 +39,14 @@ class EngineQuestion:
         if told is not None:
             books.engine = EngineFacts(kind=told)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the engine is known, or cannot be asked now."""
+        return self._is_known or boot_seconds() < self._quiet_until_boot_seconds
+
     async def answered(self) -> None:
-        """Return when the engine is known, or cannot be asked now."""
-        if self._is_known or boot_seconds() < self._quiet_until_boot_seconds:
+        """Return when that is settled."""
+        if self.is_settled:
             return
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
@@ -68,7 +71,7 @@ async def asked_engine(upstream: Upstream) -> EngineFacts | None:
 
     Two requests at most, that load no model and change nothing.
     """
-    models = await _answer(upstream, "/v1/models")
+    models = await _answer(upstream, b"/v1/models")
     if models is None:
         return None
     server, document = models
@@ -79,17 +82,17 @@ async def asked_engine(upstream: Upstream) -> EngineFacts | None:
     kinds = {_KIND_BY_OWNER.get(owner) for _, owner in served}
     if len(kinds) == 1 and (kind := next(iter(kinds))) is not None:
         return EngineFacts(kind=kind, only_model=only_model)
-    version = await _answer(upstream, "/api/version")
+    version = await _answer(upstream, b"/api/version")
     if version is not None and isinstance(version[1], dict) and "version" in version[1]:
         return EngineFacts(kind="ollama")
     return UNKNOWN_ENGINE
 
 
-async def _answer(upstream: Upstream, path: str) -> tuple[str | None, Any] | None:
+async def _answer(upstream: Upstream, path: bytes) -> tuple[bytes | None, Any] | None:
     """Return the Server header and the JSON of an answer, None in its place where there is none."""
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            answer = await upstream.request("GET", path, CIMultiDict({"Host": upstream.host}))
+            answer = await upstream.asked(path)
             try:
                 body = b""
                 while len(body) < _MOST_BYTES and (piece := await answer.read()):
@@ -98,7 +101,7 @@ async def _answer(upstream: Upstream, path: str) -> tuple[str | None, Any] | Non
                 answer.close()
     except (EngineError, TimeoutError):
         return None
-    server = answer.headers.get("Server")
+    server = answer.headers.first.get(b"server")
     try:
         return server, json.loads(body)
     except (ValueError, RecursionError):

@@ -6,15 +6,15 @@ the first token of an answer waits for.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
-from multidict import CIMultiDict
 
 from evenwatt.errors import EngineBroke
+from evenwatt.proxy.headers import Field, Headers
 from evenwatt.proxy.pieces import Pieces
 
-__all__ = ["EngineAnswer", "EngineConnection"]
+__all__ = ["EngineAnswer", "EngineConnection", "Receiver"]
 
 _MOST_HEAD_BYTES = 1 << 18
 _FIRST_FINAL_STATUS: Final = 200
@@ -26,35 +26,63 @@ class EngineAnswer:
     Attributes:
         status: Its code.
         reason: Its words; may be empty.
-        headers: Names and values as they were sent.
+        headers: As they were sent.
         trailers: What came after the last chunk; there once the body was read to its end.
     """
 
-    def __init__(
-        self, status: int, reason: str, headers: CIMultiDict[str], source: "EngineConnection"
-    ) -> None:
+    def __init__(self, status: int, reason: bytes, headers: Headers, source: "EngineConnection") -> None:
         self.status = status
         self.reason = reason
         self.headers = headers
         self.trailers: list[tuple[bytes, bytes]] = []
         self._source = source
 
-    async def read(self) -> bytes:
+    @property
+    def is_framed(self) -> bool:
+        """Whether the answer says itself where it ends; else it ends with the connection."""
+        first = self.headers.first
+        return b"content-length" in first or b"chunked" in first.get(b"transfer-encoding", b"").lower()
+
+    def take(self) -> bytes | None:
         """Return the next piece of the body as it came, never more than one chunk; nothing at its end.
+
+        None where it has not come yet; then wait for `changed`.
 
         Raises:
             EngineBroke: The engine broke off before the end.
         """
-        return await self._source.read()
+        return self._source.take()
 
-    @property
-    def has_more(self) -> bool:
-        """Whether `read` would return at once."""
-        return self._source.has_more
+    async def changed(self) -> None:
+        """Wait until `take` returns something, or raises."""
+        await self._source.changed()
+
+    async def read(self) -> bytes:
+        """Return the next piece, as `take` does, once it has come.
+
+        Raises:
+            EngineBroke: As there.
+        """
+        while (piece := self.take()) is None:
+            await self.changed()
+        return piece
 
     def close(self) -> None:
         """Let go of the connection: back to the others where the answer was read to its end, else cut."""
         self._source.release()
+
+
+class Receiver(Protocol):
+    """Takes an answer in the call that brings it; what it does not take waits for `EngineAnswer.take`."""
+
+    def take_head(self, answer: EngineAnswer) -> None:
+        """Take the head."""
+
+    def take_piece(self, piece: bytes) -> bool:
+        """Take a piece of the body, or return False: it waits then, and the next ones behind it."""
+
+    def take_pause(self) -> None:
+        """Take that no more has come for now, and that this is not all."""
 
 
 class EngineConnection(asyncio.Protocol):
@@ -65,10 +93,11 @@ class EngineConnection(asyncio.Protocol):
         give_back: Is handed this connection when it can carry another exchange.
     """
 
+    _transport: asyncio.Transport
+
     def __init__(self, address: str, give_back: Callable[["EngineConnection"], None]) -> None:
         self._address = address
         self._give_back = give_back
-        self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -81,54 +110,54 @@ class EngineConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._is_head = is_head
         self._head: asyncio.Future[EngineAnswer] | None = None
+        self._receiver: Receiver | None = None
         self._answer: EngineAnswer | None = None
         self._reason = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._fields: list[Field] = []
         self._head_bytes = 0
+        self._trailer_bytes = 0
         self._pieces = Pieces()
         self._is_complete = False
         self._may_be_kept = False
-        self._ends_with_connection = False
         self._is_paused = False
 
     @property
     def is_open(self) -> bool:
         """Whether another exchange can be begun on it."""
-        return not self._is_closed and self._transport is not None and not self._transport.is_closing()
+        return not (self._is_closed or self._transport.is_closing())
 
-    @property
-    def has_more(self) -> bool:
-        """Whether `read` would return at once."""
-        return bool(self._pieces) or self._is_complete
-
-    async def exchanged(
-        self, head: bytes, body: AsyncIterator[bytes] | None, *, is_head: bool, is_chunked: bool
-    ) -> EngineAnswer:
-        """Send a request and return its answer once the head of it is there.
+    def exchange(
+        self,
+        head: bytes,
+        body: bytes | AsyncIterator[bytes],
+        *,
+        is_head: bool,
+        is_chunked: bool,
+        receiver: Receiver | None = None,
+    ) -> asyncio.Future[EngineAnswer]:
+        """Send a request; its answer is there once the head of it has come. Whoever does not wait aborts.
 
         Args:
-            head: The request's, its empty line included, with a body that is held behind it.
-            body: The pieces of a body that is not.
+            head: The request's, its empty line included.
+            body: All of it, or its pieces.
             is_head: Whether the answer has no body whatever its headers say.
             is_chunked: Whether the pieces are to be framed.
+            receiver: Takes the answer as it comes.
 
-        Raises:
+        The answer raises:
             EngineBroke: The engine broke off, or does not speak HTTP.
         """
+        self._is_complete = False  # whatever happens from here on, it is given back only with an answer
+        self._transport.write(head + body if isinstance(body, bytes) else head)
         self._begin(is_head=is_head)
+        self._receiver = receiver
         self._head = self._loop.create_future()
-        transport = cast("asyncio.Transport", self._transport)
-        transport.write(head)
-        if body is not None:
+        if not isinstance(body, bytes):
             self._sending = asyncio.create_task(self._send(body, is_chunked=is_chunked))
-        try:
-            return await self._head
-        except BaseException:
-            self.abort()
-            raise
+        return self._head
 
     async def _send(self, body: AsyncIterator[bytes], *, is_chunked: bool) -> None:
-        transport = cast("asyncio.Transport", self._transport)
+        transport = self._transport
         try:
             async for piece in body:
                 transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
@@ -141,22 +170,28 @@ class EngineConnection(asyncio.Protocol):
             self._break(f"the request broke off: {error}")
             self.abort()
 
-    async def read(self) -> bytes:
-        """Return the next piece of the body; nothing at its end."""
-        while not self._pieces:
+    def take(self) -> bytes | None:
+        """Return the next piece, as `EngineAnswer.take` does."""
+        if not self._pieces:
             if self._is_complete:
                 return b""
             if self._fault is not None:
                 raise self._fault
-            await self._pieces.changed()
+            return None
         piece = self._pieces.take()
-        if self._is_paused and self._pieces.are_few and self._transport is not None:
+        if self._is_paused and self._pieces.are_few:
             self._is_paused = False
             self._transport.resume_reading()
         return piece
 
+    async def changed(self) -> None:
+        """Wait until `take` returns something, or raises."""
+        if not (self._pieces or self._is_complete or self._fault is not None):
+            await self._pieces.changed()
+
     def release(self) -> None:
         """Give it back where its exchange has ended in order, else cut it, so that the engine stops."""
+        self._receiver = None
         is_sent = self._sending is None or self._sending.done()
         if self._is_complete and self._may_be_kept and is_sent and self.is_open and not self._pieces:
             self._give_back(self)
@@ -167,8 +202,7 @@ class EngineConnection(asyncio.Protocol):
         """Cut it."""
         if self._sending is not None:
             self._sending.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     # --- asyncio's side ------------------------------------------------------------------------------------
 
@@ -184,10 +218,21 @@ class EngineConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if isinstance(error.__context__, Exception) and not isinstance(error.__context__, ValueError):
+                raise  # a fault of ours, in what is done with the answer
             if not self._is_complete:
-                self._break(f"answered something that is no HTTP: {error}")
+                self._break(f"answered something that is no HTTP: {error.__context__ or error}")
             self.abort()
-        self._pieces.wake()
+        if self._answer is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self._break("answered headers that are too long")
+                self.abort()
+        elif self._receiver is not None and not self._is_complete:
+            self._receiver.take_pause()
+        self._tell()
+        if self._pieces or self._is_complete or self._fault is not None:
+            self._pieces.wake()
 
     def eof_received(self) -> bool:
         """Take the end: of the answer where it has no other, else of our patience."""
@@ -197,7 +242,7 @@ class EngineConnection(asyncio.Protocol):
         """Tell whoever waits."""
         self._is_closed = True
         self._may_write.set()
-        if self._answer is not None and self._ends_with_connection and exc is None:
+        if self._answer is not None and exc is None and not self._answer.is_framed:
             self._is_complete = True
         if not self._is_complete:
             self._break(str(exc or "closed the connection"))
@@ -224,33 +269,38 @@ class EngineConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header, or a trailer behind the body."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > _MOST_HEAD_BYTES:
-            raise ValueError("the headers are too long")
         if self._answer is None:
-            self._headers.append((name, value))
-        else:
-            self._answer.trailers.append((name, value))
+            self._fields.append((name, value))
+            return
+        self._trailer_bytes += len(name) + len(value)
+        if self._trailer_bytes > _MOST_HEAD_BYTES:
+            raise ValueError("the trailers are too long")
+        self._answer.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Hand the answer out; one that only tells of another to come is passed over."""
         status = self._parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
-            self._headers, self._reason = [], b""
+            self._fields, self._reason = [], b""
             return
-        headers = CIMultiDict((_text(name), _text(value)) for name, value in self._headers)
-        answer = self._answer = EngineAnswer(status, _text(self._reason), headers, self)
-        is_framed = "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self._ends_with_connection = not is_framed and not self._is_head
+        if (
+            self._head_bytes
+            and sum(len(name) + len(value) for name, value in self._fields) > _MOST_HEAD_BYTES
+        ):
+            raise ValueError("the headers are too long")
+        answer = self._answer = EngineAnswer(status, self._reason, Headers(self._fields), self)
         if self._is_head:
             self._is_complete = True  # and what the parser waits for never comes, so it is not kept
-        if self._head is not None and not self._head.done():
-            self._head.set_result(answer)
+        if self._receiver is not None:
+            self._receiver.take_head(answer)
 
     def on_body(self, body: bytes) -> None:
-        """Queue a piece, and let the engine wait where too much is queued."""
-        self._pieces.put(body)
-        if self._pieces.are_too_many and not self._is_paused and self._transport is not None:
+        """Hand a piece out, or queue it, and let the engine wait where too much is queued."""
+        if self._is_complete:
+            return  # behind an answer that has no body
+        if self._receiver is not None and not self._pieces and self._receiver.take_piece(body):
+            return
+        if self._pieces.put(body) and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -262,13 +312,13 @@ class EngineConnection(asyncio.Protocol):
 
     def _break(self, why: str) -> None:
         self._fault = EngineBroke(f"{self._address} {why}")
-        if self._head is not None and not self._head.done():
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell who waits for the head that it has come, or that none will come."""
+        if self._head is None or self._head.done():
+            return
+        if self._answer is not None:
+            self._head.set_result(self._answer)
+        elif self._fault is not None:
             self._head.set_exception(self._fault)
-
-
-def _text(raw: bytes) -> str:
-    """Return a header as text: UTF-8, or else the Latin-1 that HTTP had once, which goes on as UTF-8."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

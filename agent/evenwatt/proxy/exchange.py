@@ -8,22 +8,23 @@ from typing import Any, Final
 from msgspec import Struct
 
 from evenwatt.clock import boot_seconds
-from evenwatt.proxy.answers import AnswerReader
+from evenwatt.proxy.answers import AnswerReader, is_no_end
 from evenwatt.proxy.apis import OLLAMA, RESPONSES, UNMETERED, Api
 from evenwatt.proxy.asking import STREAM
 from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.facts import EngineFacts
 from evenwatt.proxy.observations import Observations
-from evenwatt.proxy.scanner import KeyPath, ObjectScanner
+from evenwatt.proxy.scanner import KeyPath
 from evenwatt.proxy.tokens import Tokens
 from evenwatt.proxy.totals import Finished, Sums, Totals
 from evenwatt.readings.exposition import bounded_text
 
-__all__ = ["Books", "Exchange", "user_in"]
+__all__ = ["ASKED_KEYS", "Books", "Exchange", "user_in"]
 
-_ASKED_KEYS: Final[frozenset[KeyPath]] = frozenset({("n",), ("user",), ("metadata", "user_id"), STREAM})
+ASKED_KEYS: Final[frozenset[KeyPath]] = frozenset({("n",), ("user",), ("metadata", "user_id"), STREAM})
 """What of a request's body matters for its account."""
 
+_NOTHING: Final[Mapping[KeyPath, Any]] = {}
 _NO_TOKENS = Tokens(input_tokens=0, output_tokens=0)
 _FIRST_ERROR_STATUS = 400
 _MOST_MODELS = 200
@@ -64,77 +65,99 @@ class Exchange:
     """One request to a counted path.
 
     Attributes:
-        asked: To be fed with the request's body.
+        is_stream: Whether the answer comes as events or lines, one after another.
+        asked: What the request's body says of `ASKED_KEYS`; looked at when it is booked.
 
     Args:
         api: How its answer is counted.
         books: Where it is booked.
         client: Says on whose behalf it came; asked when it is booked, as the body may tell.
+        began_boot_seconds: When the request came.
     """
 
-    def __init__(self, api: Api, books: Books, client: Callable[[Mapping[KeyPath, Any]], str]) -> None:
-        self.asked = ObjectScanner(_ASKED_KEYS)
+    asked: Mapping[KeyPath, Any] = _NOTHING
+    _first_text_seconds: float | None = None
+    _reader: AnswerReader | None = None
+    _decoder: Decoder | None = None
+    _form: str | None = None
+    _is_read = False
+    _is_plain = False
+    _is_between = False
+    is_stream = False
+    _status: int | None = None
+    _booked: "Future[None] | None" = None
+    _is_booked = False
+    _was_reached = True
+
+    def __init__(
+        self,
+        api: Api,
+        books: Books,
+        client: Callable[[Mapping[KeyPath, Any]], str],
+        began_boot_seconds: float,
+    ) -> None:
         self._api = api
         self._books = books
         self._client = client
-        self._began_boot_seconds = boot_seconds()
-        self._first_text_seconds: float | None = None
-        self._reader: AnswerReader | None = None
-        self._decoder: Decoder | None = None
-        self._is_plain = False
+        self._began_boot_seconds = began_boot_seconds
         self._waiting: list[tuple[bytes, float]] = []
-        self._status: int | None = None
-        self._booked: Future[None] | None = None
-        self._is_booked = False
-        self._was_reached = True
         books.observations.running += 1
 
-    def answered(self, status: int, content_type: str, encoding: str) -> None:
-        """Say how the answer begins."""
+    def answered(self, status: int, form: str | None, encoding: bytes) -> None:
+        """Say how the answer begins: with what `form_of` says of it, and its Content-Encoding."""
         self._status = status
         if status < _FIRST_ERROR_STATUS:
-            self._reader = AnswerReader(self._api, content_type)
-            self._decoder = decoder_for(encoding)
+            self._form = form
+            self._is_read = True
+            self.is_stream = form is not None
             self._is_plain = not encoding
+            self._is_between = self.is_stream and self._is_plain
+            if encoding:
+                self._decoder = decoder_for(encoding)
 
-    def feed(self, piece: bytes) -> bool:
-        """Take a piece of the answer; return whether it has now said its last word.
+    def defer(self, piece: bytes) -> bool:
+        """Take a piece that `catch_up` may read once the client has it, who then does not wait for that.
 
-        A piece that cannot say it is not read before `catch_up`, so that no client waits for its account.
+        Returns:
+            False, and does not take it, where it may say the last word: `read` tells whether it does.
         """
-        came_boot_seconds = boot_seconds()
-        if self._can_wait(piece):
-            self._waiting.append((piece, came_boot_seconds))
+        if not self._is_read:
+            return True  # the engine refused
+        if not (self._is_between and is_no_end(piece, self._form)):
             return False
+        self._waiting.append((piece, boot_seconds()))
+        return True
+
+    def read(self, piece: bytes) -> bool:
+        """Take a piece and read it; return whether the answer has said its last word."""
+        self._waiting.append((piece, boot_seconds()))
         self.catch_up()
-        return self._read(piece, came_boot_seconds)
+        return self._reader is not None and self._reader.is_complete
 
     def catch_up(self) -> None:
-        """Read what waits, now that the client has it."""
+        """Read what was deferred."""
+        if not self._is_read:
+            return
+        if self._reader is None:
+            self._reader = AnswerReader(self._api, self._form)
+        reader = self._reader
         for piece, came_boot_seconds in self._waiting:
-            self._read(piece, came_boot_seconds)
+            self._read(reader, piece, came_boot_seconds)
         self._waiting.clear()
+        self._is_between = self._is_plain and reader.is_between_events
 
-    def _can_wait(self, piece: bytes) -> bool:
-        return (
-            self._is_plain
-            and self._reader is not None
-            and (bool(self._waiting) or self._reader.is_between_events)  # after one that waits, it is again
-            and self._reader.is_no_end(piece)
-        )
-
-    def _read(self, piece: bytes, came_boot_seconds: float) -> bool:
-        if self._reader is None or self._decoder is None:
-            return False
+    def _read(self, reader: AnswerReader, piece: bytes, came_boot_seconds: float) -> None:
         try:
-            for plain in self._decoder.feed(piece):
-                self._reader.feed(plain)
+            if self._is_plain:
+                reader.feed(piece)
+            elif self._decoder is not None:
+                for plain in self._decoder.feed(piece):
+                    reader.feed(plain)
         except ValueError:
             self._decoder = None
-            return False
-        if self._first_text_seconds is None and self._reader.texts:
+            return
+        if self._first_text_seconds is None and reader.texts:
             self._first_text_seconds = came_boot_seconds - self._began_boot_seconds
-        return self._reader.is_complete
 
     def completed(self) -> "Future[None] | None":
         """Book it: the answer has said its last word, or has ended; return what tells that it is written."""
@@ -145,7 +168,7 @@ class Exchange:
             is_cut = (
                 reader.is_stream and not (reader.is_complete or reader.raw) and self._api is not UNMETERED
             )
-            if reader.has_failed or (is_cut and self._decoder is not None):
+            if reader.has_failed or (is_cut and (self._is_plain or self._decoder is not None)):
                 return self._book("failed")
         return self._book("failed" if reader is None else "completed")
 
@@ -153,10 +176,10 @@ class Exchange:
         """Book it: the client has gone."""
         self._book("aborted")
 
-    def failed(self, *, was_reached: bool = True) -> None:
+    def failed(self, *, was_reached: bool = True) -> "Future[None] | None":
         """Book it: the engine broke off, or was never reached and cannot have generated anything."""
         self._was_reached = was_reached
-        self._book("failed")
+        return self._book("failed")
 
     def _book(self, outcome: str) -> "Future[None] | None":
         if self._is_booked:
@@ -169,10 +192,8 @@ class Exchange:
             return None
         tokens, counted = self._account(outcome)
         model = books.model_label(None if reader is None else reader.model)
-        duration = boot_seconds() - self._began_boot_seconds
-        books.observations.observe(model, outcome, duration, self._first_text_seconds)
         is_remote = reader is not None and (reader.is_remote or self._is_remote_name(model))
-        client = self._client(self.asked.values)
+        client = self._client(self.asked)
         owner = Finished(model, client, "remote" if is_remote else "local", outcome, counted)
         self._booked = books.totals.add(
             owner,
@@ -184,6 +205,8 @@ class Exchange:
                 reasoning_tokens=tokens.reasoning_tokens,
             ),
         )
+        duration = boot_seconds() - self._began_boot_seconds
+        books.observations.observe(model, outcome, duration, self._first_text_seconds)
         return self._booked
 
     def _is_remote_name(self, model: str) -> bool:
@@ -214,7 +237,7 @@ class Exchange:
         return least, "unknown" if is_nothing else "lower_bound"
 
     def _asked_for_several(self) -> bool:
-        choices = self.asked.values.get(("n",))
+        choices = self.asked.get(("n",))
         return isinstance(choices, int) and choices > 1
 
     def _told_tokens(self, reader: AnswerReader) -> Tokens:

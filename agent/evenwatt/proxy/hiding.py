@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from msgspec.json import decode
 
+from evenwatt.proxy.answers import EVENTS
 from evenwatt.proxy.decoding import Decoder, decoder_for
 from evenwatt.proxy.scanner import KeyPath, ObjectScanner, Span, scanned
 
@@ -32,15 +33,18 @@ class Hider(Protocol):
     def feed(self, piece: bytes) -> bytes:
         """Return what the client is to see now; may be empty."""
 
+    def passes(self, piece: bytes) -> bool:
+        """Return whether the next piece goes on as it is; then it need not be fed."""
+
     def end(self) -> bytes:
         """Return what is still to be seen at the end."""
 
 
-def hider_for(content_type: str, encoding: str, *, running: bool) -> Hider | None:
+def hider_for(form: str | None, encoding: bytes, *, running: bool) -> Hider | None:
     """Return what hides usage in an answer that was asked for it; None where it has none to hide."""
-    if not content_type.startswith("text/event-stream"):
+    if form != EVENTS:
         return None
-    if encoding.strip().lower() in {"gzip", "x-gzip"}:
+    if encoding.strip().lower() in {b"gzip", b"x-gzip"}:
         decoder = decoder_for(encoding)
         return None if decoder is None else GzipUsageHider(decoder, running=running)
     return UsageHider(running=running)
@@ -59,7 +63,7 @@ class UsageHider:
 
     def feed(self, piece: bytes) -> bytes:
         """Return what the client is to see now; may be empty."""
-        if not self._held and piece.endswith(b"\n\n") and _USAGE_KEY not in piece:
+        if self.passes(piece):
             return piece
         data = self._held + piece
         shown = []
@@ -71,6 +75,10 @@ class UsageHider:
         if len(self._held) > _MOST_HELD_BYTES:
             shown.append(self.end())
         return b"".join(shown)
+
+    def passes(self, piece: bytes) -> bool:
+        """Return whether the next piece goes on as it is; then it need not be fed."""
+        return not self._held and piece.endswith(b"\n\n") and _USAGE_KEY not in piece
 
     def end(self) -> bytes:
         """Return what is still held: the stream broke off within an event."""
@@ -122,6 +130,10 @@ class GzipUsageHider:
         except ValueError as error:
             raise ConnectionResetError(f"an answer that is no gzip: {error}") from error
         return self._compressed(shown) if shown else b""
+
+    def passes(self, piece: bytes) -> bool:  # noqa: ARG002 -- each is compressed anew
+        """Return whether the next piece goes on as it is; then it need not be fed."""
+        return False
 
     def end(self) -> bytes:
         """Return the rest, with the end of the compressed stream."""

@@ -1,11 +1,11 @@
 """Listens for clients, and lets them go in order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from evenwatt.errors import EvenwattError
-from evenwatt.proxy.client_connection import ClientConnection
+from evenwatt.proxy.client_connection import Begun, ClientConnection
 from evenwatt.proxy.client_request import ClientRequest
 
 __all__ = ["Listener", "address_error"]
@@ -19,7 +19,7 @@ class Listener:
     """One address that clients come to.
 
     Args:
-        handle: As for `ClientConnection`.
+        begin: As for `ClientConnection`.
         idle_seconds: As there.
         drain_seconds: How long running answers may take to end.
 
@@ -29,13 +29,13 @@ class Listener:
 
     def __init__(
         self,
-        handle: Callable[[ClientRequest], Awaitable[None]],
+        begin: Callable[[ClientRequest], Begun],
         *,
         idle_seconds: float,
         drain_seconds: float,
     ) -> None:
         self.port = 0
-        self._handle = handle
+        self._begin = begin
         self._idle_seconds = idle_seconds
         self._drain_seconds = drain_seconds
         self._connections: set[ClientConnection] = set()
@@ -50,7 +50,7 @@ class Listener:
             OSError: The address cannot be used.
         """
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: ClientConnection(self._handle, self._idle_seconds, self._made, self._lost),
+            lambda: ClientConnection(self._begin, self._idle_seconds, self._made, self._lost),
             host,
             port,
             backlog=_BACKLOG,

@@ -22,19 +22,15 @@ class Pieces:
         return bool(self._pieces)
 
     @property
-    def are_too_many(self) -> bool:
-        """Whether whoever sends them has to wait."""
-        return self._bytes > _MOST_WAITING_BYTES
-
-    @property
     def are_few(self) -> bool:
         """Whether he may go on."""
         return self._bytes < _FEW_WAITING_BYTES
 
-    def put(self, piece: bytes) -> None:
-        """Add one; `wake` tells the reader, once for all that came together."""
+    def put(self, piece: bytes) -> bool:
+        """Add one, and return whether whoever sends them has to wait; `wake` tells the reader."""
         self._pieces.append(piece)
         self._bytes += len(piece)
+        return self._bytes > _MOST_WAITING_BYTES
 
     def take(self) -> bytes:
         """Return the first one."""
@@ -42,13 +38,21 @@ class Pieces:
         self._bytes -= len(piece)
         return piece
 
+    def take_all(self) -> bytes:
+        """Return all of them as one."""
+        joined = b"".join(self._pieces)
+        self._pieces.clear()
+        self._bytes = 0
+        return joined
+
     async def changed(self) -> None:
         """Wait until `wake` is called."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:  # else another one has begun to wait after this one was let go
+                self._waiter = None
 
     def wake(self) -> None:
         """Let the reader look again: a piece has come, or none will come."""

@@ -7,11 +7,12 @@ skipped by regular expressions from one bracket or quote to the next.
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final, TypedDict
 
 from msgspec import Struct
-from msgspec.json import decode
+from msgspec.json import Decoder
 
 __all__ = ["TOO_LONG", "KeyPath", "ObjectScanner", "Span", "scanned"]
 
@@ -102,16 +103,11 @@ class ObjectScanner:
 
     def _parse_whole(self, piece: bytes) -> bool:
         """Take the values out of an object that is whole; return False for everything else."""
-        if not (piece[:1] == b"{" and piece.rstrip()[-1:] == b"}"):
+        is_object = piece[:1] == b"{" and piece.rstrip()[-1:] == b"}"
+        found = _parsed(piece, self._wanted) if is_object else None
+        if found is None:
             return False
-        try:
-            document = decode(piece)
-        except (ValueError, RecursionError):
-            return False
-        for path in self._wanted:
-            inner = document if len(path) == 1 else document.get(path[0])
-            if isinstance(inner, dict) and path[-1] in inner:
-                self.values[path] = inner[path[-1]]
+        self.values.update(found)
         self.is_complete = True
         return True
 
@@ -226,8 +222,53 @@ class ObjectScanner:
             self.values.pop(path, None)
 
 
+class _Parser(Struct, frozen=True, kw_only=True):
+    """Reads whole objects.
+
+    Attributes:
+        parse: Returns the keys at the top that lead somewhere; of the others it makes nothing.
+        top: Those of them that are wanted themselves.
+        below: What is wanted below them.
+    """
+
+    parse: Callable[[bytes], dict[str, Any]]
+    top: frozenset[str]
+    below: tuple[KeyPath, ...]
+
+
+@cache
+def _parser_of(wanted: frozenset[KeyPath]) -> _Parser:
+    keys = dict.fromkeys((path[0] for path in wanted), Any)
+    shape = TypedDict("shape", keys, total=False)  # type: ignore[misc]  # made of what is wanted
+    decoder: Decoder[Any] = Decoder(shape)
+    return _Parser(
+        parse=decoder.decode,
+        top=frozenset(path[0] for path in wanted if len(path) == 1),
+        below=tuple(path for path in wanted if len(path) > 1),
+    )
+
+
 def scanned(data: bytes, wanted: frozenset[KeyPath]) -> Mapping[KeyPath, Any]:
     """Return the wanted values of a whole object; none where it is no complete object."""
+    if len(data) <= _MOST_HELD_BYTES:
+        found = _parsed(data, wanted)
+        if found is not None:
+            return found
     scanner = ObjectScanner(wanted)
     scanner.feed(data)
     return scanner.values if scanner.is_complete else {}
+
+
+def _parsed(data: bytes, wanted: frozenset[KeyPath]) -> dict[KeyPath, Any] | None:
+    """Return the wanted values of a whole object; None for everything else."""
+    parser = _parser_of(wanted)
+    try:
+        document = parser.parse(data)
+    except (ValueError, RecursionError):
+        return None
+    found: dict[KeyPath, Any] = {(key,): value for key, value in document.items() if key in parser.top}
+    for path in parser.below:
+        inner = document.get(path[0])
+        if isinstance(inner, dict) and path[1] in inner:
+            found[path] = inner[path[1]]
+    return found

@@ -112,7 +112,7 @@ class RunningProxy:
         self._books = Books(totals=totals, observations=observations, engine=UNKNOWN_ENGINE)
         self._forwarder = Forwarder(settings, self._upstream, self._books, self._namer(settings))
         self._listener = Listener(
-            self._forwarder.handle,
+            self._forwarder.begin,
             idle_seconds=settings.idle_seconds,
             drain_seconds=settings.drain_seconds,
         )

@@ -6,14 +6,14 @@ the bytes can reach nobody else.
 
 import asyncio
 import re
-
-from multidict import CIMultiDict
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from evenwatt.proxy.client_connection import ClientConnection
 from evenwatt.proxy.client_request import ClientRequest
 from evenwatt.proxy.upstream import Upstream
 
-__all__ = ["tunnelled"]
+__all__ = ["UPGRADE", "tunnelled"]
 
 _READ_BYTES = 1 << 16
 _MOST_WAITING_BYTES = 1 << 18
@@ -22,18 +22,27 @@ _SWITCHING = re.compile(rb"HTTP/1\.1 101[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 
 
+UPGRADE: Final[Mapping[bytes, bytes]] = {b"connection": b"Upgrade", b"upgrade": b"websocket"}
+"""What the request says of its own connection to the engine."""
+
+
 async def tunnelled(
-    request: ClientRequest, target: str, upstream: Upstream, headers: CIMultiDict[str]
+    request: ClientRequest, target: bytes, upstream: Upstream, lines: Iterable[bytes]
 ) -> None:
     """Join a client that asks for a WebSocket and the engine, until one of them leaves.
+
+    Args:
+        request: The client's.
+        target: Path and query.
+        upstream: The engine.
+        lines: The headers to send, `UPGRADE` included.
 
     Raises:
         ConnectionResetError: Always, at the end: there is nothing left of the connection to be answered on.
     """
     reader, writer = await upstream.streams()
-    headers["Connection"], headers["Upgrade"] = "Upgrade", "websocket"
     try:
-        writer.write(upstream.tunnel_head(request.method, target, headers))
+        writer.write(upstream.head(request.method, target, lines))
         head = await reader.readuntil(b"\r\n\r\n")
         client = request.connection
         client.send(head)

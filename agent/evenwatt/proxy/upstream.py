@@ -2,11 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from multidict import CIMultiDict
 
 from evenwatt.errors import EngineError, EngineUnreachable
 from evenwatt.proxy.engine_connection import EngineAnswer, EngineConnection
@@ -40,43 +39,28 @@ class Upstream:
     def __init__(self, address: str, ca_file: Path | None = None) -> None:
         self.address = address
         parts = urlsplit("http://localhost" if address.startswith(_UNIX) else address)
-        self.host = parts.netloc.rpartition("@")[2]
+        self.host = parts.netloc.rpartition("@")[2].encode()
         self._server = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
-        self._base_path = parts.path.rstrip("/")
+        self._base_path = parts.path.rstrip("/").encode()
         self._tls = _trusting(ca_file) if parts.scheme == "https" else None
         self._loop = asyncio.get_running_loop()
-        self._idle: dict[EngineConnection, asyncio.TimerHandle] = {}
+        self._idle: deque[tuple[EngineConnection, float]] = deque()  # with the time since when; oldest first
+        self._sweeping: asyncio.TimerHandle | None = None
 
-    async def request(
-        self,
-        method: str,
-        target: str,
-        headers: CIMultiDict[str],
-        body: bytes | AsyncIterator[bytes] | None = None,
-    ) -> EngineAnswer:
-        """Send a request and return the answer once its head is there.
-
-        Args:
-            method: As the client wrote it.
-            target: Path and query, as the client wrote them.
-            headers: All that are sent, Host included; of a body in pieces Content-Length, where it is known.
-            body: All of it, or its pieces.
+    async def asked(self, target: bytes) -> EngineAnswer:
+        """Send a question of our own, and return the answer once its head is there.
 
         Raises:
             EngineUnreachable: The engine cannot be connected to.
             EngineBroke: It broke off, or does not speak HTTP.
         """
-        pieces, held = (None, body or b"") if body is None or isinstance(body, bytes) else (body, b"")
-        if isinstance(body, bytes):
-            headers["Content-Length"] = str(len(body))
-        is_chunked = pieces is not None and "Content-Length" not in headers
-        if is_chunked:
-            headers["Transfer-Encoding"] = "chunked"
-        head = request_head(method, self._base_path + target, headers)
-        connection = self._kept() or await self._connected()
-        return await connection.exchanged(
-            head + held, pieces, is_head=method == "HEAD", is_chunked=is_chunked
-        )
+        connection = self.kept() or await self.connected()
+        head = self.head(b"GET", target, [b"Host: %b\r\n" % self.host])
+        try:
+            return await connection.exchange(head, b"", is_head=False, is_chunked=False)
+        except BaseException:
+            connection.abort()
+            raise
 
     async def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection for one use of its own, outside of those that are kept.
@@ -89,33 +73,55 @@ class Upstream:
         transport = await self._opened(lambda: protocol)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
-    def tunnel_head(self, method: str, target: str, headers: CIMultiDict[str]) -> bytes:
-        """Return the head of a request that is sent on `streams`."""
-        return request_head(method, self._base_path + target, headers)
+    def head(self, method: bytes, target: bytes, lines: Iterable[bytes]) -> bytes:
+        """Return the head of a request.
+
+        Args:
+            method: As the client wrote it.
+            target: Path and query, as the client wrote them.
+            lines: The headers, Host and the framing of the body included.
+        """
+        return b"".join((b"%b %b%b HTTP/1.1\r\n" % (method, self._base_path, target), *lines, b"\r\n"))
 
     def close(self) -> None:
         """Close the idle connections."""
-        for connection, timer in self._idle.items():
-            timer.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for connection, _ in self._idle:
             connection.abort()
         self._idle.clear()
 
-    def _kept(self) -> EngineConnection | None:
+    def kept(self) -> EngineConnection | None:
+        """Return a connection that is there already; to be used, or aborted."""
         while self._idle:
-            connection, timer = self._idle.popitem()  # the one that was used last
-            timer.cancel()
+            connection, _ = self._idle.pop()  # the one that was used last
             if connection.is_open:
                 return connection
         return None
 
     def _give_back(self, connection: EngineConnection) -> None:
-        self._idle[connection] = self._loop.call_later(_KEPT_SECONDS, self._drop, connection)
+        self._idle.append((connection, self._loop.time()))
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(_KEPT_SECONDS, self._sweep)
 
-    def _drop(self, connection: EngineConnection) -> None:
-        self._idle.pop(connection, None)
-        connection.abort()
+    def _sweep(self) -> None:
+        """Drop what was idle for too long; one timer for all of them, for most are used again before."""
+        self._sweeping = None
+        while self._idle:
+            connection, since = self._idle[0]
+            left_seconds = since + _KEPT_SECONDS - self._loop.time()
+            if left_seconds > 0:
+                self._sweeping = self._loop.call_later(left_seconds, self._sweep)
+                return
+            self._idle.popleft()
+            connection.abort()
 
-    async def _connected(self) -> EngineConnection:
+    async def connected(self) -> EngineConnection:
+        """Return a new connection.
+
+        Raises:
+            EngineUnreachable: The engine cannot be connected to.
+        """
         connection = EngineConnection(self.address, self._give_back)
         await self._opened(lambda: connection)
         return connection
@@ -146,9 +152,3 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
             f"ca_file: {ca_file}: no certificates can be read from it ({error.strerror or error}); name a "
             "file of certificates in PEM form"
         ) from error
-
-
-def request_head(method: str, target: str, headers: CIMultiDict[str]) -> bytes:
-    """Return a request's head; all of it came out of a parser that lets no line end through."""
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape")

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captured import CAPTURES
-from evenwatt.proxy.answers import AnswerReader
+from evenwatt.proxy.answers import AnswerReader, form_of
 from evenwatt.proxy.apis import EMBEDDING, MESSAGES, OLLAMA, OPENAI, RESPONSES, UNMETERED, Api, api_of
 from evenwatt.proxy.tokens import Tokens
 
 RESPONSES_FOLDER = CAPTURES / "ollama" / "responses"
-LINES, EVENTS, OBJECT = "application/x-ndjson", "text/event-stream", "application/json; charset=utf-8"
+LINES, EVENTS, OBJECT = b"application/x-ndjson", b"Text/Event-Stream; charset=utf-8", b"application/json"
 
 RECORDED = [
     ("api-generate-stream.ndjson", OLLAMA, LINES, Tokens(input_tokens=13, output_tokens=8)),
@@ -36,7 +36,7 @@ RECORDED = [
 
 def read(data, api: Api, content_type, size=None):
     """Return a reader that was fed with a whole answer in pieces of one size."""
-    reader = AnswerReader(api, content_type)
+    reader = AnswerReader(api, form_of(content_type))
     size = size or len(data)
     for start in range(0, len(data), size):
         reader.feed(data[start : start + size])
@@ -72,7 +72,7 @@ def test_every_byte_offset_is_a_fair_place_to_cut(name):
     expected = read(data, api, content_type).tokens()
 
     for offset in range(len(data)):
-        reader = AnswerReader(api, content_type)
+        reader = AnswerReader(api, form_of(content_type))
         reader.feed(data[:offset])
         reader.feed(data[offset:])
         assert reader.tokens() == expected
@@ -188,22 +188,23 @@ def test_no_bytes_at_all_break_a_reader(data, size, api):
 @pytest.mark.parametrize(
     ("path", "api"),
     [
-        ("/api/chat", OLLAMA),
-        ("/api/embed", EMBEDDING),
-        ("/api/embeddings", UNMETERED),
-        ("/v1/chat/completions", OPENAI),
-        ("/prefix/v1/completions/", OPENAI),
-        ("/completion", OPENAI),
-        ("/v1/embeddings", EMBEDDING),
-        ("/v2/rerank", EMBEDDING),
-        ("/v1/responses", RESPONSES),
-        ("/v1/messages", MESSAGES),
-        ("/v1/messages/count_tokens", None),
-        ("/api/show", None),
-        ("/v1/models", None),
+        (b"/api/chat", OLLAMA),
+        (b"/api/embed", EMBEDDING),
+        (b"/api/embeddings", UNMETERED),
+        (b"/v1/chat/completions", OPENAI),
+        (b"/prefix/v1/completions/", OPENAI),
+        (b"/completion", OPENAI),
+        (b"/v1/embeddings", EMBEDDING),
+        (b"/v2/rerank", EMBEDDING),
+        (b"/v1/responses", RESPONSES),
+        (b"/v1/messages", MESSAGES),
+        (b"/v1/messages/count_tokens", None),
+        (b"/api/show", None),
+        (b"/v1/models", None),
     ],
 )
 def test_paths_are_known_by_their_end(path, api):
     """Whatever prefix stands before them."""
-    assert api_of("POST", path) is api
-    assert api_of("GET", path) is None
+    assert api_of(b"POST", path) is api
+    assert api_of(b"POST", path + b"?a=/x") is api
+    assert api_of(b"GET", path) is None

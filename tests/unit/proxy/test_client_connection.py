@@ -6,10 +6,12 @@ import time
 
 import pytest
 
+from evenwatt.proxy import client_connection
 from evenwatt.proxy.client_connection import ClientConnection
 from evenwatt.proxy.server import RunningProxy
 from evenwatt.proxy.settings import ProxySettings
-from raw_engine import RawEngine
+from evenwatt.proxy.state import StateFolder
+from raw_engine import RawEngine, ScriptedEngine
 
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"
 CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
@@ -183,6 +185,283 @@ def test_a_websocket_to_an_engine_that_is_not_there_ends_the_connection(tmp_path
     assert b"Is it running?" in received
 
 
+def test_a_request_without_a_body_goes_without_one(tmp_path):
+    """No length is added to it, on a new connection to the engine and on one that is kept."""
+    engine = RawEngine(SIZED)
+
+    talked(tmp_path, engine, [GET, GET, LAST], pause_seconds=0.05)
+
+    assert engine.connections == 1
+    assert not any(b"ength" in request or b"ransfer" in request for request in engine.requests)
+
+
+@pytest.mark.parametrize("came", [b"", b"3\r\nabc\r\n"])
+def test_an_answer_that_breaks_is_shown_as_far_as_it_came(tmp_path, came):
+    """Head and break in one packet: one head, what came behind it, and no end."""
+    head = CHUNKS.partition(b"3\r\n")[0]
+
+    received = talked(tmp_path, RawEngine(head + came + b"zz\r\n"), [GET], pause_seconds=0.1)
+
+    assert received == head + came
+
+
+def test_a_head_does_not_wait_for_a_body_that_is_late(tmp_path):
+    """It goes on after a millisecond."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+    async def served(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await reader.read()
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(GET)
+            received = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            writer.close()
+        return received
+
+    assert asyncio.run(run()) == head
+
+
+def test_a_client_that_takes_its_time_gets_a_stream_in_order(tmp_path):
+    """Events that wait for it stay in order, the last word is behind them, and the account is exact."""
+    events = [
+        b'data: {"choices":[{"delta":{"content":"%06d%s"}}]}\n\n' % (at, b"x" * 900) for at in range(9_000)
+    ]
+    events += [b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":9000}}\n\n']
+    stream = b"".join([*events, b"data: [DONE]\n\n"])
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(stream)
+    body = b'{"stream":true,"stream_options":{"include_usage":true}}'
+    asked = b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    async def run():
+        async with RawEngine(head + stream, 40_001) as url, proxy_before(tmp_path, url) as proxy:
+            received = []
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=1 << 16)
+            for _ in range(2):  # on a new connection to the engine, and on one that is kept
+                writer.write(asked + body)
+                await asyncio.sleep(0.3)  # until nothing more fits in between
+                answer = bytearray()
+                while len(answer) < len(head) + len(stream):
+                    answer += await asyncio.wait_for(reader.read(70_000), 20)
+                    if len(answer) < 3_000_000:
+                        await asyncio.sleep(0.002)
+                received.append(bytes(answer))
+            writer.close()
+        return received
+
+    assert asyncio.run(run()) == [head + stream] * 2
+    folder = StateFolder(tmp_path / "state")
+    (total,) = folder.rows()
+    folder.close()
+    assert total[3:] == ("completed", "exact", 2, 10, None, 18_000, None)
+
+
+def test_a_client_that_reads_nothing_holds_the_engine_back(tmp_path):
+    """What it does not take is not taken from the engine without end."""
+    event = b"data: " + b"x" * 4_000 + b"\n\n"
+    sent_bytes = 0
+
+    async def served(reader, writer):
+        nonlocal sent_bytes
+        await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        while sent_bytes < 40_000_000:
+            writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+            await writer.drain()
+            sent_bytes += len(event)
+            await asyncio.sleep(0)
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            _, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=1)
+            writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+            await asyncio.sleep(1.0)
+            unread_bytes = sent_bytes
+            writer.transport.abort()
+            await asyncio.sleep(0.1)
+        return unread_bytes
+
+    assert 0 < asyncio.run(run()) < 20_000_000  # most of it in the kernel's buffers
+
+
+def test_nothing_overtakes_the_last_word(tmp_path, monkeypatch):
+    """Not while its account is written, and the client had been taking its time before."""
+    steps = asyncio.Queue()
+    write = StateFolder.write
+
+    def write_slowly(folder, statement, rows):
+        time.sleep(0.3)
+        write(folder, statement, rows)
+
+    monkeypatch.setattr(StateFolder, "write", write_slowly)
+
+    async def served(reader, writer):
+        await reader.readuntil(b"\r\n\r\n{}")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        writer.write(head + b"data: 1\n\n")
+        while (step := await steps.get()) is not None:
+            writer.write(step)
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+            await reader.readuntil(b"data: 1\n\n")
+            (connection,) = proxy._listener._connections
+            connection.pause_writing()  # as asyncio does where the client takes no more
+            for step in (b"data: 2\n\n", b"data: [DONE]\n\n"):
+                steps.put_nowait(step)
+                await asyncio.sleep(0.05)
+            connection.resume_writing()
+            await asyncio.sleep(0.05)
+            steps.put_nowait(b": behind it\n\n")
+            steps.put_nowait(None)
+            received = await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 10)
+            writer.close()
+        return received
+
+    received = asyncio.run(run())
+
+    assert received.find(b"data: 2") < received.find(b"[DONE]") < received.find(b": behind it")
+
+
+ERROR, RANKS = b'{"error":{"message":"no"}}', b'[{"index":0,"score":1.0}]'
+EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "path", "body", "pause_seconds"),
+    [
+        (b"400 Bad Request", b"application/json", b"/v1/completions", ERROR, 0.0),
+        (b"200 OK", b"application/json", b"/rerank", RANKS, 0.0),
+        (b"200 OK", b"application/json", b"/rerank", RANKS, 0.03),
+        (b"200 OK", b"text/event-stream", b"/v1/completions", EVENT, 0.0),
+    ],
+    ids=["error", "array", "array behind its head", "stream with a length"],
+)
+def test_no_answer_is_seen_whole_before_its_account_is_written(
+    tmp_path, monkeypatch, status, kind, path, body, pause_seconds
+):
+    """Also where nothing in it says that it ends: it is counted after `kill -9` too."""
+    write = StateFolder.write
+
+    def write_slowly(folder, statement, rows):
+        time.sleep(0.3)
+        write(folder, statement, rows)
+
+    monkeypatch.setattr(client_connection, "_SOON_SECONDS", 0.1)
+    monkeypatch.setattr(StateFolder, "write", write_slowly)
+    head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (status, kind, len(body))
+
+    async def served(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n{}"):
+            writer.write(head)
+            await asyncio.sleep(pause_seconds)
+            writer.write(body)
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            unwritten = []
+            for _ in range(2):  # on a new connection to the engine, and on one that is kept
+                writer.write(b"POST " + path + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+                assert await asyncio.wait_for(reader.readexactly(len(head + body)), 10) == head + body
+                unwritten.append(proxy._totals.unwritten)
+            writer.close()
+        return unwritten
+
+    assert asyncio.run(run()) == [0, 0]
+
+
+def test_hidden_usage_makes_an_announced_length_wrong(tmp_path):
+    """The stream goes in chunks then, and the next answer on the connection is whole."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+    stream = EVENT + usage + b"data: [DONE]\n\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(stream)
+    asking = b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 15\r\n"
+
+    received = talked(
+        tmp_path,
+        RawEngine(head + stream),
+        [asking + b'\r\n{"stream":true}', asking + b'Connection: close\r\n\r\n{"stream":true}'],
+        pause_seconds=0.1,
+    )
+
+    assert b"Content-Length" not in received
+    assert b"usage" not in received
+    assert received.count(b"data: [DONE]\n\n\r\n0\r\n\r\n") == 2
+
+
+def test_the_rest_of_a_request_that_was_answered_early_is_taken(tmp_path):
+    """And the next one is answered at once."""
+
+    async def served(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 1_000)
+            await reader.readuntil(b"\r\n\r\nno")
+            await asyncio.sleep(0.1)
+            writer.write(b"a" * 99_000 + GET)
+            received = await asyncio.wait_for(reader.readuntil(b"\r\n\r\nno"), 5)
+            writer.close()
+        return received
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_says_its_end_is_gone_though_not_all_is_sent(tmp_path):
+    """The engine stops at once, and not when the kernel has let go of what was for the client."""
+    cut, event = asyncio.Event(), EVENT.replace(b"a", b"a" * 4_000)
+
+    async def served(reader, writer):
+        await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        try:
+            while not reader.at_eof():
+                writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+                await writer.drain()
+                await asyncio.sleep(0)
+        finally:
+            cut.set()
+
+    async def run():
+        async with ScriptedEngine(served) as url, proxy_before(tmp_path, url) as proxy:
+            with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+                client.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+                for _ in range(500):  # until nothing more fits in between
+                    await asyncio.sleep(0.01)
+                    if any(each._transport.get_write_buffer_size() for each in proxy._listener._connections):
+                        break
+                client.shutdown(socket.SHUT_WR)
+                await asyncio.wait_for(cut.wait(), 5)
+
+    asyncio.run(run())
+
+
+class Refusal:
+    """Answers without an engine."""
+
+    def __init__(self, request):
+        self.request = request
+
+    async def ended(self):
+        await self.request.connection.answer(self.request, 502, "as asked")
+
+    def abort(self):
+        """Nothing has begun."""
+
+
 def test_an_end_in_order_answers_what_has_been_asked():
     """A request that has come in whole is answered, though nobody has begun with it."""
 
@@ -190,10 +469,7 @@ def test_an_end_in_order_answers_what_has_been_asked():
         loop = asyncio.get_running_loop()
         client, proxy = socket.socketpair()
 
-        async def answered(request):
-            await request.connection.answer(request, 502, "as asked")
-
-        connection = ClientConnection(answered, 10.0, lambda _: None, lambda _: None)
+        connection = ClientConnection(Refusal, 10.0, lambda _: None, lambda _: None)
         await loop.create_connection(lambda: connection, sock=proxy)
         await asyncio.sleep(0)
         connection.data_received(GET)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from captured import CAPTURES
 from evenwatt.clock import boot_seconds
+from evenwatt.proxy.answers import form_of
 from evenwatt.proxy.apis import MESSAGES, OLLAMA, OPENAI, RESPONSES, UNMETERED
 from evenwatt.proxy.exchange import Books, Exchange, user_in
 from evenwatt.proxy.facts import UNKNOWN_ENGINE, EngineFacts
@@ -20,7 +21,9 @@ from evenwatt.proxy.observations import Observations
 from evenwatt.proxy.state import StateFolder
 from evenwatt.proxy.totals import Sums, Totals
 
-EVENTS, LINES, OBJECT = "text/event-stream", "application/x-ndjson", "application/json"
+EVENTS, LINES, OBJECT = (
+    form_of(name) for name in (b"text/event-stream", b"application/x-ndjson", b"application/json")
+)
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def run_with(folder, use, *, api=OPENAI, engine=UNKNOWN_ENGINE, models=()):
     async def within():
         totals = Totals(StateFolder(folder))
         books = Books(totals=totals, observations=Observations(set(models)), engine=engine)
-        use(Exchange(api, books, lambda _asked: "me"))
+        use(Exchange(api, books, lambda _asked: "me", boot_seconds()))
         await totals.close()
         await asyncio.sleep(0)  # what the writing thread told last
         shown = dict(totals.shown)
@@ -45,12 +48,12 @@ def run_with(folder, use, *, api=OPENAI, engine=UNKNOWN_ENGINE, models=()):
     return asyncio.run(within())
 
 
-def answered(exchange, *events, content_type=EVENTS):
+def answered(exchange, *events, form=EVENTS):
     """Feed an exchange with events, or with one object."""
-    exchange.answered(200, content_type, "")
+    exchange.answered(200, form, b"")
     for event in events:
         data = json.dumps(event) if isinstance(event, dict) else event
-        exchange.feed(f"data: {data}\n\n".encode() if content_type == EVENTS else data.encode())
+        exchange.read(f"data: {data}\n\n".encode() if form == EVENTS else data.encode())
 
 
 USAGE = {"model": "m", "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}
@@ -98,9 +101,9 @@ def test_only_the_last_word_waits_for_the_account(tmp_path_factory, data):
 
     def use(exchange):
         nonlocal seen
-        exchange.answered(200, EVENTS, "")
+        exchange.answered(200, EVENTS, b"")
         for (start, end), is_caught_up in zip(pairwise(bounds), catches_up, strict=False):
-            is_told = exchange.feed(stream[start:end])
+            is_told = not exchange.defer(stream[start:end]) and exchange.read(stream[start:end])
             seen += stream[start:end]
             assert is_told == seen.endswith(b"[DONE]\n\n")
             if is_caught_up:
@@ -115,7 +118,7 @@ def test_only_the_last_word_waits_for_the_account(tmp_path_factory, data):
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize(
-    ("name", "api", "content_type"),
+    ("name", "api", "form"),
     [
         ("api-generate-stream.ndjson", OLLAMA, LINES),
         ("api-chat-stream.ndjson", OLLAMA, LINES),
@@ -124,19 +127,17 @@ def test_only_the_last_word_waits_for_the_account(tmp_path_factory, data):
         ("v1-responses-stream.sse.txt", RESPONSES, EVENTS),
     ],
 )
-def test_the_last_word_of_every_interface_is_heard_before_it_is_shown(
-    booked, name, api, content_type, line_end
-):
+def test_the_last_word_of_every_interface_is_heard_before_it_is_shown(booked, name, api, form, line_end):
     """Event by event, as engines send them: the last one is read at once, no earlier one is taken for it."""
     stream = (CAPTURES / "ollama" / "responses" / name).read_bytes().replace(b"\n", line_end)
-    end = line_end * 2 if content_type == EVENTS else line_end
+    end = line_end * 2 if form == EVENTS else line_end
     pieces = [event + end for event in stream.removesuffix(end).split(end)]
     told = []
 
     def use(exchange):
-        exchange.answered(200, content_type, "")
+        exchange.answered(200, form, b"")
         for piece in pieces:
-            told.append(exchange.feed(piece))
+            told.append(not exchange.defer(piece) and exchange.read(piece))
             exchange.catch_up()
         exchange.aborted()
 
@@ -150,8 +151,8 @@ def test_the_first_text_came_when_it_came_and_not_when_it_was_read(booked):
     seen = []
 
     def use(exchange):
-        exchange.answered(200, EVENTS, "")
-        exchange.feed(f"data: {json.dumps(TEXT)}\n\n".encode())
+        exchange.answered(200, EVENTS, b"")
+        assert exchange.defer(f"data: {json.dumps(TEXT)}\n\n".encode())
         came_seconds = boot_seconds() - exchange._began_boot_seconds
         time.sleep(0.01)
         exchange.catch_up()
@@ -173,7 +174,7 @@ def test_an_event_that_a_client_has_is_in_the_account_when_it_goes(booked):
 
     def use(exchange):
         answered(exchange, TEXT)
-        assert not exchange.feed(f"data: {json.dumps(TEXT)}\n\n".encode())
+        assert exchange.defer(f"data: {json.dumps(TEXT)}\n\n".encode())
         exchange.aborted()
 
     _, sums = booked(use)
@@ -250,8 +251,8 @@ def test_one_of_several_choices_is_a_lower_bound_on_llama_cpp(booked):
     """It tells the tokens of one of them."""
 
     def use(exchange):
-        exchange.asked.feed(b'{"n":3}')
-        answered(exchange, USAGE | {"timings": {"prompt_n": 5, "predicted_n": 3}}, content_type=OBJECT)
+        exchange.asked = {("n",): 3}
+        answered(exchange, USAGE | {"timings": {"prompt_n": 5, "predicted_n": 3}}, form=OBJECT)
         exchange.completed()
 
     owner, _ = booked(use, engine=EngineFacts(kind="llamacpp", only_model="served"))
@@ -265,7 +266,7 @@ def test_the_zero_that_older_ollama_writes_for_cached_input_is_not_known(booked)
     usage = {"input_tokens": 5, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 0}}
 
     def use(exchange):
-        answered(exchange, {"model": "m", "usage": usage}, content_type=OBJECT)
+        answered(exchange, {"model": "m", "usage": usage}, form=OBJECT)
         exchange.completed()
 
     owner, sums = booked(use, api=RESPONSES, engine=EngineFacts(kind="ollama"))
@@ -278,7 +279,7 @@ def test_more_models_than_the_bound_are_other(booked):
     """A client that makes up names makes up no more labels."""
 
     def use(exchange):
-        answered(exchange, USAGE, content_type=OBJECT)
+        answered(exchange, USAGE, form=OBJECT)
         exchange.completed()
 
     owner, _ = booked(use, models=[f"m{number}" for number in range(200)])
@@ -290,8 +291,8 @@ def test_an_answer_that_cannot_be_decoded_is_unknown_and_not_failed(booked):
     """It is the client's, and whole for all that we know."""
 
     def use(exchange):
-        exchange.answered(200, EVENTS, "zstd")
-        exchange.feed(b"\x28\xb5\x2f\xfd")
+        exchange.answered(200, EVENTS, b"zstd")
+        exchange.read(b"\x28\xb5\x2f\xfd")
         exchange.completed()
 
     owner, _ = booked(use)
@@ -303,7 +304,7 @@ def test_inference_of_an_interface_that_tells_nothing_counts_as_requests(booked)
     """Old embeddings of Ollama, for one."""
 
     def use(exchange):
-        answered(exchange, {"embedding": [0.1]}, content_type=OBJECT)
+        answered(exchange, {"embedding": [0.1]}, form=OBJECT)
         exchange.completed()
 
     owner, sums = booked(use, api=UNMETERED)
@@ -316,7 +317,7 @@ def test_loading_a_model_is_not_booked(booked):
     """Nobody asked for a token."""
 
     def use(exchange):
-        answered(exchange, {"model": "m", "done": True, "done_reason": "load"}, content_type=OBJECT)
+        answered(exchange, {"model": "m", "done": True, "done_reason": "load"}, form=OBJECT)
         exchange.completed()
 
     assert booked(use, api=OLLAMA) is None
