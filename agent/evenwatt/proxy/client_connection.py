@@ -139,8 +139,8 @@ class ClientConnection(asyncio.Protocol):
                 lines.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 request.is_last = True
-        if self._is_ending:
-            request.is_last = True
+        if self._is_ending or request.awaits_word:
+            request.is_last = True  # whether a body comes behind this is the client's to say
         if request.is_last is is_modern:  # else the version says it
             lines.append(b"Connection: close\r\n" if is_modern else b"Connection: keep-alive\r\n")
         first_line = b"HTTP/1.1 %d %b\r\n" if is_modern else b"HTTP/1.0 %d %b\r\n"
@@ -302,8 +302,6 @@ class ClientConnection(asyncio.Protocol):
 
     async def _rest_taken(self, request: ClientRequest) -> bool:
         """Take what is left of an answered request; return whether it ended."""
-        if request.awaits_word:
-            return False  # whether it sends the body after an answer is the client's to say
         if not request.is_whole:
             try:
                 async with asyncio.timeout(_LINGERING_SECONDS):
@@ -370,7 +368,7 @@ class ClientConnection(asyncio.Protocol):
             self._break()
             return b""
         if self._head_bytes is not None:
-            self._head_bytes = self._came_bytes
+            self._head_bytes += len(data)  # of one that has begun in it, with what came before
             if self._head_bytes > _MOST_HEAD_BYTES:
                 self._break()
         return b""

@@ -203,17 +203,10 @@ class Passage:
         return self._send(connection, held)
 
     def _is_held(self) -> bool:
-        """Whether the body is sent in one piece: one that comes at once, or that a question may be added to.
-
-        None is added to what is compressed, and to forms, such as sound to be transcribed.
-        """
+        """Whether the body is sent in one piece: a short one, and one that a question may be added to."""
         request = self._request
         is_short = request.content_length is not None and request.content_length < _SHORT_BYTES
-        if is_short or not request.has_body:
-            return True
-        first = request.headers.first
-        is_form = first.get(b"content-type", b"").lower().startswith(b"multipart/")
-        return self._may_ask and not is_form and b"content-encoding" not in first
+        return is_short or not request.has_body or self._may_ask
 
     def _open_account(self) -> None:
         if self._api is None:
@@ -229,9 +222,14 @@ class Passage:
 
     @property
     def _may_ask(self) -> bool:
-        """Whether to ask for usage where the client did not."""
-        forwarder = self._forwarder
+        """Whether to ask for usage where the client did not.
+
+        Not in what is compressed, nor in forms, such as sound to be transcribed.
+        """
+        forwarder, first = self._forwarder, self._request.headers.first
         if self._api is not OPENAI or forwarder.books.engine.has_own_account:
+            return False
+        if b"content-encoding" in first or first.get(b"content-type", b"")[:10].lower() == b"multipart/":
             return False
         return forwarder.settings.asks_for_usage
 

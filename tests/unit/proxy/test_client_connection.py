@@ -68,6 +68,30 @@ def test_requests_in_one_go_are_answered_in_their_order(tmp_path, size):
     assert received.count(b"Connection: close") == 1
 
 
+def test_requests_without_end_are_each_measured_alone(tmp_path):
+    """Where every read ends within a head, that head is as long as it is, and not all that came before it."""
+    asking = GET[:-2] + b"X-Pad: " + b"p" * 3_000 + b"\r\n\r\n"
+    said = asking * 300 + LAST
+
+    received = talked(tmp_path, RawEngine(SIZED), [said])
+
+    assert received.count(b"HTTP/1.1 200 OK") == 301
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Type: multipart/form-data; boundary=x", b"Content-Encoding: gzip"]
+)
+def test_no_question_is_added_to_what_is_no_json_object(tmp_path, header):
+    """On a new connection to the engine and on one that is kept: what it holds is nobody's to change."""
+    engine, body = RawEngine(SIZED), b'{"stream":true}'
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: 15\r\n" + header
+
+    talked(tmp_path, engine, [head + b"\r\n\r\n" + body] * 2 + [LAST], pause_seconds=0.05)
+
+    assert engine.connections == 1
+    assert [request.endswith(b"\r\n\r\n" + body) for request in engine.requests[:2]] == [True, True]
+
+
 def test_chunks_that_come_together_stay_apart(tmp_path):
     """They may share a packet, but no chunk becomes a part of another."""
     received = talked(tmp_path, RawEngine(CHUNKS), [LAST])
@@ -89,6 +113,25 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on(tmp_path):
         (request,) = engine.requests
         assert request.endswith(b"\r\n\r\nabc")
         assert b"Expect" not in request
+
+
+def test_a_client_that_was_not_told_to_go_on_is_told_that_this_is_the_end(tmp_path):
+    """Whether it sends its body behind the answer is its to say, so the connection ends."""
+
+    async def run():
+        async with RawEngine(SIZED) as url:
+            pass  # gone again
+        async with proxy_before(tmp_path, url) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n")
+            received = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return received
+
+    received = asyncio.run(run())
+
+    assert received.startswith(b"HTTP/1.1 502 ")
+    assert b"\r\nConnection: close\r\n" in received
 
 
 def test_an_expectation_that_cannot_be_met_is_refused(tmp_path):
