@@ -65,7 +65,6 @@ class Exchange:
     """One request to a counted path.
 
     Attributes:
-        is_stream: Whether the answer comes as events or lines, one after another.
         asked: What the request's body says of `ASKED_KEYS`; looked at when it is booked.
 
     Args:
@@ -83,7 +82,6 @@ class Exchange:
     _is_read = False
     _is_plain = False
     _is_between = False
-    is_stream = False
     _status: int | None = None
     _booked: "Future[None] | None" = None
     _is_booked = False
@@ -109,11 +107,15 @@ class Exchange:
         if status < _FIRST_ERROR_STATUS:
             self._form = form
             self._is_read = True
-            self.is_stream = form is not None
             self._is_plain = not encoding
             self._is_between = self.is_stream and self._is_plain
             if encoding:
                 self._decoder = decoder_for(encoding)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer comes as events or lines, one after another."""
+        return self._form is not None
 
     def defer(self, piece: bytes) -> bool:
         """Take a piece that `catch_up` may read once the client has it, who then does not wait for that.

@@ -24,7 +24,7 @@ from evenwatt.proxy.headers import target_of
 from evenwatt.proxy.hiding import Hider, hider_for
 from evenwatt.proxy.scanner import KeyPath, ObjectScanner, scanned
 from evenwatt.proxy.settings import ProxySettings
-from evenwatt.proxy.tunnel import UPGRADE, tunnelled
+from evenwatt.proxy.tunnel import tunnelled
 from evenwatt.proxy.upstream import Upstream
 
 __all__ = ["Forwarder"]
@@ -144,9 +144,8 @@ class Passage:
 
     async def _tunnelled(self) -> None:
         self._forwarder.books.observations.tunnels += 1
-        lines = self._request.headers.lines({**self._changes(), **UPGRADE})
         try:
-            await tunnelled(self._request, self._target, self._forwarder.upstream, lines)
+            await tunnelled(self._request, self._target, self._forwarder.upstream, self._changes())
         except EngineUnreachable as error:
             self._request.is_last = True  # what the client says behind it is no HTTP
             await self._unreached(error)
@@ -189,10 +188,11 @@ class Passage:
         if self._api is not None:
             await self._forwarder.engine.answered()
         self._open_account()
-        scanner = None if self._exchange is None else ObjectScanner(ASKED_KEYS)
-        body = self._body = RequestBody(request, scanner, self._forwarder.holding)
-        if self._exchange is not None and scanner is not None:
+        scanner = None
+        if self._exchange is not None:
+            scanner = ObjectScanner(ASKED_KEYS)
             self._exchange.asked = scanner.values  # which fills as the body comes
+        body = self._body = RequestBody(request, scanner, self._forwarder.holding)
         held = await body.held() if self._is_held() else None
         if scanner is not None and held is not None:
             self._asked_for = scanner.values if scanner.is_complete else {}

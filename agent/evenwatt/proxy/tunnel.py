@@ -6,14 +6,14 @@ the bytes can reach nobody else.
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from evenwatt.proxy.client_connection import ClientConnection
 from evenwatt.proxy.client_request import ClientRequest
 from evenwatt.proxy.upstream import Upstream
 
-__all__ = ["UPGRADE", "tunnelled"]
+__all__ = ["tunnelled"]
 
 _READ_BYTES = 1 << 16
 _MOST_WAITING_BYTES = 1 << 18
@@ -22,12 +22,11 @@ _SWITCHING = re.compile(rb"HTTP/1\.1 101[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 
 
-UPGRADE: Final[Mapping[bytes, bytes]] = {b"connection": b"Upgrade", b"upgrade": b"websocket"}
-"""What the request says of its own connection to the engine."""
+_UPGRADE: Final = {b"connection": b"Upgrade", b"upgrade": b"websocket"}
 
 
 async def tunnelled(
-    request: ClientRequest, target: bytes, upstream: Upstream, lines: Iterable[bytes]
+    request: ClientRequest, target: bytes, upstream: Upstream, changes: Mapping[bytes, bytes]
 ) -> None:
     """Join a client that asks for a WebSocket and the engine, until one of them leaves.
 
@@ -35,13 +34,14 @@ async def tunnelled(
         request: The client's.
         target: Path and query.
         upstream: The engine.
-        lines: The headers to send, `UPGRADE` included.
+        changes: Of the headers, as `Headers.lines` takes them.
 
     Raises:
         ConnectionResetError: Always, at the end: there is nothing left of the connection to be answered on.
     """
     reader, writer = await upstream.streams()
     try:
+        lines = request.headers.lines({**changes, **_UPGRADE})
         writer.write(upstream.head(request.method, target, lines))
         head = await reader.readuntil(b"\r\n\r\n")
         client = request.connection

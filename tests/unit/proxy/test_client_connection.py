@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from evenwatt.proxy import client_connection
+from evenwatt.proxy import client_connection, forwarding
 from evenwatt.proxy.client_connection import ClientConnection
 from evenwatt.proxy.server import RunningProxy
 from evenwatt.proxy.settings import ProxySettings
@@ -53,6 +53,30 @@ def talked(tmp_path, engine, said, *, pause_seconds=0.0, **more):
                 writer.close()
 
     return asyncio.run(run())
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Let each commit of an account take a while."""
+    write = StateFolder.write
+
+    def write_slowly(folder, statement, rows):
+        time.sleep(0.3)
+        write(folder, statement, rows)
+
+    monkeypatch.setattr(StateFolder, "write", write_slowly)
+
+
+async def said_before_no_engine(tmp_path, said):
+    """Return all that comes back for what a client says while no engine is there."""
+    async with RawEngine(SIZED) as url:
+        pass  # gone again
+    async with proxy_before(tmp_path, url) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(said)
+        received = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return received
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
@@ -117,18 +141,9 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on(tmp_path):
 
 def test_a_client_that_was_not_told_to_go_on_is_told_that_this_is_the_end(tmp_path):
     """Whether it sends its body behind the answer is its to say, so the connection ends."""
-
-    async def run():
-        async with RawEngine(SIZED) as url:
-            pass  # gone again
-        async with proxy_before(tmp_path, url) as proxy:
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n")
-            received = await asyncio.wait_for(reader.read(), 10)
-            writer.close()
-            return received
-
-    received = asyncio.run(run())
+    received = asyncio.run(
+        said_before_no_engine(tmp_path, POST + b"Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n")
+    )
 
     assert received.startswith(b"HTTP/1.1 502 ")
     assert b"\r\nConnection: close\r\n" in received
@@ -164,6 +179,27 @@ def test_what_is_no_request_behind_a_good_one_ends_the_connection(tmp_path):
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"HTTP/1.1 400 Bad Request\r\n" in received
     assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_fault_of_ours_ends_one_request_in_words(tmp_path, monkeypatch, caplog, requests):
+    """Wherever it is met: in the task of a first request, or in the call that brings one behind it."""
+    engine, begun = RawEngine(SIZED), []
+
+    def fail(_changes):
+        begun.append(1)
+        if len(begun) == requests:
+            raise KeyError("a fault")
+        return {}
+
+    monkeypatch.setattr(forwarding.Passage, "_changes", fail)
+
+    received = talked(tmp_path, engine, [GET] * requests, pause_seconds=0.05)
+
+    assert received.count(b"HTTP/1.1 200 ") == requests - 1
+    assert received.count(b"HTTP/1.1 500 ") == 1
+    assert b"the log of the proxy says why" in received
+    assert "a request to /x failed here" in caplog.text
 
 
 def test_a_body_that_breaks_while_it_is_passed_on_cuts_the_engine_off(tmp_path):
@@ -211,17 +247,7 @@ def test_a_websocket_to_an_engine_that_is_not_there_ends_the_connection(tmp_path
     """With the reason: what comes behind the request would be no HTTP."""
     asked = GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
-    async def run():
-        async with RawEngine(SIZED) as url:
-            pass  # gone again
-        async with proxy_before(tmp_path, url) as proxy:
-            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-            writer.write(asked + b"no HTTP")
-            received = await asyncio.wait_for(reader.read(), 10)
-            writer.close()
-            return received
-
-    received = asyncio.run(run())
+    received = asyncio.run(said_before_no_engine(tmp_path, asked + b"no HTTP"))
 
     assert received.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
     assert b"Connection: close" in received
@@ -332,16 +358,10 @@ def test_a_client_that_reads_nothing_holds_the_engine_back(tmp_path):
     assert 0 < asyncio.run(run()) < 20_000_000  # most of it in the kernel's buffers
 
 
-def test_nothing_overtakes_the_last_word(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("slow_disk")
+def test_nothing_overtakes_the_last_word(tmp_path):
     """Not while its account is written, and the client had been taking its time before."""
     steps = asyncio.Queue()
-    write = StateFolder.write
-
-    def write_slowly(folder, statement, rows):
-        time.sleep(0.3)
-        write(folder, statement, rows)
-
-    monkeypatch.setattr(StateFolder, "write", write_slowly)
 
     async def served(reader, writer):
         await reader.readuntil(b"\r\n\r\n{}")
@@ -377,6 +397,7 @@ ERROR, RANKS = b'{"error":{"message":"no"}}', b'[{"index":0,"score":1.0}]'
 EVENT = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 
 
+@pytest.mark.usefixtures("slow_disk")
 @pytest.mark.parametrize(
     ("status", "kind", "path", "body", "pause_seconds"),
     [
@@ -391,14 +412,7 @@ def test_no_answer_is_seen_whole_before_its_account_is_written(
     tmp_path, monkeypatch, status, kind, path, body, pause_seconds
 ):
     """Also where nothing in it says that it ends: it is counted after `kill -9` too."""
-    write = StateFolder.write
-
-    def write_slowly(folder, statement, rows):
-        time.sleep(0.3)
-        write(folder, statement, rows)
-
     monkeypatch.setattr(client_connection, "_SOON_SECONDS", 0.1)
-    monkeypatch.setattr(StateFolder, "write", write_slowly)
     head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (status, kind, len(body))
 
     async def served(reader, writer):
